@@ -1,0 +1,52 @@
+# cloudsat: build, install and check with PGXS. `make test`, `make demo` and `make bench` are in test/test.mk: they
+# bring what they need themselves, so this file must be readable by make before pg_config exists.
+
+EXTENSION   = cloudsat
+MODULE_big  = cloudsat
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cloudsat.control)
+
+# one list of sources, read by CMakeLists.txt too
+SOURCES := $(shell grep -v '^\#' src/sources.list)
+OBJS     = $(SOURCES:.cpp=.o)
+
+# the install script, in the order in which things come to be: types, board, guardian, workers, grants
+SQL_PARTS = \
+	src/pg/schema.sql
+
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)
+DOCS       = $(wildcard doc/*.md)
+
+REGRESS      = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
+REGRESS_OPTS = --inputdir=. --load-extension=plpgsql
+
+# -Wno-deprecated-volatile: the server's HOLD_INTERRUPTS counts in a volatile, which C++20 frowns upon
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-deprecated-volatile $(if $(WERROR),-Werror)
+
+PG_CONFIG ?= pg_config
+ifneq (,$(shell command -v $(PG_CONFIG) 2>/dev/null))
+# -isystem: warnings are for our code, not for the server's headers (clang does not even accept them otherwise).
+# The clobber check watches the one place where a jump buffer and C++ meet, src/pg/boundary.cpp.
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -Isrc -MMD -MP -DCLOUDSAT_VERSION=\"$(EXTVERSION)\"
+PG_CXXFLAGS = -std=c++20 $(WARNINGS) $(if $(findstring clang,$(CXX)),,-Wclobbered)
+# PGXS links with the C compiler, which does not bring the C++ runtime along
+SHLIB_LINK    = -lcurl -lsimdjson -lstdc++
+SHLIB_EXPORTS = src/exports.txt
+# No bitcode: PGXS compiles it without our flags, and a function that catches exceptions is not inlined by JIT anyway.
+override with_llvm = no
+
+EXTRA_CLEAN = $(SOURCES:.cpp=.d) src/exports.list $(DATA_built)
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(DATA_built): $(SQL_PARTS) cloudsat.control Makefile
+	cat $(SQL_PARTS) > $@
+
+-include $(SOURCES:.cpp=.d)
+else
+all install installcheck clean:
+	@echo "cloudsat: $(PG_CONFIG) not found: install postgresql-server-dev-NN, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+endif
+
+-include test/test.mk

@@ -1,0 +1,38 @@
+// What differs between the supported servers, 15 to 18, and nothing else. Code elsewhere asks for no version.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+#if PG_VERSION_NUM < 150000
+#error "cloudsat needs PostgreSQL 15 or newer"
+#endif
+
+// Soft errors came with 16: there an input function may report bad input without raising. Before, it raises.
+#if PG_VERSION_NUM >= 160000
+extern "C" {
+#include "nodes/miscnodes.h"
+}
+#define CLOUDSAT_SOFT_ERROR(fcinfo, ...) ereturn((fcinfo)->context, static_cast<Datum>(0), __VA_ARGS__)
+#else
+#define CLOUDSAT_SOFT_ERROR(fcinfo, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
+// The magic block carries name and version from 18 on.
+#if PG_VERSION_NUM >= 180000
+#define CLOUDSAT_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "cloudsat", .version = CLOUDSAT_VERSION)
+#else
+#define CLOUDSAT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+// WaitEvent names can be registered from 17 on; before, extensions share one.
+#if PG_VERSION_NUM >= 170000
+extern "C" {
+#include "utils/wait_event.h"
+}
+#define CLOUDSAT_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+extern "C" {
+#include "utils/wait_event.h"
+}
+#define CLOUDSAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif

@@ -1,0 +1,42 @@
+// Memory of the server for C++, see memory.hpp.
+
+#include "pg/memory.hpp"
+
+namespace cloudsat::pg {
+
+void* allocate(MemoryContext context, std::size_t bytes) {
+    // An over-large request raises even with NO_OOM, so it is refused here.
+    if (bytes > MaxAllocHugeSize) {
+        throw std::bad_alloc();
+    }
+    void* block = MemoryContextAllocExtended(context, bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+    if (block == nullptr) {
+        throw std::bad_alloc();
+    }
+    return block;
+}
+
+std::size_t reset_record_size() noexcept { return sizeof(MemoryContextCallback); }
+
+void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept {
+    auto* callback = static_cast<MemoryContextCallback*>(record);
+    callback->func = destroy;
+    callback->arg = object;
+    MemoryContextRegisterResetCallback(context, callback);
+}
+
+void* ContextResource::do_allocate(std::size_t bytes, std::size_t alignment) {
+    if (alignment > MAXIMUM_ALIGNOF) {
+        throw std::bad_alloc();
+    }
+    return pg::allocate(context_, bytes);
+}
+
+void ContextResource::do_deallocate(void* block, std::size_t, std::size_t) { pfree(block); }
+
+bool ContextResource::do_is_equal(const std::pmr::memory_resource& other) const noexcept {
+    const auto* that = dynamic_cast<const ContextResource*>(&other);
+    return that != nullptr && that->context_ == context_;
+}
+
+} // namespace cloudsat::pg

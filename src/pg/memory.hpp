@@ -1,0 +1,45 @@
+// Memory of the server for C++: a memory_resource over a MemoryContext, and objects that a context owns.
+// Nothing here raises: when memory is short, std::bad_alloc is thrown, and the boundary reports it.
+#pragma once
+
+#include <memory_resource>
+#include <new>
+#include <utility>
+
+#include "pg/boundary.hpp"
+
+namespace cloudsat::pg {
+
+// Containers of core/ run on it, so their memory shows in pg_backend_memory_contexts and dies with the query.
+class ContextResource final : public std::pmr::memory_resource {
+public:
+    explicit ContextResource(MemoryContext context) noexcept : context_(context) {}
+
+private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override;
+
+    MemoryContext context_;
+};
+
+// Memory in the context for an object and the callback that destroys it. Never raises; throws std::bad_alloc.
+void* allocate(MemoryContext context, std::size_t bytes);
+void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept;
+std::size_t reset_record_size() noexcept;
+
+// Makes a T in the context. It is destroyed when the context is reset or deleted; the destructor must not raise.
+template <class T, class... Arguments> T* make(MemoryContext context, Arguments&&... arguments) {
+    static_assert(alignof(T) <= MAXIMUM_ALIGNOF, "palloc aligns to MAXALIGN only");
+    void* place = allocate(context, sizeof(T));
+    if constexpr (std::is_trivially_destructible_v<T>) {
+        return new (place) T(std::forward<Arguments>(arguments)...);
+    } else {
+        void* record = allocate(context, reset_record_size()); // before the object exists, so nothing can fail after
+        T* object = new (place) T(std::forward<Arguments>(arguments)...);
+        on_reset(context, record, [](void* made) { static_cast<T*>(made)->~T(); }, object);
+        return object;
+    }
+}
+
+} // namespace cloudsat::pg

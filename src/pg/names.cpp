@@ -1,0 +1,58 @@
+// Object ids of the extension's own objects, see names.hpp.
+
+#include "pg/names.hpp"
+
+extern "C" {
+#include "catalog/namespace.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace cloudsat::pg {
+namespace {
+
+unsigned current_generation = 1; // 0 is what a Name starts with
+Oid schema_oid = InvalidOid;
+unsigned schema_generation = 0;
+
+// Any change of any schema forgets everything: rare, and cheap to look up again.
+void forget(Datum, int, uint32) noexcept { ++current_generation; }
+
+} // namespace
+
+void watch_names() { CacheRegisterSyscacheCallback(NAMESPACEOID, forget, 0); }
+
+Oid schema() {
+    if (schema_generation != current_generation) {
+        schema_oid = get_namespace_oid("cloudsat", true);
+        schema_generation = current_generation;
+    }
+    if (!OidIsValid(schema_oid)) {
+        schema_generation = 0;
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("extension \"cloudsat\" is not installed in this database"),
+                errhint("Use CREATE EXTENSION cloudsat."));
+    }
+    return schema_oid;
+}
+
+Oid Name::oid() {
+    if (generation_ != current_generation) {
+        Oid space = schema();
+        unsigned generation = current_generation; // the look-up may process invalidations
+        oid_ = kind_ == Kind::table
+                   ? get_relname_relid(name_, space)
+                   : GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name_), ObjectIdGetDatum(space));
+        if (!OidIsValid(oid_)) {
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("cloudsat.%s does not exist", name_),
+                    errdetail("The library and the installed extension do not fit together."),
+                    errhint("Use ALTER EXTENSION cloudsat UPDATE."));
+        }
+        generation_ = generation;
+    }
+    return oid_;
+}
+
+} // namespace cloudsat::pg

@@ -1,0 +1,29 @@
+// Object ids of the extension's own schema, tables and types, looked up by name once and kept until the schema changes
+// (DROP EXTENSION drops it, CREATE EXTENSION makes another: ids must not outlive that). Knows names, no meaning.
+#pragma once
+
+#include "pg/boundary.hpp"
+
+namespace cloudsat::pg {
+
+// The schema's id. 55000 with a hint when the extension is not installed in this database.
+Oid schema();
+
+// One object of the schema. Declare it static; oid() costs a comparison when nothing changed.
+class Name {
+public:
+    enum class Kind { table, type };
+    constexpr Name(Kind kind, const char* name) : name_(name), kind_(kind) {}
+    Oid oid();
+
+private:
+    const char* name_;
+    Kind kind_;
+    Oid oid_ = InvalidOid;
+    unsigned generation_ = 0;
+};
+
+// To be called once, from _PG_init.
+void watch_names();
+
+} // namespace cloudsat::pg

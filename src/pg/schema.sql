@@ -1,0 +1,20 @@
+-- cloudsat's install script is joined from the .sql files beside the modules, in the order of the Makefile's SQL_PARTS.
+\echo Use "CREATE EXTENSION cloudsat" to load this file. \quit
+
+-- Ours alone: without IF NOT EXISTS the script fails when somebody squats on the name, and the schema goes when we go.
+CREATE SCHEMA cloudsat;
+COMMENT ON SCHEMA cloudsat IS 'message board for cloud bots, and a guardian for RabbitMQ queues';
+
+-- Group roles belong to the cluster, not to the database: another database may have made them already, and DROP EXTENSION
+-- leaves them.
+DO $do$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['cloudsat_server', 'cloudsat_task', 'cloudsat_adhoc', 'cloudsat_admin'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted) THEN
+            EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
+        END IF;
+    END LOOP;
+END
+$do$;

@@ -1,0 +1,24 @@
+// The cloudsat.* settings: one table in settings.cpp declares name, default, bounds, unit and when a change takes effect.
+#pragma once
+
+namespace cloudsat::pg {
+
+enum class Notify : int { off, inline_ };
+
+struct Settings {
+    int max_message_size;   // bytes
+    int max_thread_depth;   // replies under replies
+    int partition_interval; // minutes per partition of messages
+    int partitions_ahead;   // partitions that maintain() keeps ready beyond the current one
+    int history_retention;  // minutes that queue_history is kept
+    int notify;             // a Notify
+    char* databases;        // comma-separated names: where the supervisor keeps a launcher
+};
+
+// The values in force, kept up to date by the server.
+const Settings& settings();
+
+// To be called once, from _PG_init.
+void define_settings();
+
+} // namespace cloudsat::pg

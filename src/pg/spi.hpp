@@ -1,0 +1,46 @@
+// SQL from C++: a connection to SPI for a scope of statements, and statements that are planned once per backend.
+// Texts qualify every name: they may run under a caller's search_path.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace cloudsat::pg {
+
+// Begin and end are statements, not a constructor and a destructor: an ERROR in between closes SPI by itself.
+void spi_begin();
+void spi_end();
+
+// A prepared statement. Declare it static; it is planned at first use and replanned by the server when objects change.
+// Argument types must be built-in (their ids never change): pass an address as text and cast it in the statement.
+class Statement {
+public:
+    constexpr Statement(const char* sql, std::initializer_list<Oid> types) : sql_(sql) {
+        for (Oid type : types) {
+            types_[count_++] = type;
+        }
+    }
+
+    // Runs it between spi_begin and spi_end; result in SPI_tuptable, row count returned. `nulls`: one flag per argument,
+    // empty for none. Raises when the statement fails.
+    uint64 run(std::span<const Datum> values = {}, std::span<const bool> nulls = {}, bool read_only = false,
+               long limit = 0);
+
+private:
+    static constexpr int most_arguments = 32;
+    const char* sql_;
+    Oid types_[most_arguments] = {};
+    int count_ = 0;
+    SPIPlanPtr plan_ = nullptr;
+};
+
+// Column `number` (from 1) of row `row` (from 0) of the last result. A null leaves `isnull` true.
+Datum spi_value(uint64 row, int number, bool& isnull);
+
+} // namespace cloudsat::pg
