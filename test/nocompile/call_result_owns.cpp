@@ -5,11 +5,11 @@
 #include "pg/boundary.hpp"
 
 #ifdef CONTROL
-using Result = int;
+using Answer = int;
 #else
-using Result = std::string;
+using Answer = std::string;
 #endif
 
-Result try_it() {
-    return cloudsat::pg::call([]() noexcept { return Result{}; });
+Answer try_it() {
+    return cloudsat::pg::call([]() noexcept { return Answer{}; });
 }
