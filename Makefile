@@ -20,6 +20,9 @@ DOCS       = $(wildcard doc/*.md)
 REGRESS      = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 REGRESS_OPTS = --inputdir=. --load-extension=plpgsql
 
+ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
+ISOLATION_OPTS = --inputdir=test/isolation
+
 # -Wno-deprecated-volatile: the server's HOLD_INTERRUPTS counts in a volatile, which C++20 frowns upon
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-deprecated-volatile $(if $(WERROR),-Werror)
 

@@ -1,0 +1,76 @@
+# What cloudsat's TAP tests share, on top of PostgreSQL::Test: servers with the library preloaded, brokers real and
+# fake, a mail sink, and waiting for a condition instead of sleeping. Run by test/run, which sets the environment.
+#
+#   use Cloudsat::Test;
+#   my $node = new_node('guard');                          a started server, extension created in database postgres
+#   my $node = new_node('plain', preload => 0, extension => 0, conf => "log_statement = all");
+#   wait_until($node, 'SELECT count(*) FROM cloudsat.polls', '1');
+#   my $mail = mail_sink();  $mail->{port};  $mail->{dir};       every mail a file in dir
+package Cloudsat::Test;
+use strict;
+use warnings;
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+use Cloudsat::Broker;
+
+our @EXPORT = qw(new_node wait_until within mail_sink);
+
+# new_node(name, preload => 1, extension => 1, conf => '', allows_streaming => 0)
+sub new_node {
+	my ($name, %options) = (preload => 1, extension => 1, conf => '', @_ % 2 ? @_ : die 'new_node(name, key => value)');
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => $options{allows_streaming} // 0);
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'cloudsat'") if $options{preload};
+	$node->append_conf('postgresql.conf', $options{conf});
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION cloudsat') if $options{extension};
+	return $node;
+}
+
+# Asks ten times a second until the query gives what is expected, or, with a pattern, something like it; a failed check
+# when the time (seconds) is over. Returns what it gave last.
+sub wait_until {
+	my ($node, $query, $expected, $limit, $what) = @_;
+	my $end = time + ($limit // 60);
+	my ($got, $fits);
+	do {
+		sleep 0.1 if defined $got;
+		$got = $node->safe_psql('postgres', $query);
+		$fits = ref $expected ? $got =~ $expected : $got eq $expected;
+	} until $fits || time > $end;
+	$what //= "comes true: $query";
+	$fits ? pass($what) : ref $expected ? like($got, $expected, $what) : is($got, $expected, $what);
+	return $got;
+}
+
+# within(SECONDS, 'what', sub { ... }): a check that it takes no longer
+sub within {
+	my ($limit, $what, $action) = @_;
+	my $began = time;
+	$action->();
+	my $took = time - $began;
+	ok($took <= $limit, "$what within $limit s") or diag(sprintf 'it took %.1f s', $took);
+	return $took;
+}
+
+my @sinks;
+
+sub mail_sink {
+	my (@options) = @_;
+	my $dir = tempdir('mail-XXXX', DIR => $ENV{TESTDIR} // '/tmp', CLEANUP => 1);
+	Cloudsat::Broker::tool(Cloudsat::Broker::tools_dir() . '/smtp', 'start', $dir, @options);
+	push @sinks, $dir;
+	chomp(my $port = slurp_file("$dir/port"));
+	return { dir => "$dir/mail", port => $port, answer => "$dir/answer" };
+}
+
+END {
+	local $?;
+	eval { Cloudsat::Broker::tool(Cloudsat::Broker::tools_dir() . '/smtp', 'stop', $_) } for @sinks;
+}
+
+1;

@@ -1,0 +1,36 @@
+# Includes run one way (doc/architecture.md): core <- net, core <- pg <- board <- guardian <- worker, net <- guardian.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Cloudsat::Source;
+use Test::More;
+
+my %may_include = (
+	core => [qw(core)],
+	net => [qw(net core)],
+	pg => [qw(pg core)],
+	board => [qw(board pg core)],
+	guardian => [qw(guardian board pg net core)],
+	worker => [qw(worker guardian board pg net core)],);
+
+for my $path (files(qr/\.(cpp|hpp)$/, 'src')) {
+	my ($layer) = $path =~ m{^src/(\w+)/} or next;    # module.cpp may include all
+	if (!$may_include{$layer}) {
+		fail("$path: no layer $layer");
+		next;
+	}
+	my @wrong;
+	for my $line (split /\n/, text($path)) {
+		my ($bracket, $included) = $line =~ /^\s*#\s*include\s*(["<])([^">]+)[">]/ or next;
+		my ($from) = $included =~ m{^(\w+)/};
+		push @wrong, $included
+		  if $bracket eq '"' && defined $from && $may_include{$from} && !grep { $_ eq $from } @{ $may_include{$layer} };
+		push @wrong, "$included (not from src/)" if $bracket eq '"' && $included =~ m{^\.|^[^/]+\.hpp$};
+		# pure code knows std and simdjson; net knows its libraries too; neither knows the server
+		push @wrong, $included if $layer eq 'core' && $included =~ /\.h$/ && $included ne 'simdjson.h';
+		push @wrong, $included if $layer eq 'net' && $included =~ /^postgres|^fmgr|^utils\/|^libpq/;
+	}
+	is("@wrong", '', "$path includes only what its layer may");
+}
+done_testing;
