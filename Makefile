@@ -11,7 +11,9 @@ OBJS     = $(SOURCES:.cpp=.o)
 
 # the install script, in the order in which things come to be: types, board, guardian, workers, grants
 SQL_PARTS = \
-	src/pg/schema.sql
+	src/pg/schema.sql \
+	src/board/address.sql \
+	src/board/disposition.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)

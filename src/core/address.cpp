@@ -9,21 +9,32 @@ namespace cloudsat::core {
 
 namespace {
 
-enum class ByteClass : std::uint8_t { other, atom, label, hyphen }; // hyphens and label bytes are atom bytes as well
+enum class ByteClass : std::uint8_t {
+    other,
+    atom,
+    label,
+    hyphen
+}; // hyphens and label bytes are atom bytes as well
 
 constexpr std::array<ByteClass, 256> byte_classes = [] {
     std::array<ByteClass, 256> classes{};
-    for (char byte : std::string_view("!#$%&'*+/=?^_`{|}~")) // RFC 5322 atext, besides letters, digits and hyphen
+    for (char byte :
+         std::string_view("!#$%&'*+/=?^_`{|}~")) { // RFC 5322 atext, besides letters, digits and hyphen
         classes[static_cast<unsigned char>(byte)] = ByteClass::atom;
-    for (unsigned byte = '0'; byte <= '9'; ++byte)
+    }
+    for (unsigned byte = '0'; byte <= '9'; ++byte) {
         classes[byte] = ByteClass::label;
-    for (unsigned byte = 'a'; byte <= 'z'; ++byte)
+    }
+    for (unsigned byte = 'a'; byte <= 'z'; ++byte) {
         classes[byte] = classes[byte - 'a' + 'A'] = ByteClass::label;
+    }
     classes['-'] = ByteClass::hyphen;
     return classes;
 }();
 
-constexpr ByteClass byte_class(char byte) noexcept { return byte_classes[static_cast<unsigned char>(byte)]; }
+constexpr ByteClass byte_class(char byte) noexcept {
+    return byte_classes[static_cast<unsigned char>(byte)];
+}
 // Each check returns the place from 0, within what it was given, of the first byte that breaks a rule.
 struct Fault {
     AddressRule rule;
@@ -31,19 +42,24 @@ struct Fault {
 };
 
 std::optional<Fault> check_label(std::string_view label) noexcept {
-    if (label.empty())
+    if (label.empty()) {
         return Fault{AddressRule::label_empty, 0};
+    }
     for (std::size_t i = 0; i < label.size(); ++i) {
         const ByteClass kind = byte_class(label[i]);
-        if (kind != ByteClass::label && kind != ByteClass::hyphen)
+        if (kind != ByteClass::label && kind != ByteClass::hyphen) {
             return Fault{AddressRule::label_character, i};
-        if (kind == ByteClass::hyphen && i == 0)
+        }
+        if (kind == ByteClass::hyphen && i == 0) {
             return Fault{AddressRule::label_hyphen, i};
-        if (i == max_label_size)
+        }
+        if (i == max_label_size) {
             return Fault{AddressRule::label_too_long, i};
+        }
     }
-    if (label.back() == '-')
+    if (label.back() == '-') {
         return Fault{AddressRule::label_hyphen, label.size() - 1};
+    }
     return std::nullopt;
 }
 
@@ -53,25 +69,30 @@ std::optional<Fault> check_domain(std::string_view domain) noexcept {
         if (const auto fault = check_label(domain.substr(start, dot - start))) {
             const std::size_t at = start + fault->at;
             return at >= max_domain_size ? Fault{AddressRule::domain_too_long, max_domain_size}
-                                        : Fault{fault->rule, at};
+                                         : Fault{fault->rule, at};
         }
-        if (dot > max_domain_size)
+        if (dot > max_domain_size) {
             return Fault{AddressRule::domain_too_long, max_domain_size};
-        if (dot == domain.size())
+        }
+        if (dot == domain.size()) {
             return std::nullopt;
+        }
         start = dot + 1;
     }
 }
 
 std::optional<Fault> check_local(std::string_view local) noexcept {
-    if (local.empty())
+    if (local.empty()) {
         return Fault{AddressRule::local_empty, 0};
+    }
     for (std::size_t i = 0; i < local.size(); ++i) {
-        if (i == max_local_size)
+        if (i == max_local_size) {
             return Fault{AddressRule::local_too_long, i};
+        }
         if (local[i] == '.') {
-            if (i == 0 || local[i - 1] == '.' || i + 1 == local.size())
+            if (i == 0 || local[i - 1] == '.' || i + 1 == local.size()) {
                 return Fault{AddressRule::local_dot, i};
+            }
         } else if (byte_class(local[i]) == ByteClass::other) {
             return Fault{AddressRule::local_character, i};
         }
@@ -112,8 +133,9 @@ std::string_view explain(AddressRule rule) noexcept {
 }
 
 Result<Address, AddressError> parse_address(std::string_view text) noexcept {
-    if (text.empty())
+    if (text.empty()) {
         return AddressError{AddressRule::empty, 1};
+    }
 
     const std::size_t at = text.find('@');
     const bool has_local = at != std::string_view::npos;
@@ -122,44 +144,53 @@ Result<Address, AddressError> parse_address(std::string_view text) noexcept {
     std::string_view domain_part = text.substr(domain_start);
 
     if (has_local) {
-        if (const auto fault = check_local(local_part))
+        if (const auto fault = check_local(local_part)) {
             return AddressError{fault->rule, fault->at + 1};
-        if (domain_part.empty())
+        }
+        if (domain_part.empty()) {
             return AddressError{AddressRule::domain_missing, domain_start + 1};
+        }
     }
     if (domain_part == ".") {
-        if (has_local)
+        if (has_local) {
             return AddressError{AddressRule::local_at_root, domain_start + 1};
+        }
         return Address();
     }
-    if (domain_part.ends_with('.') && !domain_part.ends_with(".."))
+    if (domain_part.ends_with('.') && !domain_part.ends_with("..")) {
         domain_part.remove_suffix(1);
-    if (const auto fault = check_domain(domain_part))
+    }
+    if (const auto fault = check_domain(domain_part)) {
         return AddressError{fault->rule, domain_start + fault->at + 1};
+    }
 
     FixedText<max_key_size> key;
     for (std::size_t end = domain_part.size(); end > 0;) {
         const std::size_t dot = domain_part.rfind('.', end - 1);
         const std::size_t start = dot == std::string_view::npos ? 0 : dot + 1;
-        for (char byte : domain_part.substr(start, end - start))
+        for (char byte : domain_part.substr(start, end - start)) {
             key.push(ascii_lower(byte));
+        }
         key.push(end_mark);
         end = start == 0 ? 0 : start - 1;
     }
     if (has_local) {
         key.push(local_mark);
-        for (char byte : local_part)
+        for (char byte : local_part) {
             key.push(ascii_lower(byte));
+        }
         key.push(end_mark);
     }
     return Address(key);
 }
 
 bool is_key(std::string_view key) noexcept {
-    if (key.empty())
+    if (key.empty()) {
         return true;
-    if (key.size() > max_key_size || key.back() != end_mark)
+    }
+    if (key.size() > max_key_size || key.back() != end_mark) {
         return false;
+    }
     const AddressText text = print(AddressView(key));
     const auto address = parse_address(text.view());
     return address && address.value().view().key() == key;
@@ -182,15 +213,17 @@ AddressText print(AddressView address) noexcept {
         const std::size_t start = mark == std::string_view::npos ? 0 : mark + 1;
         text.push(rest.substr(start));
         rest = rest.substr(0, start);
-        if (!rest.empty())
+        if (!rest.empty()) {
             text.push('.');
+        }
     }
     return text;
 }
 
 std::optional<AddressView> parent(AddressView address) noexcept {
-    if (address.is_root())
+    if (address.is_root()) {
         return std::nullopt;
+    }
     std::string_view key = address.key();
     key.remove_suffix(1);
     const std::size_t mark = key.rfind(end_mark);
@@ -203,11 +236,13 @@ AddressView domain(AddressView address) noexcept {
 
 std::optional<std::string_view> local(AddressView address) noexcept {
     const std::size_t mark = address.key().find(local_mark);
-    if (mark == std::string_view::npos)
+    if (mark == std::string_view::npos) {
         return std::nullopt;
+    }
     std::string_view name = address.key().substr(mark + 1);
-    if (name.ends_with(end_mark))
+    if (name.ends_with(end_mark)) {
         name.remove_suffix(1);
+    }
     return name;
 }
 
@@ -219,9 +254,11 @@ AddressView common_ancestor(AddressView a, AddressView b) noexcept {
     const std::string_view x = a.key(), y = b.key();
     const std::size_t limit = std::min(x.size(), y.size());
     std::size_t shared = 0; // the longest common prefix that ends with an end mark
-    for (std::size_t i = 0; i < limit && x[i] == y[i]; ++i)
-        if (x[i] == end_mark)
+    for (std::size_t i = 0; i < limit && x[i] == y[i]; ++i) {
+        if (x[i] == end_mark) {
             shared = i + 1;
+        }
+    }
     return AddressView(x.substr(0, shared));
 }
 
@@ -231,30 +268,18 @@ SubtreeEnd subtree_end(AddressView address) noexcept {
         end.push('\xff');
         return end;
     }
-    // All keys of the subtree begin with this key. Its last byte is the end mark; with the next byte in that place
-    // it is behind all of them, and no string lies in between that does not begin with the key.
+    // All keys of the subtree begin with this key. Its last byte is the end mark; with the next byte in that
+    // place it is behind all of them, and no string lies in between that does not begin with the key.
     end.push(address.key().substr(0, address.key().size() - 1));
     end.push(static_cast<char>(end_mark + 1));
     return end;
 }
 
-std::optional<Address> subtree_of_end(std::string_view key) noexcept {
-    if (key == "\xff")
-        return Address();
-    if (key.empty() || key.size() > max_key_size || key.back() != end_mark + 1)
-        return std::nullopt;
-    FixedText<max_key_size> start;
-    start.push(key.substr(0, key.size() - 1));
-    start.push(end_mark);
-    if (!is_key(start.view()))
-        return std::nullopt;
-    return Address(start);
-}
-
 std::uint64_t fnv1a(std::string_view bytes) noexcept {
     std::uint64_t hash = 0xcbf29ce484222325;
-    for (char byte : bytes)
+    for (char byte : bytes) {
         hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+    }
     return hash;
 }
 
@@ -270,8 +295,9 @@ ChannelName channel(AddressView address) noexcept {
     name.push(text.view().substr(0, prefix_size));
     name.push(':');
     const std::uint64_t hash = fnv1a(text.view());
-    for (int shift = 60; shift >= 0; shift -= 4)
+    for (int shift = 60; shift >= 0; shift -= 4) {
         name.push("0123456789abcdef"[(hash >> shift) & 0xf]);
+    }
     return name;
 }
 

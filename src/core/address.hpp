@@ -1,9 +1,9 @@
 // The address: an LDH domain name that may have a local part and '@' in front, or the root "." (everyone).
 //
-// Key: the form in which an address is stored and compared. The labels from the right, each followed by 0x01, and
-// for a local part 0x02, the local part and 0x01: app@h.x.y is "y\1x\1h\1\2app\1", the root is empty. Both marks are
-// smaller than every byte an address can hold, hence memcmp (the shorter first on a tie) is the hierarchical order,
-// every ancestor's key is a prefix of the key, and a subtree is one contiguous range.
+// Key: the form in which an address is stored and compared. The labels from the right, each followed by 0x01,
+// and for a local part 0x02, the local part and 0x01: app@h.x.y is "y\1x\1h\1\2app\1", the root is empty.
+// Both marks are smaller than every byte an address can hold, hence memcmp (the shorter first on a tie) is
+// the hierarchical order, every ancestor's key is a prefix of the key, and a subtree is one contiguous range.
 //
 // No function here allocates or throws. An AddressView is only as good as its key: it checks nothing, but no
 // function reads or writes outside of its bounds whatever the bytes are.
@@ -33,18 +33,18 @@ inline constexpr char end_mark = '\1';
 inline constexpr char local_mark = '\2';
 
 enum class AddressRule : std::uint8_t {
-    empty,            // no text at all
-    label_empty,      // two dots in a row, or one in front
-    label_character,  // not a letter, digit or hyphen
-    label_hyphen,     // first or last
-    label_too_long,   // place: of the first octet too many
-    domain_missing,   // nothing after '@'
-    domain_too_long,  // place: of the first octet too many
-    local_empty,      // nothing before '@'
-    local_character,  // not allowed in a dot-atom
-    local_dot,        // first, last, or two in a row
-    local_too_long,   // place: of the first octet too many
-    local_at_root,    // app@.
+    empty,           // no text at all
+    label_empty,     // two dots in a row, or one in front
+    label_character, // not a letter, digit or hyphen
+    label_hyphen,    // first or last
+    label_too_long,  // place: of the first octet too many
+    domain_missing,  // nothing after '@'
+    domain_too_long, // place: of the first octet too many
+    local_empty,     // nothing before '@'
+    local_character, // not allowed in a dot-atom
+    local_dot,       // first, last, or two in a row
+    local_too_long,  // place: of the first octet too many
+    local_at_root,   // app@.
 };
 
 // The rule as a sentence without its full stop.
@@ -52,7 +52,8 @@ std::string_view explain(AddressRule rule) noexcept;
 
 struct AddressError {
     AddressRule rule;
-    std::size_t place; // of the first byte that breaks the rule, from 1; one past the end when something is missing
+    std::size_t
+        place; // of the first byte that breaks the rule, from 1; one past the end when something is missing
     friend bool operator==(const AddressError&, const AddressError&) = default;
 };
 
@@ -62,12 +63,14 @@ public:
     constexpr std::string_view view() const noexcept { return {bytes_.data(), size_}; }
     constexpr std::size_t size() const noexcept { return size_; }
     constexpr void push(char byte) noexcept {
-        if (size_ < Capacity)
+        if (size_ < Capacity) {
             bytes_[size_++] = byte;
+        }
     }
     constexpr void push(std::string_view bytes) noexcept {
-        for (char byte : bytes)
+        for (char byte : bytes) {
             push(byte);
+        }
     }
 
 private:
@@ -134,32 +137,32 @@ AddressView common_ancestor(AddressView a, AddressView b) noexcept;
 using SubtreeEnd = FixedText<max_key_size>;
 SubtreeEnd subtree_end(AddressView address) noexcept;
 
-// Does this look like what subtree_end made? The address when it does.
-std::optional<Address> subtree_of_end(std::string_view key) noexcept;
-
 // 64-bit FNV-1a, which a client can write down in three lines.
 std::uint64_t fnv1a(std::string_view bytes) noexcept;
 
-// The name to LISTEN on: the canonical text when that has at most 63 octets, else its first 46 octets, a colon (which
-// no address holds) and fnv1a(canonical text) as 16 lower-case hexadecimal digits. Clients may rely on this.
+// The name to LISTEN on: the canonical text when that has at most 63 octets, else its first 46 octets, a
+// colon (which no address holds) and fnv1a(canonical text) as 16 lower-case hexadecimal digits. Clients may
+// rely on this.
 ChannelName channel(AddressView address) noexcept;
 
 // Calls emit(AddressView) for the address and each ancestor, the root last.
 template <class Emit> void for_each_suffix(AddressView address, Emit emit) {
-    for (std::optional<AddressView> at = address; at; at = parent(*at))
+    for (std::optional<AddressView> at = address; at; at = parent(*at)) {
         emit(*at);
+    }
 }
 
-// Calls emit(AddressView) once for each address that is in the list or an ancestor of one in it, in descending order:
-// the root last. The list must be sorted in descending order; it may hold duplicates.
+// Calls emit(AddressView) once for each address that is in the list or an ancestor of one in it, in
+// descending order: the root last. The list must be sorted in descending order; it may hold duplicates.
 template <class Emit> void for_each_suffix(std::span<const AddressView> descending, Emit emit) {
     for (std::size_t i = 0; i < descending.size(); ++i) {
         // What the next one shares with this one comes later; everything else of this one can come no more.
         const bool last = i + 1 == descending.size();
         const std::size_t shared = last ? 0 : common_ancestor(descending[i], descending[i + 1]).key().size();
         for (std::optional<AddressView> at = descending[i]; at; at = parent(*at)) {
-            if (!last && at->key().size() <= shared)
+            if (!last && at->key().size() <= shared) {
                 break;
+            }
             emit(*at);
         }
     }

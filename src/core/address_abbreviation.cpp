@@ -14,7 +14,8 @@ AddressAbbreviation::AddressAbbreviation() noexcept {
     pool_[0] = behind_all[0];
     pool_used_ = behind_all.size();
     count_ = 2;
-    pivots_[0] = Pivot{.label = 0, .low = 0, .offset = 0, .size = 0, .skip = 0, .stretch = 0, .squeeze = 0, .taken = false};
+    pivots_[0] = Pivot{
+        .label = 0, .low = 0, .offset = 0, .size = 0, .skip = 0, .stretch = 0, .squeeze = 0, .taken = false};
     pivots_[1] = pivots_[0];
     pivots_[1].label = ~std::uint64_t{0};
     pivots_[1].size = behind_all.size();
@@ -27,11 +28,13 @@ void AddressAbbreviation::measure(std::size_t at) noexcept {
     const Pivot& next = pivots_[at + 1];
     const std::size_t skip = common_prefix(bytes(pivot), bytes(next));
     const std::uint64_t low = eight_bytes(bytes(pivot), skip);
-    const std::uint64_t high = eight_bytes(bytes(next), skip); // > low: the first byte differs, and none is zero
+    const std::uint64_t high =
+        eight_bytes(bytes(next), skip); // > low: the first byte differs, and none is zero
     pivot.skip = static_cast<std::uint16_t>(skip);
     pivot.low = low;
     pivot.stretch = static_cast<std::uint8_t>(std::countl_zero(high - low) & 63);
-    pivot.squeeze = static_cast<std::uint8_t>(65 - std::bit_width(next.label - pivot.label)); // gap >= 1, hence <= 64
+    pivot.squeeze =
+        static_cast<std::uint8_t>(65 - std::bit_width(next.label - pivot.label)); // gap >= 1, hence <= 64
 }
 
 void AddressAbbreviation::insert(std::size_t after, std::string_view key, std::uint64_t label) noexcept {
@@ -58,13 +61,15 @@ std::uint64_t AddressAbbreviation::label(std::string_view key) noexcept {
     std::size_t at = 0;
     for (std::size_t n = count_; n > 1;) {
         const std::size_t half = n / 2;
-        if (bytes(pivots_[at + half]) <= key)
+        if (bytes(pivots_[at + half]) <= key) {
             at += half;
+        }
         n -= half;
     }
     Pivot& pivot = pivots_[at];
-    if (at + 1 == count_ || bytes(pivot) == key)
+    if (at + 1 == count_ || bytes(pivot) == key) {
         return pivot.label;
+    }
 
     const std::uint64_t gap = pivots_[at + 1].label - pivot.label;
     if (!pivot.taken && gap >= 2 && count_ < pivots_.size() && key.size() <= pool_.size() - pool_used_) {
@@ -73,8 +78,9 @@ std::uint64_t AddressAbbreviation::label(std::string_view key) noexcept {
         return middle;
     }
     pivot.taken = true;
-    if (pivot.squeeze == 64)
+    if (pivot.squeeze == 64) {
         return pivot.label;
+    }
     return pivot.label + (((eight_bytes(key, pivot.skip) - pivot.low) << pivot.stretch) >> pivot.squeeze);
 }
 

@@ -1,10 +1,12 @@
-// Abbreviated sort keys for addresses: an integer per key, in the order of the keys (x < y implies label(x) <= label(y)).
+// Abbreviated sort keys for addresses: an integer per key, in the order of the keys (x < y implies label(x)
+// <= label(y)).
 //
-// The first bytes of a key would be worthless here: addresses share long beginnings ("com\1example\1aws\1..."). So the
-// first keys that a sort sees become pivots, each with a label half way between its neighbours' labels. A later key
-// lies between two pivots, hence begins with the bytes that those two have in common; what follows them places its
-// label in the gap between theirs. The labels of earlier keys stay valid, because a pivot is only ever put between two
-// neighbours that have no other label given out in between.
+// The first bytes of a key would be worthless here: addresses share long beginnings
+// ("com\1example\1aws\1..."). So the first keys that a sort sees become pivots, each with a label half way
+// between its neighbours' labels. A later key lies between two pivots, hence begins with the bytes that those
+// two have in common; what follows them places its label in the gap between theirs. The labels of earlier
+// keys stay valid, because a pivot is only ever put between two neighbours that have no other label given out
+// in between.
 //
 // Plain data, no allocation; not for use by two sorts at once.
 #pragma once
@@ -28,16 +30,18 @@ private:
     // A pivot, and the interval from it to the next one.
     struct Pivot {
         std::uint64_t label;
-        std::uint64_t low;       // the pivot's own eight bytes behind the skipped ones
-        std::uint32_t offset;    // of the pivot's bytes in pool_
-        std::uint16_t size;      // of the pivot
-        std::uint16_t skip;      // how many bytes this pivot and the next one have in common
-        std::uint8_t stretch;    // shift left that lets the interval's bytes fill 64 bits
-        std::uint8_t squeeze;    // shift right that then fits them into the gap of the labels; 64: no room
-        bool taken;              // has a label been given out inside the interval?
+        std::uint64_t low;    // the pivot's own eight bytes behind the skipped ones
+        std::uint32_t offset; // of the pivot's bytes in pool_
+        std::uint16_t size;   // of the pivot
+        std::uint16_t skip;   // how many bytes this pivot and the next one have in common
+        std::uint8_t stretch; // shift left that lets the interval's bytes fill 64 bits
+        std::uint8_t squeeze; // shift right that then fits them into the gap of the labels; 64: no room
+        bool taken;           // has a label been given out inside the interval?
     };
 
-    std::string_view bytes(const Pivot& pivot) const noexcept { return {pool_.data() + pivot.offset, pivot.size}; }
+    std::string_view bytes(const Pivot& pivot) const noexcept {
+        return {pool_.data() + pivot.offset, pivot.size};
+    }
     void insert(std::size_t after, std::string_view key, std::uint64_t label) noexcept;
     void measure(std::size_t at) noexcept;
 

@@ -8,13 +8,17 @@
 namespace cloudsat::core {
 
 double share_below(std::span<const std::string_view> bounds, std::string_view key) noexcept {
-    if (bounds.size() < 2)
+    if (bounds.size() < 2) {
         return 0;
-    const auto upper = std::lower_bound(bounds.begin(), bounds.end(), key); // the first bound that is not smaller
-    if (upper == bounds.begin())
+    }
+    const auto upper =
+        std::lower_bound(bounds.begin(), bounds.end(), key); // the first bound that is not smaller
+    if (upper == bounds.begin()) {
         return 0;
-    if (upper == bounds.end())
+    }
+    if (upper == bounds.end()) {
         return 1;
+    }
     const std::string_view low = *(upper - 1), high = *upper; // low < key <= high
     const std::size_t skip = common_prefix(low, high);
     const std::uint64_t base = eight_bytes(low, skip);

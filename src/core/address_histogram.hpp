@@ -8,8 +8,8 @@
 
 namespace cloudsat::core {
 
-// The share, 0 to 1, of a histogram's population that is smaller than the key. The bounds are ascending and have equal
-// shares in between; within a bin the bytes that follow the bounds' common ones interpolate.
+// The share, 0 to 1, of a histogram's population that is smaller than the key. The bounds are ascending and
+// have equal shares in between; within a bin the bytes that follow the bounds' common ones interpolate.
 double share_below(std::span<const std::string_view> bounds, std::string_view key) noexcept;
 
 // The share of a histogram's population that lies in the subtree of an address.

@@ -16,20 +16,23 @@ constexpr char ascii_lower(char byte) noexcept {
 inline std::size_t common_prefix(std::string_view a, std::string_view b) noexcept {
     const std::size_t limit = a.size() < b.size() ? a.size() : b.size();
     std::size_t n = 0;
-    while (n < limit && a[n] == b[n])
+    while (n < limit && a[n] == b[n]) {
         ++n;
+    }
     return n;
 }
 
 // The eight bytes from an offset as an integer of the same order; zeros stand for what is beyond the end.
 inline std::uint64_t eight_bytes(std::string_view text, std::size_t offset) noexcept {
-    if (offset >= text.size())
+    if (offset >= text.size()) {
         return 0;
+    }
     const std::size_t left = text.size() - offset;
     std::uint64_t word = 0;
     std::memcpy(&word, text.data() + offset, left < sizeof word ? left : sizeof word);
-    if constexpr (std::endian::native == std::endian::little)
+    if constexpr (std::endian::native == std::endian::little) {
         word = __builtin_bswap64(word);
+    }
     return word;
 }
 

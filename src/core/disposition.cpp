@@ -17,11 +17,14 @@ bool equal_in_any_case(std::string_view text, std::string_view name) noexcept {
 } // namespace
 
 std::optional<Disposition> parse_disposition(std::string_view text) noexcept {
-    for (const DispositionEntry& entry : dispositions)
-        if (equal_in_any_case(text, entry.name))
+    for (const DispositionEntry& entry : dispositions) {
+        if (equal_in_any_case(text, entry.name)) {
             return entry.value;
-    if (equal_in_any_case(text, end_alias))
+        }
+    }
+    if (equal_in_any_case(text, end_alias)) {
         return Disposition::end;
+    }
     return std::nullopt;
 }
 

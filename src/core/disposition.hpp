@@ -1,4 +1,5 @@
-// The disposition: how a reply relates to the work that its parent started. One table says all there is to say.
+// The disposition: how a reply relates to the work that its parent started. One table says all there is to
+// say.
 #pragma once
 
 #include <array>
@@ -36,8 +37,9 @@ inline constexpr std::string_view end_alias = "done";
 inline constexpr std::size_t max_disposition_size = 12; // "acknowledged"
 
 constexpr std::optional<Disposition> disposition_of_byte(std::uint8_t byte) noexcept {
-    if (byte < 1 || byte > dispositions.size())
+    if (byte < 1 || byte > dispositions.size()) {
         return std::nullopt;
+    }
     return static_cast<Disposition>(byte);
 }
 
@@ -45,20 +47,28 @@ constexpr const DispositionEntry& entry_of(Disposition value) noexcept {
     return dispositions[static_cast<std::size_t>(value) - 1];
 }
 
-constexpr std::string_view name_of(Disposition value) noexcept { return entry_of(value).name; }
+constexpr std::string_view name_of(Disposition value) noexcept {
+    return entry_of(value).name;
+}
 
 // Is the work over, as far as the author of such a reply is concerned: failed, cancelled or finished?
-constexpr bool is_final(Disposition value) noexcept { return entry_of(value).course == Course::final; }
+constexpr bool is_final(Disposition value) noexcept {
+    return entry_of(value).course == Course::final;
+}
 
 // Any letter case.
 std::optional<Disposition> parse_disposition(std::string_view text) noexcept;
 
-static_assert([] {
-    for (std::size_t i = 0; i < dispositions.size(); ++i)
-        if (static_cast<std::size_t>(dispositions[i].value) != i + 1 ||
-            dispositions[i].name.size() > max_disposition_size)
-            return false;
-    return true;
-}(), "the table is in the order of the values, without gaps");
+static_assert(
+    [] {
+        for (std::size_t i = 0; i < dispositions.size(); ++i) {
+            if (static_cast<std::size_t>(dispositions[i].value) != i + 1 ||
+                dispositions[i].name.size() > max_disposition_size) {
+                return false;
+            }
+        }
+        return true;
+    }(),
+    "the table is in the order of the values, without gaps");
 
 } // namespace cloudsat::core

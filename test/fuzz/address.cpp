@@ -1,5 +1,6 @@
-// Fuzzes addresses. Each line of the input is an address: it is parsed here and by a naive checker written from the
-// grammar, and must agree; the accepted ones must keep the laws of order, subtree and abbreviated label among each other.
+// Fuzzes addresses. Each line of the input is an address: it is parsed here and by a naive checker written
+// from the grammar, and must agree; the accepted ones must keep the laws of order, subtree and abbreviated
+// label among each other.
 
 #include <algorithm>
 #include <cstdint>
@@ -34,7 +35,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
     return parts;
 }
 
-bool all_of(const std::string& text, const char* bytes) { return text.find_first_not_of(bytes) == std::string::npos; }
+bool all_of(const std::string& text, const char* bytes) {
+    return text.find_first_not_of(bytes) == std::string::npos;
+}
 
 // The canonical text by the grammar, "" for what it does not allow.
 std::string naive(std::string text) {
@@ -73,8 +76,9 @@ std::string naive(std::string text) {
     if (size > 253) {
         return "";
     }
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char byte) { return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + 32) : byte; });
+    std::transform(text.begin(), text.end(), text.begin(), [](char byte) {
+        return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + 32) : byte;
+    });
     return text;
 }
 
@@ -83,11 +87,14 @@ std::string naive(std::string text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string input(reinterpret_cast<const char*>(data), size);
 
-    // As a key: no claim about its form, only that nothing leaves its bounds, and that is_key knows the good ones.
+    // As a key: no claim about its form, only that nothing leaves its bounds, and that is_key knows the good
+    // ones.
     const AddressView raw(input);
-    demand(!is_key(input) || parse_address(print(raw).view()).value().view() == raw, "a key is what its text parses to");
+    demand(!is_key(input) || parse_address(print(raw).view()).value().view() == raw,
+           "a key is what its text parses to");
     demand(channel(raw).size() <= max_channel_size, "channel fits");
-    for_each_suffix(raw, [&](AddressView suffix) { demand(within(raw, suffix), "a suffix contains its address"); });
+    for_each_suffix(
+        raw, [&](AddressView suffix) { demand(within(raw, suffix), "a suffix contains its address"); });
 
     std::vector<Address> accepted;
     AddressAbbreviation abbreviation;
@@ -97,7 +104,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::string expected = naive(line);
         if (!parsed) {
             demand(expected.empty(), "what is refused breaks the grammar");
-            demand(parsed.error().place >= 1 && parsed.error().place <= line.size() + 1, "place lies in the text");
+            demand(parsed.error().place >= 1 && parsed.error().place <= line.size() + 1,
+                   "place lies in the text");
             continue;
         }
         const Address& address = parsed.value();
@@ -115,7 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             demand((a <=> b) == (0 <=> (b <=> a)), "order is antisymmetric");
             demand((a == b) == (print(a).view() == print(b).view()), "equal keys, equal texts");
             demand(!(a < b) || labels[i] <= labels[j], "labels keep the order");
-            demand(within(a, b) == (b <= a && a < AddressView(subtree_end(b).view())), "a subtree is a range");
+            demand(within(a, b) == (b <= a && a < AddressView(subtree_end(b).view())),
+                   "a subtree is a range");
             demand(within(a, common_ancestor(a, b)), "a common ancestor contains both");
         }
     }

@@ -1,4 +1,5 @@
-// Abbreviated sort keys never contradict the order of the keys, whatever arrives in which order, and tell most apart.
+// Abbreviated sort keys never contradict the order of the keys, whatever arrives in which order, and tell
+// most apart.
 
 #include "core/address_abbreviation.hpp"
 
@@ -25,9 +26,11 @@ std::size_t distinct_labels(const std::vector<std::string>& keys) {
     std::sort(labelled.begin(), labelled.end());
     for (std::size_t i = 1; i < labelled.size(); ++i) {
         EXPECT_LE(labelled[i - 1].second, labelled[i].second)
-            << testing::PrintToString(labelled[i - 1].first) << ' ' << testing::PrintToString(labelled[i].first);
+            << testing::PrintToString(labelled[i - 1].first) << ' '
+            << testing::PrintToString(labelled[i].first);
         if (labelled[i - 1].first == labelled[i].first) {
-            EXPECT_EQ(labelled[i - 1].second, labelled[i].second) << testing::PrintToString(labelled[i].first);
+            EXPECT_EQ(labelled[i - 1].second, labelled[i].second)
+                << testing::PrintToString(labelled[i].first);
         }
     }
     std::set<std::uint64_t> labels;
@@ -44,8 +47,9 @@ std::string key_of(const std::string& text) {
 }
 
 std::vector<std::string> hosts(std::size_t count) {
-    const std::vector<std::string> domains{"inst.eu-central-1.aws.example.com", "inst.us-east-1.aws.example.com",
-                                           "hosts.releng.mozilla.org", "b.example.net", "vm.cloud.example.de"};
+    const std::vector<std::string> domains{"inst.eu-central-1.aws.example.com",
+                                           "inst.us-east-1.aws.example.com", "hosts.releng.mozilla.org",
+                                           "b.example.net", "vm.cloud.example.de"};
     std::mt19937_64 random{1};
     std::vector<std::string> keys;
     for (std::size_t i = 0; i < count; ++i) {
@@ -61,7 +65,8 @@ std::vector<std::string> hosts(std::size_t count) {
 TEST(AddressAbbreviation, RandomBytesInRandomOrder) {
     std::mt19937_64 random{42};
     for (int round = 0; round < 200; ++round) {
-        const std::string_view alphabet = round % 2 == 0 ? "\1\2ab" : "\1\2abcdefghijklmnopqrstuvwxyz-0123456789\xfe\xff";
+        const std::string_view alphabet =
+            round % 2 == 0 ? "\1\2ab" : "\1\2abcdefghijklmnopqrstuvwxyz-0123456789\xfe\xff";
         std::vector<std::string> keys;
         for (int i = 0; i < 1000; ++i) {
             std::string key;
@@ -84,8 +89,9 @@ TEST(AddressAbbreviation, SortedArrival) {
 
 TEST(AddressAbbreviation, LongKeysAndPrefixes) {
     std::vector<std::string> keys{""};
-    const std::string longest = key_of(std::string(64, 'l') + '@' + std::string(63, 'a') + '.' + std::string(63, 'b') +
-                                       '.' + std::string(63, 'c') + '.' + std::string(61, 'd'));
+    const std::string longest =
+        key_of(std::string(64, 'l') + '@' + std::string(63, 'a') + '.' + std::string(63, 'b') + '.' +
+               std::string(63, 'c') + '.' + std::string(61, 'd'));
     for (std::size_t n = 0; n <= longest.size(); ++n) {
         keys.push_back(longest.substr(0, n));
         keys.push_back(longest.substr(0, n) + "\2");

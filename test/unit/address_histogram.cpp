@@ -10,7 +10,9 @@ using namespace cloudsat::core;
 
 namespace {
 
-Address address(const std::string& text) { return parse_address(text).value(); }
+Address address(const std::string& text) {
+    return parse_address(text).value();
+}
 
 // A histogram of 100 bins: hosts 000 to 499 of one domain and 500 to 999 of another, every tenth a bound.
 struct Hosts {
@@ -19,7 +21,8 @@ struct Hosts {
     Hosts() {
         for (int i = 0; i <= 1000; i += 10) {
             const std::string number = std::to_string(10000 + i).substr(1);
-            keys.emplace_back(address("i-" + number + (i < 500 ? ".a.example.com" : ".b.example.com")).view().key());
+            keys.emplace_back(
+                address("i-" + number + (i < 500 ? ".a.example.com" : ".b.example.com")).view().key());
         }
         bounds.assign(keys.begin(), keys.end());
     }
@@ -42,8 +45,9 @@ TEST(AddressHistogram, BelowIsMonotoneAndBounded) {
     double last = 0;
     for (int i = 0; i <= 1000; ++i) {
         const std::string number = std::to_string(10000 + i).substr(1);
-        const double share =
-            share_below(hosts.bounds, address("i-" + number + (i < 500 ? ".a.example.com" : ".b.example.com")).view().key());
+        const double share = share_below(
+            hosts.bounds,
+            address("i-" + number + (i < 500 ? ".a.example.com" : ".b.example.com")).view().key());
         EXPECT_GE(share, last);
         EXPECT_NEAR(share, i / 1000.0, 0.011);
         last = share;

@@ -25,7 +25,8 @@ TEST(Disposition, NamesInAndOut) {
 
 TEST(Disposition, Refused) {
     using namespace std::string_view_literals;
-    for (std::string_view bad : {""sv, " end"sv, "end "sv, "en"sv, "ends"sv, "ack"sv, "end\0"sv, "\xc3\xa9nd"sv, "1"sv}) {
+    for (std::string_view bad :
+         {""sv, " end"sv, "end "sv, "en"sv, "ends"sv, "ack"sv, "end\0"sv, "\xc3\xa9nd"sv, "1"sv}) {
         EXPECT_FALSE(parse_disposition(bad)) << testing::PrintToString(bad);
     }
     EXPECT_FALSE(parse_disposition(std::string(1'000'000, 'e')));

@@ -1,0 +1,346 @@
+// The type cloudsat.address: input, output, comparison, and the functions on it. What an address is,
+// core/address.hpp says; sorting is in address_sort.cpp, and what the planner asks in address_planner.cpp.
+
+#include <algorithm>
+#include <compare>
+#include <cstring>
+#include <functional>
+
+#include "board/address.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/names.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "common/hashfn.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+#include "utils/lsyscache.h"
+}
+
+namespace cloudsat::board {
+
+using core::AddressView;
+
+core::AddressView address_view(Datum address) {
+    return AddressView(pg::view(address));
+}
+
+Datum address_datum(AddressView address) {
+    return pg::to_text(address.key()); // a varlena of these bytes
+}
+
+char* address_cstring(AddressView address) {
+    const core::AddressText text = core::print(address);
+    return pnstrdup(text.view().data(), text.size());
+}
+
+namespace {
+
+static_assert(pg::Plain<core::Result<core::Address, core::AddressError>>, "lives across ereport");
+
+// How much of a refused text an error quotes.
+constexpr int quoted_bytes = 400;
+
+int quoted_size(std::string_view text) {
+    return pg_mbcliplen(text.data(), static_cast<int>(text.size()), quoted_bytes);
+}
+
+#define INVALID_ADDRESS(code, kind, text, error)                                                             \
+    errcode(code),                                                                                           \
+        errmsg("invalid " kind " for type cloudsat.address: \"%.*s\"", quoted_size(text), (text).data()),    \
+        errdetail("%s (byte %zu).", core::explain((error).rule).data(), (error).place)
+
+Datum address_in(FunctionCallInfo fcinfo) {
+    const std::string_view text = PG_GETARG_CSTRING(0);
+    const auto parsed = core::parse_address(text);
+    if (!parsed) {
+        CLOUDSAT_SOFT_ERROR(fcinfo, (INVALID_ADDRESS(ERRCODE_INVALID_TEXT_REPRESENTATION, "input syntax",
+                                                     text, parsed.error())));
+    }
+    return address_datum(parsed.value());
+}
+
+Datum address_out(FunctionCallInfo fcinfo) {
+    PG_RETURN_CSTRING(address_cstring(address_view(PG_GETARG_DATUM(0))));
+}
+
+Datum address_recv(FunctionCallInfo fcinfo) {
+    auto* message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+    int size = 0;
+    const char* bytes = pq_getmsgtext(message, message->len - message->cursor, &size);
+    const std::string_view text(bytes, static_cast<std::size_t>(size));
+    const auto parsed = core::parse_address(text);
+    if (!parsed) {
+        ereport(ERROR, INVALID_ADDRESS(ERRCODE_INVALID_BINARY_REPRESENTATION, "external binary value", text,
+                                       parsed.error()));
+    }
+    return address_datum(parsed.value());
+}
+
+// The binary form is the canonical text: every driver can read it, and it outlives the key's layout.
+Datum address_send(FunctionCallInfo fcinfo) {
+    const char* text = address_cstring(address_view(PG_GETARG_DATUM(0)));
+    StringInfoData message;
+    pq_begintypsend(&message);
+    pq_sendtext(&message, text, static_cast<int>(std::strlen(text)));
+    PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}
+
+Datum address_from_text(FunctionCallInfo fcinfo) {
+    return address_datum(require_address(pg::view(PG_GETARG_DATUM(0))));
+}
+
+Datum address_to_text(FunctionCallInfo fcinfo) {
+    return CStringGetTextDatum(address_cstring(address_view(PG_GETARG_DATUM(0))));
+}
+
+// Comparisons run inside index builds and sorts, which expect them to leave nothing behind.
+void release(FunctionCallInfo fcinfo, int number, AddressView view) {
+    const char* original = DatumGetPointer(PG_GETARG_DATUM(number));
+    auto* value = reinterpret_cast<const struct varlena*>(original);
+    if (view.key().data() != VARDATA_ANY(value)) {
+        const char* copy = view.key().data() - VARHDRSZ; // a detoasted copy has a long header
+        pfree(const_cast<char*>(copy));
+    }
+}
+
+std::strong_ordering compare(FunctionCallInfo fcinfo) {
+    const AddressView a = address_view(PG_GETARG_DATUM(0)), b = address_view(PG_GETARG_DATUM(1));
+    const std::strong_ordering order = a <=> b;
+    release(fcinfo, 0, a);
+    release(fcinfo, 1, b);
+    return order;
+}
+
+Datum address_lt(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) < 0);
+}
+Datum address_le(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) <= 0);
+}
+Datum address_eq(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) == 0);
+}
+Datum address_ne(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) != 0);
+}
+Datum address_ge(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) >= 0);
+}
+Datum address_gt(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) > 0);
+}
+
+Datum address_cmp(FunctionCallInfo fcinfo) {
+    const std::strong_ordering order = compare(fcinfo);
+    PG_RETURN_INT32(order < 0 ? -1 : (order > 0 ? 1 : 0));
+}
+
+Datum address_smaller(FunctionCallInfo fcinfo) {
+    return compare(fcinfo) <= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
+Datum address_larger(FunctionCallInfo fcinfo) {
+    return compare(fcinfo) >= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
+
+Datum address_hash(FunctionCallInfo fcinfo) {
+    const AddressView a = address_view(PG_GETARG_DATUM(0));
+    const auto* bytes = reinterpret_cast<const unsigned char*>(a.key().data());
+    const Datum hash = hash_any(bytes, static_cast<int>(a.key().size()));
+    release(fcinfo, 0, a);
+    return hash;
+}
+
+Datum address_hash_extended(FunctionCallInfo fcinfo) {
+    const AddressView a = address_view(PG_GETARG_DATUM(0));
+    const auto* bytes = reinterpret_cast<const unsigned char*>(a.key().data());
+    const auto seed = static_cast<uint64>(PG_GETARG_INT64(1));
+    const Datum hash = hash_any_extended(bytes, static_cast<int>(a.key().size()), seed);
+    release(fcinfo, 0, a);
+    return hash;
+}
+
+Datum address_within(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(core::within(address_view(PG_GETARG_DATUM(0)), address_view(PG_GETARG_DATUM(1))));
+}
+
+Datum address_contains(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(core::within(address_view(PG_GETARG_DATUM(1)), address_view(PG_GETARG_DATUM(0))));
+}
+
+// A bound is what an index compares with to find a subtree: the first key, or the end, which is no address's
+// key and must not get into a column of addresses. Hence a type of its own, which can be neither written nor
+// read.
+Datum bound_in(FunctionCallInfo) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("cannot accept a value of type cloudsat._bound"));
+    pg_unreachable();
+}
+
+Datum bound_out(FunctionCallInfo) {
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("cannot display a value of type cloudsat._bound"));
+    pg_unreachable();
+}
+
+Datum subtree_start(FunctionCallInfo fcinfo) {
+    return address_datum(address_view(PG_GETARG_DATUM(0)));
+}
+
+Datum subtree_end(FunctionCallInfo fcinfo) {
+    const core::SubtreeEnd end = core::subtree_end(address_view(PG_GETARG_DATUM(0)));
+    return address_datum(AddressView(end.view()));
+}
+
+pg::Name address_type(pg::Name::Kind::type, "address");
+
+// A growing list of addresses for an array.
+class AddressList {
+public:
+    explicit AddressList(std::size_t capacity)
+        : datums_(
+              static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, capacity * sizeof(Datum)))),
+          capacity_(capacity) {}
+
+    void add(AddressView address) {
+        if (size_ == capacity_) {
+            capacity_ *= 2;
+            datums_ = static_cast<Datum*>(repalloc_huge(datums_, capacity_ * sizeof(Datum)));
+        }
+        datums_[size_++] = address_datum(address);
+    }
+
+    Datum array() const {
+        if (size_ > static_cast<std::size_t>(PG_INT32_MAX)) {
+            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                    errmsg("too many addresses for one array"));
+        }
+        return PointerGetDatum(
+            construct_array(datums_, static_cast<int>(size_), address_type.oid(), -1, false, TYPALIGN_INT));
+    }
+
+private:
+    Datum* datums_;
+    std::size_t size_ = 0;
+    std::size_t capacity_;
+};
+static_assert(pg::Plain<AddressList>);
+
+Datum suffix_array(AddressView address) {
+    AddressList list(core::depth(address) + 1);
+    core::for_each_suffix(address, [&list](AddressView suffix) { list.add(suffix); });
+    return list.array();
+}
+
+Datum suffixes(FunctionCallInfo fcinfo) {
+    return suffix_array(address_view(PG_GETARG_DATUM(0)));
+}
+
+// A bare literal is neither an address nor an array of them; this lets suffixes('h.x.y') mean the former.
+Datum suffixes_text(FunctionCallInfo fcinfo) {
+    const core::Address address = require_address(pg::view(PG_GETARG_DATUM(0)));
+    return suffix_array(address);
+}
+
+Datum suffixes_array(FunctionCallInfo fcinfo) {
+    const pg::Elements elements = pg::elements(PG_GETARG_DATUM(0), address_type.oid());
+    const std::size_t count = elements.values.size();
+    auto* views = static_cast<AddressView*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, std::max<std::size_t>(count, 1) * sizeof(AddressView)));
+    for (std::size_t i = 0; i < count; ++i) {
+        if (elements.nulls[i]) {
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("addresses must not contain nulls"));
+        }
+        views[i] = address_view(elements.values[i]);
+    }
+    std::sort(views, views + count, std::greater<>());
+    AddressList list(count + 8);
+    core::for_each_suffix(std::span<const AddressView>(views, count), [&list](AddressView suffix) {
+        CHECK_FOR_INTERRUPTS();
+        list.add(suffix);
+    });
+    return list.array();
+}
+
+Datum parent(FunctionCallInfo fcinfo) {
+    const auto up = core::parent(address_view(PG_GETARG_DATUM(0)));
+    if (!up) {
+        PG_RETURN_NULL();
+    }
+    return address_datum(*up);
+}
+
+Datum domain(FunctionCallInfo fcinfo) {
+    return address_datum(core::domain(address_view(PG_GETARG_DATUM(0))));
+}
+
+Datum local(FunctionCallInfo fcinfo) {
+    const auto name = core::local(address_view(PG_GETARG_DATUM(0)));
+    if (!name) {
+        PG_RETURN_NULL();
+    }
+    return pg::to_text(*name);
+}
+
+Datum depth(FunctionCallInfo fcinfo) {
+    PG_RETURN_INT32(static_cast<int32>(core::depth(address_view(PG_GETARG_DATUM(0)))));
+}
+
+Datum common_ancestor(FunctionCallInfo fcinfo) {
+    return address_datum(
+        core::common_ancestor(address_view(PG_GETARG_DATUM(0)), address_view(PG_GETARG_DATUM(1))));
+}
+
+Datum channel(FunctionCallInfo fcinfo) {
+    const core::ChannelName name = core::channel(address_view(PG_GETARG_DATUM(0)));
+    return pg::to_text(name.view());
+}
+
+} // namespace
+
+core::Address require_address(std::string_view text) {
+    const auto parsed = core::parse_address(text);
+    if (!parsed) {
+        ereport(ERROR,
+                INVALID_ADDRESS(ERRCODE_INVALID_TEXT_REPRESENTATION, "input syntax", text, parsed.error()));
+    }
+    return parsed.value();
+}
+
+SQL_FUNCTION(address_in);
+SQL_FUNCTION(address_out);
+SQL_FUNCTION(address_recv);
+SQL_FUNCTION(address_send);
+SQL_FUNCTION(address_from_text);
+SQL_FUNCTION(address_to_text);
+SQL_FUNCTION(address_lt);
+SQL_FUNCTION(address_le);
+SQL_FUNCTION(address_eq);
+SQL_FUNCTION(address_ne);
+SQL_FUNCTION(address_ge);
+SQL_FUNCTION(address_gt);
+SQL_FUNCTION(address_cmp);
+SQL_FUNCTION(address_smaller);
+SQL_FUNCTION(address_larger);
+SQL_FUNCTION(address_hash);
+SQL_FUNCTION(address_hash_extended);
+SQL_FUNCTION(address_within);
+SQL_FUNCTION(address_contains);
+SQL_FUNCTION(bound_in);
+SQL_FUNCTION(bound_out);
+SQL_FUNCTION(subtree_start);
+SQL_FUNCTION(subtree_end);
+SQL_FUNCTION(suffixes);
+SQL_FUNCTION(suffixes_text);
+SQL_FUNCTION(suffixes_array);
+SQL_FUNCTION(parent);
+SQL_FUNCTION(domain);
+SQL_FUNCTION(local);
+SQL_FUNCTION(depth);
+SQL_FUNCTION(common_ancestor);
+SQL_FUNCTION(channel);
+
+} // namespace cloudsat::board

@@ -1,0 +1,266 @@
+-- The type cloudsat.address: a domain name with or without a local part, or the root "." for everyone.
+-- Operators and min/max are in pg_catalog, because people write them without a schema: with them in cloudsat, `a <@ b`
+-- would depend on the search_path of whoever writes it.
+
+CREATE TYPE cloudsat.address;
+
+CREATE FUNCTION cloudsat.address_in(pg_catalog.cstring) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_address_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_in(pg_catalog.cstring) IS 'input';
+CREATE FUNCTION cloudsat.address_out(cloudsat.address) RETURNS pg_catalog.cstring
+    AS 'MODULE_PATHNAME', 'cloudsat_address_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_out(cloudsat.address) IS 'output';
+CREATE FUNCTION cloudsat.address_recv(pg_catalog.internal) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_address_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_recv(pg_catalog.internal) IS 'binary input';
+CREATE FUNCTION cloudsat.address_send(cloudsat.address) RETURNS pg_catalog.bytea
+    AS 'MODULE_PATHNAME', 'cloudsat_address_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_send(cloudsat.address) IS 'binary output';
+
+-- A varlena that holds the key (src/core/address.hpp). Keys are short: compressed or moved out of line only when a row
+-- would not fit a page otherwise.
+CREATE TYPE cloudsat.address (
+    INPUT = cloudsat.address_in, OUTPUT = cloudsat.address_out,
+    RECEIVE = cloudsat.address_recv, SEND = cloudsat.address_send,
+    INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = main, COLLATABLE = false
+);
+COMMENT ON TYPE cloudsat.address IS 'who or where: a domain name that may have a local part (app@i-42.example.com), or the root "."';
+
+CREATE FUNCTION cloudsat.address_lt(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_lt(cloudsat.address, cloudsat.address) IS 'before: implementation of an operator';
+CREATE FUNCTION cloudsat.address_le(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_le(cloudsat.address, cloudsat.address) IS 'before or equal: implementation of an operator';
+CREATE FUNCTION cloudsat.address_eq(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_eq(cloudsat.address, cloudsat.address) IS 'equal: implementation of an operator';
+CREATE FUNCTION cloudsat.address_ne(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_ne(cloudsat.address, cloudsat.address) IS 'not equal: implementation of an operator';
+CREATE FUNCTION cloudsat.address_ge(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_ge(cloudsat.address, cloudsat.address) IS 'after or equal: implementation of an operator';
+CREATE FUNCTION cloudsat.address_gt(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_gt(cloudsat.address, cloudsat.address) IS 'after: implementation of an operator';
+CREATE FUNCTION cloudsat.address_cmp(cloudsat.address, cloudsat.address) RETURNS pg_catalog.int4
+    AS 'MODULE_PATHNAME', 'cloudsat_address_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_cmp(cloudsat.address, cloudsat.address) IS '-1, 0 or 1, for btree';
+CREATE FUNCTION cloudsat.address_sortsupport(pg_catalog.internal) RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_address_sortsupport' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_sortsupport(pg_catalog.internal) IS 'sort support, for btree';
+CREATE FUNCTION cloudsat.address_hash(cloudsat.address) RETURNS pg_catalog.int4
+    AS 'MODULE_PATHNAME', 'cloudsat_address_hash' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_hash(cloudsat.address) IS 'hash';
+CREATE FUNCTION cloudsat.address_hash_extended(cloudsat.address, pg_catalog.int8) RETURNS pg_catalog.int8
+    AS 'MODULE_PATHNAME', 'cloudsat_address_hash_extended' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_hash_extended(cloudsat.address, pg_catalog.int8) IS 'hash with a seed';
+CREATE FUNCTION cloudsat.address_smaller(cloudsat.address, cloudsat.address) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_address_smaller' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_smaller(cloudsat.address, cloudsat.address) IS 'the smaller one, for min';
+CREATE FUNCTION cloudsat.address_larger(cloudsat.address, cloudsat.address) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_address_larger' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_larger(cloudsat.address, cloudsat.address) IS 'the larger one, for max';
+
+CREATE OPERATOR pg_catalog.< (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_lt,
+    COMMUTATOR = OPERATOR(pg_catalog.>), NEGATOR = OPERATOR(pg_catalog.>=),
+    RESTRICT = pg_catalog.scalarltsel, JOIN = pg_catalog.scalarltjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, cloudsat.address) IS 'before, in hierarchical order';
+CREATE OPERATOR pg_catalog.<= (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_le,
+    COMMUTATOR = OPERATOR(pg_catalog.>=), NEGATOR = OPERATOR(pg_catalog.>),
+    RESTRICT = pg_catalog.scalarlesel, JOIN = pg_catalog.scalarlejoinsel
+);
+COMMENT ON OPERATOR pg_catalog.<= (cloudsat.address, cloudsat.address) IS 'before, in hierarchical order or equal';
+CREATE OPERATOR pg_catalog.= (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_eq,
+    COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>),
+    RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel, HASHES, MERGES
+);
+COMMENT ON OPERATOR pg_catalog.= (cloudsat.address, cloudsat.address) IS 'equal';
+CREATE OPERATOR pg_catalog.<> (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_ne,
+    COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=),
+    RESTRICT = pg_catalog.neqsel, JOIN = pg_catalog.neqjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.<> (cloudsat.address, cloudsat.address) IS 'not equal';
+CREATE OPERATOR pg_catalog.>= (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_ge,
+    COMMUTATOR = OPERATOR(pg_catalog.<=), NEGATOR = OPERATOR(pg_catalog.<),
+    RESTRICT = pg_catalog.scalargesel, JOIN = pg_catalog.scalargejoinsel
+);
+COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, cloudsat.address) IS 'after, in hierarchical order or equal';
+CREATE OPERATOR pg_catalog.> (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_gt,
+    COMMUTATOR = OPERATOR(pg_catalog.<), NEGATOR = OPERATOR(pg_catalog.<=),
+    RESTRICT = pg_catalog.scalargtsel, JOIN = pg_catalog.scalargtjoinsel
+);
+COMMENT ON OPERATOR pg_catalog.> (cloudsat.address, cloudsat.address) IS 'after, in hierarchical order';
+
+CREATE OPERATOR FAMILY cloudsat.address_ops USING btree;
+COMMENT ON OPERATOR FAMILY cloudsat.address_ops USING btree IS 'order of cloudsat.address';
+CREATE OPERATOR CLASS cloudsat.address_ops DEFAULT FOR TYPE cloudsat.address USING btree FAMILY cloudsat.address_ops AS
+    OPERATOR 1 pg_catalog.<,
+    OPERATOR 2 pg_catalog.<=,
+    OPERATOR 3 pg_catalog.=,
+    OPERATOR 4 pg_catalog.>=,
+    OPERATOR 5 pg_catalog.>,
+    FUNCTION 1 cloudsat.address_cmp(cloudsat.address, cloudsat.address),
+    FUNCTION 2 cloudsat.address_sortsupport(pg_catalog.internal),
+    FUNCTION 4 pg_catalog.btequalimage(pg_catalog.oid);
+COMMENT ON OPERATOR CLASS cloudsat.address_ops USING btree IS 'order of cloudsat.address';
+
+CREATE OPERATOR FAMILY cloudsat.address_ops USING hash;
+COMMENT ON OPERATOR FAMILY cloudsat.address_ops USING hash IS 'equality of cloudsat.address';
+CREATE OPERATOR CLASS cloudsat.address_ops DEFAULT FOR TYPE cloudsat.address USING hash FAMILY cloudsat.address_ops AS
+    OPERATOR 1 pg_catalog.=,
+    FUNCTION 1 cloudsat.address_hash(cloudsat.address),
+    FUNCTION 2 cloudsat.address_hash_extended(cloudsat.address, pg_catalog.int8);
+COMMENT ON OPERATOR CLASS cloudsat.address_ops USING hash IS 'equality of cloudsat.address';
+
+CREATE AGGREGATE pg_catalog.min(cloudsat.address) (
+    SFUNC = cloudsat.address_smaller, STYPE = cloudsat.address, COMBINEFUNC = cloudsat.address_smaller, SORTOP = OPERATOR(pg_catalog.<),
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE pg_catalog.min(cloudsat.address) IS 'the first of all addresses in hierarchical order';
+CREATE AGGREGATE pg_catalog.max(cloudsat.address) (
+    SFUNC = cloudsat.address_larger, STYPE = cloudsat.address, COMBINEFUNC = cloudsat.address_larger, SORTOP = OPERATOR(pg_catalog.>),
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE pg_catalog.max(cloudsat.address) IS 'the last of all addresses in hierarchical order';
+
+CREATE FUNCTION cloudsat.address_from_text(pg_catalog.text) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_address_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_from_text(pg_catalog.text) IS 'the address that a text means';
+CREATE FUNCTION cloudsat.address_to_text(cloudsat.address) RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'cloudsat_address_to_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.address_to_text(cloudsat.address) IS 'the canonical text';
+CREATE CAST (pg_catalog.text AS cloudsat.address) WITH FUNCTION cloudsat.address_from_text(pg_catalog.text) AS ASSIGNMENT;
+COMMENT ON CAST (pg_catalog.text AS cloudsat.address) IS 'reads an address';
+CREATE CAST (pg_catalog.varchar AS cloudsat.address) WITH FUNCTION cloudsat.address_from_text(pg_catalog.text) AS ASSIGNMENT;
+COMMENT ON CAST (pg_catalog.varchar AS cloudsat.address) IS 'reads an address';
+CREATE CAST (cloudsat.address AS pg_catalog.text) WITH FUNCTION cloudsat.address_to_text(cloudsat.address) AS ASSIGNMENT;
+COMMENT ON CAST (cloudsat.address AS pg_catalog.text) IS 'prints an address';
+CREATE CAST (cloudsat.address AS pg_catalog.varchar) WITH FUNCTION cloudsat.address_to_text(cloudsat.address) AS ASSIGNMENT;
+COMMENT ON CAST (cloudsat.address AS pg_catalog.varchar) IS 'prints an address';
+
+-- Subtrees. The planner turns `column <@ X` into the index range column >= _subtree_start(X) AND column < _subtree_end(X),
+-- and `column @> X` into column = ANY (suffixes(X)).
+CREATE FUNCTION cloudsat._within_support(pg_catalog.internal) RETURNS pg_catalog.internal
+    AS 'MODULE_PATHNAME', 'cloudsat_within_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._within_support(pg_catalog.internal) IS 'planner support of address_within';
+CREATE FUNCTION cloudsat._contains_support(pg_catalog.internal) RETURNS pg_catalog.internal
+    AS 'MODULE_PATHNAME', 'cloudsat_contains_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._contains_support(pg_catalog.internal) IS 'planner support of address_contains';
+CREATE FUNCTION cloudsat._within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_within_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that <@ lets through';
+CREATE FUNCTION cloudsat._within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_within_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that <@ lets through';
+CREATE FUNCTION cloudsat._contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_contains_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that @> lets through';
+CREATE FUNCTION cloudsat._contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_contains_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that @> lets through';
+CREATE FUNCTION cloudsat.address_within(address cloudsat.address, container cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_within' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
+    SUPPORT cloudsat._within_support;
+COMMENT ON FUNCTION cloudsat.address_within(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
+CREATE FUNCTION cloudsat.address_contains(container cloudsat.address, address cloudsat.address) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_contains' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
+    SUPPORT cloudsat._contains_support;
+COMMENT ON FUNCTION cloudsat.address_contains(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
+CREATE OPERATOR pg_catalog.<@ (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_within,
+    COMMUTATOR = OPERATOR(pg_catalog.@>),
+    RESTRICT = cloudsat._within_restriction, JOIN = cloudsat._within_join
+);
+COMMENT ON OPERATOR pg_catalog.<@ (cloudsat.address, cloudsat.address) IS 'is the same or lies under';
+CREATE OPERATOR pg_catalog.@> (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_contains,
+    COMMUTATOR = OPERATOR(pg_catalog.<@),
+    RESTRICT = cloudsat._contains_restriction, JOIN = cloudsat._contains_join
+);
+COMMENT ON OPERATOR pg_catalog.@> (cloudsat.address, cloudsat.address) IS 'is the same or lies above';
+
+-- Where such a range begins and ends. The end is no address, so it has a type of its own, without input and output: it
+-- cannot get into a column. These must stay executable by whoever may read the column.
+CREATE TYPE cloudsat._bound;
+CREATE FUNCTION cloudsat._bound_in(pg_catalog.cstring) RETURNS cloudsat._bound
+    AS 'MODULE_PATHNAME', 'cloudsat_bound_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._bound_in(pg_catalog.cstring) IS 'refuses all input';
+CREATE FUNCTION cloudsat._bound_out(cloudsat._bound) RETURNS pg_catalog.cstring
+    AS 'MODULE_PATHNAME', 'cloudsat_bound_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._bound_out(cloudsat._bound) IS 'refuses all output';
+CREATE TYPE cloudsat._bound (
+    INPUT = cloudsat._bound_in, OUTPUT = cloudsat._bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
+);
+COMMENT ON TYPE cloudsat._bound IS 'internal: where the index range of a subtree begins or ends';
+CREATE FUNCTION cloudsat._subtree_start(cloudsat.address) RETURNS cloudsat._bound
+    AS 'MODULE_PATHNAME', 'cloudsat_subtree_start' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';
+CREATE FUNCTION cloudsat._subtree_end(cloudsat.address) RETURNS cloudsat._bound
+    AS 'MODULE_PATHNAME', 'cloudsat_subtree_end' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._subtree_end(cloudsat.address) IS 'internal: behind all keys of the subtree, for index conditions';
+CREATE FUNCTION cloudsat._bound_cmp(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.int4
+    AS 'MODULE_PATHNAME', 'cloudsat_address_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._bound_cmp(cloudsat.address, cloudsat._bound) IS 'internal: -1, 0 or 1, for btree';
+CREATE FUNCTION cloudsat._bound_ge(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._bound_ge(cloudsat.address, cloudsat._bound) IS 'internal: not before the bound';
+CREATE FUNCTION cloudsat._bound_lt(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.bool
+    AS 'MODULE_PATHNAME', 'cloudsat_address_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._bound_lt(cloudsat.address, cloudsat._bound) IS 'internal: before the bound';
+CREATE FUNCTION cloudsat._range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_range_start_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: share of rows in the range that begins here';
+CREATE FUNCTION cloudsat._range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+    AS 'MODULE_PATHNAME', 'cloudsat_range_end_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat._range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: everything, the beginning of the range is estimated';
+CREATE OPERATOR pg_catalog.>= (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat._bound, FUNCTION = cloudsat._bound_ge, RESTRICT = cloudsat._range_start_restriction
+);
+COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, cloudsat._bound) IS 'internal: not before the bound';
+CREATE OPERATOR pg_catalog.< (
+    LEFTARG = cloudsat.address, RIGHTARG = cloudsat._bound, FUNCTION = cloudsat._bound_lt, RESTRICT = cloudsat._range_end_restriction
+);
+COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, cloudsat._bound) IS 'internal: before the bound';
+ALTER OPERATOR FAMILY cloudsat.address_ops USING btree ADD
+    OPERATOR 1 pg_catalog.< (cloudsat.address, cloudsat._bound),
+    OPERATOR 4 pg_catalog.>= (cloudsat.address, cloudsat._bound),
+    FUNCTION 1 (cloudsat.address, cloudsat._bound) cloudsat._bound_cmp(cloudsat.address, cloudsat._bound);
+
+-- The functions on addresses.
+CREATE FUNCTION cloudsat.suffixes(address cloudsat.address) RETURNS cloudsat.address[]
+    AS 'MODULE_PATHNAME', 'cloudsat_suffixes' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.suffixes(cloudsat.address) IS 'the address itself and all its ancestors, the root last';
+-- Without this one, suffixes('h.x.y') would be ambiguous.
+CREATE FUNCTION cloudsat.suffixes(address pg_catalog.text) RETURNS cloudsat.address[]
+    AS 'MODULE_PATHNAME', 'cloudsat_suffixes_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.suffixes(pg_catalog.text) IS 'the same for an address given as text';
+CREATE FUNCTION cloudsat.suffixes(addresses cloudsat.address[]) RETURNS cloudsat.address[]
+    AS 'MODULE_PATHNAME', 'cloudsat_suffixes_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.suffixes(cloudsat.address[]) IS 'the addresses themselves and all their ancestors, each once, in descending order: the root last';
+CREATE FUNCTION cloudsat.parent(address cloudsat.address) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_parent' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.parent(cloudsat.address) IS 'one step towards the root; null at the root';
+CREATE FUNCTION cloudsat.domain(address cloudsat.address) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_domain' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.domain(cloudsat.address) IS 'without the local part';
+CREATE FUNCTION cloudsat.local(address cloudsat.address) RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'cloudsat_local' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.local(cloudsat.address) IS 'the local part; null without one';
+CREATE FUNCTION cloudsat.depth(address cloudsat.address) RETURNS pg_catalog.int4
+    AS 'MODULE_PATHNAME', 'cloudsat_depth' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.depth(cloudsat.address) IS 'steps to the root';
+CREATE FUNCTION cloudsat.common_ancestor(a cloudsat.address, b cloudsat.address) RETURNS cloudsat.address
+    AS 'MODULE_PATHNAME', 'cloudsat_common_ancestor' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.common_ancestor(cloudsat.address, cloudsat.address) IS 'the deepest address that contains both';
+CREATE FUNCTION cloudsat.channel(address cloudsat.address) RETURNS pg_catalog.text
+    AS 'MODULE_PATHNAME', 'cloudsat_channel' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION cloudsat.channel(cloudsat.address) IS 'the channel to LISTEN on for messages to this address, at most 63 octets';

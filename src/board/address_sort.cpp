@@ -1,0 +1,115 @@
+// Sort support for cloudsat.address: a comparison without the function call interface, and abbreviated keys
+// (core/address_abbreviation.hpp), given up when they tell too few addresses apart to be worth their making.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "board/address.hpp"
+#include "core/address_abbreviation.hpp"
+
+#include "pg/memory.hpp"
+
+extern "C" {
+#include "common/hashfn.h"
+#include "lib/hyperloglog.h"
+#include "utils/sortsupport.h"
+}
+
+namespace cloudsat::board {
+
+namespace {
+
+// Of one sort; lives in its context.
+struct SortState {
+    core::AddressAbbreviation abbreviation;
+    hyperLogLogState keys;   // about how many different addresses came by
+    hyperLogLogState labels; // about how many different labels they got
+    double demanded_share =
+        0.20; // labels per address below which abbreviation is given up; falls as it has paid
+};
+
+// Frees the copy that detoasting made, if it made one: sorts call this a million times in one context.
+void release(Datum datum, struct varlena* packed) {
+    if (PointerGetDatum(packed) != datum) {
+        pfree(packed);
+    }
+}
+
+struct varlena* packed(Datum datum) {
+    return pg_detoast_datum_packed(reinterpret_cast<struct varlena*>(DatumGetPointer(datum)));
+}
+
+std::string_view key_of(struct varlena* value) {
+    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+int compare(Datum x, Datum y, SortSupport) {
+    struct varlena* a = packed(x);
+    struct varlena* b = packed(y);
+    const int order = key_of(a).compare(key_of(b));
+    release(x, a);
+    release(y, b);
+    return order;
+}
+
+uint32 hash_of(std::string_view bytes) {
+    return hash_bytes(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+}
+
+Datum abbreviate(Datum original, SortSupport sort) {
+    auto* state = static_cast<SortState*>(sort->ssup_extra);
+    struct varlena* value = packed(original);
+    const std::string_view key = key_of(value);
+    const std::uint64_t label = state->abbreviation.label(key);
+    addHyperLogLog(&state->keys, hash_of(key));
+    addHyperLogLog(&state->labels, hash_bytes_uint32(static_cast<uint32>(label ^ (label >> 32))));
+    release(original, value);
+    if constexpr (sizeof(Datum) == sizeof label) {
+        return static_cast<Datum>(label);
+    } else {
+        return static_cast<Datum>(label >> 32);
+    }
+}
+
+// The server asks at growing intervals. As for text, the demand falls while the labels hold, because giving
+// up late loses what was already paid.
+bool give_up(int count, SortSupport sort) {
+    auto* state = static_cast<SortState*>(sort->ssup_extra);
+    if (count < 100) {
+        return false;
+    }
+    const double keys = std::max(estimateHyperLogLog(&state->keys), 1.0);
+    const double labels = std::max(estimateHyperLogLog(&state->labels), 1.0);
+    if (labels <= keys * state->demanded_share) {
+        return true;
+    }
+    if (count > 10000) {
+        state->demanded_share *= 0.65;
+    }
+    return false;
+}
+
+Datum address_sortsupport(FunctionCallInfo fcinfo) {
+    auto* sort = reinterpret_cast<SortSupport>(PG_GETARG_POINTER(0));
+    sort->comparator = compare;
+    if (sort->abbreviate) {
+        MemoryContext before = MemoryContextSwitchTo(sort->ssup_cxt);
+        auto* state = pg::make<SortState>(sort->ssup_cxt);
+        initHyperLogLog(&state->keys, 10);
+        initHyperLogLog(&state->labels, 10);
+        sort->ssup_extra = state;
+        sort->comparator = ssup_datum_unsigned_cmp;
+        sort->abbrev_converter = abbreviate;
+        sort->abbrev_abort = give_up;
+        sort->abbrev_full_comparator = compare;
+        MemoryContextSwitchTo(before);
+    }
+    PG_RETURN_VOID();
+}
+
+} // namespace
+
+SQL_FUNCTION(address_sortsupport);
+
+} // namespace cloudsat::board

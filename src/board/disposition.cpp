@@ -1,0 +1,160 @@
+// The type cloudsat.disposition: input, output, comparison. What the values mean is in core/disposition.hpp.
+
+#include <string_view>
+
+#include "board/disposition.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "common/hashfn.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+}
+
+namespace cloudsat::board {
+
+using core::Disposition;
+
+Datum disposition_datum(Disposition value) {
+    return CharGetDatum(static_cast<char>(value));
+}
+
+Disposition disposition_value(Datum disposition) {
+    const auto value = core::disposition_of_byte(static_cast<std::uint8_t>(DatumGetChar(disposition)));
+    if (!value) {
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+                errmsg("invalid stored value of type cloudsat.disposition"));
+    }
+    return *value;
+}
+
+namespace {
+
+// How much of a refused text an error quotes.
+constexpr int quoted_bytes = 100;
+
+#define INVALID_DISPOSITION(text)                                                                            \
+    errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),                                                            \
+        errmsg("invalid input syntax for type cloudsat.disposition: \"%.*s\"",                               \
+               pg_mbcliplen((text).data(), static_cast<int>((text).size()), quoted_bytes), (text).data()),   \
+        errdetail("A disposition is one of: ignored, acknowledged, info, problem, belay, end (or done).")
+
+Datum disposition_in(FunctionCallInfo fcinfo) {
+    const std::string_view text = PG_GETARG_CSTRING(0);
+    const auto value = core::parse_disposition(text);
+    if (!value) {
+        CLOUDSAT_SOFT_ERROR(fcinfo, (INVALID_DISPOSITION(text)));
+    }
+    return disposition_datum(*value);
+}
+
+Datum disposition_out(FunctionCallInfo fcinfo) {
+    const std::string_view name = core::name_of(disposition_value(PG_GETARG_DATUM(0)));
+    PG_RETURN_CSTRING(pnstrdup(name.data(), name.size()));
+}
+
+// The binary form is the byte itself, 1 to 6 in the order of the type.
+Datum disposition_recv(FunctionCallInfo fcinfo) {
+    const auto byte =
+        static_cast<std::uint8_t>(pq_getmsgbyte(reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0))));
+    const auto value = core::disposition_of_byte(byte);
+    if (!value) {
+        ereport(
+            ERROR, errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+            errmsg("invalid external binary value for type cloudsat.disposition: %d", byte),
+            errdetail("A disposition is a byte from 1 (ignored) to %zu (end).", core::dispositions.size()));
+    }
+    return disposition_datum(*value);
+}
+
+Datum disposition_send(FunctionCallInfo fcinfo) {
+    StringInfoData message;
+    pq_begintypsend(&message);
+    pq_sendbyte(&message, static_cast<uint8>(DatumGetChar(PG_GETARG_DATUM(0))));
+    PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+}
+
+Datum disposition_from_text(FunctionCallInfo fcinfo) {
+    const std::string_view text = pg::view(PG_GETARG_DATUM(0));
+    const auto value = core::parse_disposition(text);
+    if (!value) {
+        ereport(ERROR, INVALID_DISPOSITION(text));
+    }
+    return disposition_datum(*value);
+}
+
+Datum disposition_to_text(FunctionCallInfo fcinfo) {
+    return pg::to_text(core::name_of(disposition_value(PG_GETARG_DATUM(0))));
+}
+
+// The byte's order is the type's.
+int compare(FunctionCallInfo fcinfo) {
+    return static_cast<int>(static_cast<std::uint8_t>(PG_GETARG_CHAR(0))) -
+           static_cast<int>(static_cast<std::uint8_t>(PG_GETARG_CHAR(1)));
+}
+
+Datum disposition_lt(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) < 0);
+}
+Datum disposition_le(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) <= 0);
+}
+Datum disposition_eq(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) == 0);
+}
+Datum disposition_ne(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) != 0);
+}
+Datum disposition_ge(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) >= 0);
+}
+Datum disposition_gt(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(compare(fcinfo) > 0);
+}
+Datum disposition_cmp(FunctionCallInfo fcinfo) {
+    PG_RETURN_INT32(compare(fcinfo));
+}
+
+Datum disposition_smaller(FunctionCallInfo fcinfo) {
+    return compare(fcinfo) <= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
+Datum disposition_larger(FunctionCallInfo fcinfo) {
+    return compare(fcinfo) >= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+}
+
+Datum disposition_hash(FunctionCallInfo fcinfo) {
+    return hash_uint32(static_cast<std::uint8_t>(PG_GETARG_CHAR(0)));
+}
+Datum disposition_hash_extended(FunctionCallInfo fcinfo) {
+    return hash_uint32_extended(static_cast<std::uint8_t>(PG_GETARG_CHAR(0)),
+                                static_cast<uint64>(PG_GETARG_INT64(1)));
+}
+
+Datum is_final(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(core::is_final(disposition_value(PG_GETARG_DATUM(0))));
+}
+
+} // namespace
+
+SQL_FUNCTION(disposition_in);
+SQL_FUNCTION(disposition_out);
+SQL_FUNCTION(disposition_recv);
+SQL_FUNCTION(disposition_send);
+SQL_FUNCTION(disposition_from_text);
+SQL_FUNCTION(disposition_to_text);
+SQL_FUNCTION(disposition_lt);
+SQL_FUNCTION(disposition_le);
+SQL_FUNCTION(disposition_eq);
+SQL_FUNCTION(disposition_ne);
+SQL_FUNCTION(disposition_ge);
+SQL_FUNCTION(disposition_gt);
+SQL_FUNCTION(disposition_cmp);
+SQL_FUNCTION(disposition_smaller);
+SQL_FUNCTION(disposition_larger);
+SQL_FUNCTION(disposition_hash);
+SQL_FUNCTION(disposition_hash_extended);
+SQL_FUNCTION(is_final);
+
+} // namespace cloudsat::board
