@@ -1,0 +1,97 @@
+// The board's uuids and their SQL functions, see uuid.hpp.
+
+#include "board/uuid.hpp"
+
+#include <cstring>
+#include <ctime>
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+constexpr std::int64_t epoch_difference = // the server counts from 2000-01-01, the uuid from 1970-01-01
+    std::int64_t{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
+
+std::int64_t wall_clock() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+bool strong_random(std::span<std::uint8_t> bytes) noexcept {
+    return pg_strong_random(bytes.data(), bytes.size());
+}
+
+core::UuidSource source(wall_clock, strong_random);
+
+// A bound made by core::uuid_floor or core::uuid_ceil.
+Datum bound(TimestampTz time, std::optional<core::Uuid> (*make)(std::int64_t) noexcept) {
+    std::int64_t unix_time = 0;
+    std::optional<core::Uuid> uuid;
+    if (!TIMESTAMP_NOT_FINITE(time) && !pg_add_s64_overflow(time, epoch_difference, &unix_time)) {
+        uuid = make(unix_time);
+    }
+    if (!uuid) {
+        ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+                errmsg("timestamp out of range for a uuid"),
+                errdetail("A UUIDv7 holds the time from 1970-01-01 to 10889-08-02."));
+    }
+    return copy_datum(*uuid);
+}
+
+} // namespace
+
+core::Uuid new_uuid() {
+    const auto made = source.next(MyProcPid);
+    if (!made) {
+        if (made.error() == core::UuidError::no_randomness) {
+            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
+        }
+        ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("clock out of range for a uuid"),
+                errdetail("A UUIDv7 holds the time from 1970-01-01 to 10889-08-02."));
+    }
+    return made.value();
+}
+
+TimestampTz timestamp_of(const core::Uuid& uuid) {
+    return core::uuid_time(uuid).value_or(0) - epoch_difference;
+}
+
+core::Uuid from_datum(Datum uuid) {
+    core::Uuid result;
+    std::memcpy(result.bytes.data(), DatumGetUUIDP(uuid)->data, UUID_LEN);
+    return result;
+}
+
+Datum copy_datum(const core::Uuid& uuid) {
+    auto* copy = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    std::memcpy(copy->data, uuid.bytes.data(), UUID_LEN);
+    return UUIDPGetDatum(copy);
+}
+
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum uuid_time(PG_FUNCTION_ARGS) {
+    const auto time = core::uuid_time(board::from_datum(PG_GETARG_DATUM(0)));
+    if (!time) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("uuid carries no time"),
+                errdetail("Only a UUIDv7, such as those of cloudsat.messages, begins with its time."));
+    }
+    PG_RETURN_TIMESTAMPTZ(*time - board::epoch_difference);
+}
+SQL_FUNCTION(uuid_time);
+
+static Datum uuid_floor(PG_FUNCTION_ARGS) {
+    return board::bound(PG_GETARG_TIMESTAMPTZ(0), core::uuid_floor);
+}
+SQL_FUNCTION(uuid_floor);
+
+static Datum uuid_ceil(PG_FUNCTION_ARGS) {
+    return board::bound(PG_GETARG_TIMESTAMPTZ(0), core::uuid_ceil);
+}
+SQL_FUNCTION(uuid_ceil);

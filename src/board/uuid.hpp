@@ -1,0 +1,29 @@
+// The board's uuids: core/uuid7 with the server's clock and randomness, and conversions to the server's
+// values.
+#pragma once
+
+#include "core/uuid7.hpp"
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+}
+
+namespace cloudsat::board {
+
+// The next uuid of this backend. Raises when the clock is out of range or there is no randomness.
+core::Uuid new_uuid();
+
+// The instant in a uuid that new_uuid made.
+TimestampTz timestamp_of(const core::Uuid& uuid);
+
+// The server stores a uuid as the same 16 bytes.
+core::Uuid from_datum(Datum uuid);
+inline Datum as_datum(const core::Uuid& uuid) {
+    return PointerGetDatum(&uuid);
+} // points at it
+Datum copy_datum(const core::Uuid& uuid); // palloc'd
+
+} // namespace cloudsat::board
