@@ -13,7 +13,12 @@ OBJS     = $(SOURCES:.cpp=.o)
 SQL_PARTS = \
 	src/pg/schema.sql \
 	src/board/address.sql \
-	src/board/disposition.sql
+	src/board/disposition.sql \
+	src/board/uuid.sql \
+	src/board/message.sql \
+	src/board/registration.sql \
+	src/board/partition.sql \
+	src/board/grants.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)

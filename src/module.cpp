@@ -1,6 +1,7 @@
 // The module's entrance: magic block and _PG_init, which announces settings, callbacks, shared memory and workers.
 // Nothing else belongs here.
 
+#include "board/registration.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
@@ -14,4 +15,5 @@ void _PG_init(void) {
     using namespace cloudsat;
     pg::define_settings();
     pg::watch_names();
+    board::watch_registration();
 }

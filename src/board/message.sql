@@ -44,5 +44,51 @@ COMMENT ON COLUMN cloudsat.threads.before IS 'the message replied to';
 COMMENT ON COLUMN cloudsat.threads.disposition IS 'how';
 COMMENT ON COLUMN cloudsat.threads.after IS 'the reply';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages', ''),
-       pg_catalog.pg_extension_config_dump('cloudsat.messages_default', '');
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages', '');
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages_default', '');
+
+-- Append-only for everybody. The row trigger is cloned to every partition, so it holds for a leaf named directly too;
+-- the statement trigger refuses even what would find no row. ALWAYS: also in a session that plays replica.
+CREATE FUNCTION cloudsat._refuse_update() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_refuse_update';
+COMMENT ON FUNCTION cloudsat._refuse_update() IS 'refuses every UPDATE of the board';
+CREATE TRIGGER messages_append_only BEFORE UPDATE ON cloudsat.messages
+    FOR EACH ROW EXECUTE FUNCTION cloudsat._refuse_update();
+COMMENT ON TRIGGER messages_append_only ON cloudsat.messages IS 'the board is append-only';
+CREATE TRIGGER messages_append_only_statement BEFORE UPDATE ON cloudsat.messages
+    FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._refuse_update();
+COMMENT ON TRIGGER messages_append_only_statement ON cloudsat.messages IS 'the board is append-only';
+ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only;
+ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only_statement;
+
+-- Speaking. Not STRICT: a null is an error that names the argument. No SET clause: that would cost more than the post
+-- itself, and the functions look nothing up by name.
+CREATE FUNCTION cloudsat.post(chan cloudsat.address, message pg_catalog.text) RETURNS pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post';
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, pg_catalog.text) IS
+    'posts a message to a channel as this session''s nick: a new thread; returns its uuid';
+
+CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text)
+    RETURNS pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post_from';
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text) IS
+    'posts a message to a channel as one of this session''s addresses: a new thread; returns its uuid';
+
+CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, messages pg_catalog.text[])
+    RETURNS SETOF pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post_many';
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[]) IS
+    'posts many messages, each a new thread; returns their uuids in order';
+
+CREATE FUNCTION cloudsat.reply(parent pg_catalog.uuid, disposition cloudsat.disposition, message pg_catalog.text)
+    RETURNS pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_reply';
+COMMENT ON FUNCTION cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
+    'replies to a message, as this session''s nick, to the one who posted it; returns the uuid of the reply';
+
+CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text,
+                               parent pg_catalog.uuid, disposition cloudsat.disposition) RETURNS pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
+COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid,
+                                   cloudsat.disposition) IS
+    'replies to a message as one of this session''s addresses, to any channel; returns the uuid of the reply';

@@ -16,3 +16,58 @@ COMMENT ON COLUMN cloudsat.registered.pid IS 'process that serves the connection
 COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began: with pid it names the connection';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
+
+CREATE FUNCTION cloudsat.register(addresses cloudsat.address[]) RETURNS cloudsat.address[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_register_session';
+COMMENT ON FUNCTION cloudsat.register(cloudsat.address[]) IS
+    'registers this session: the first address is its nick, all are its own, it listens to all their suffixes, which are returned; an empty array cancels';
+
+-- What this session registered. PARALLEL RESTRICTED: only the leader of a parallel query knows.
+CREATE FUNCTION cloudsat.nick() RETURNS cloudsat.address
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_nick';
+COMMENT ON FUNCTION cloudsat.nick() IS 'the first address that this session registered; null when it is not registered';
+
+CREATE FUNCTION cloudsat.addresses() RETURNS cloudsat.address[]
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_addresses';
+COMMENT ON FUNCTION cloudsat.addresses() IS
+    'the addresses that this session registered, the nick first; empty when it is not registered';
+
+CREATE FUNCTION cloudsat.subscriptions() RETURNS cloudsat.address[]
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_subscriptions';
+COMMENT ON FUNCTION cloudsat.subscriptions() IS
+    'the addresses that this session hears: all suffixes of its own, the root last; empty when it is not registered';
+
+-- Who may read the inbox may not read the board: security_barrier keeps a caller's function in WHERE from seeing more.
+CREATE VIEW cloudsat.inbox WITH (security_barrier) AS
+    SELECT uuid, "timestamp", poster, chan, message, before, disposition, root, depth
+      FROM cloudsat.messages
+     WHERE chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions());
+COMMENT ON VIEW cloudsat.inbox IS 'all messages on the subscriptions of this session, its own included';
+
+CREATE VIEW cloudsat.recent AS
+    SELECT DISTINCT ON (nick) nick, "timestamp", chans, pid, backend_start
+      FROM cloudsat.registered
+     ORDER BY nick, "timestamp" DESC;
+COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; without chans when it was cancelled';
+
+-- pg_stat_activity hides the times of other users' sessions, and these say whether a pid is still the same connection.
+CREATE FUNCTION cloudsat._sessions()
+    RETURNS TABLE (pid pg_catalog.int4, backend_start pg_catalog.timestamptz, usename pg_catalog.name,
+                   application_name pg_catalog.text, client_addr pg_catalog.inet, state pg_catalog.text,
+                   state_change pg_catalog.timestamptz)
+    LANGUAGE SQL STABLE PARALLEL RESTRICTED SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT a.pid, a.backend_start, a.usename, a.application_name, a.client_addr, a.state, a.state_change
+      FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+END;
+COMMENT ON FUNCTION cloudsat._sessions() IS 'the sessions of this database, for cloudsat.connections';
+
+CREATE VIEW cloudsat.connections AS
+    SELECT r.nick, r."timestamp", r.chans, r.pid, r.backend_start,
+           s.usename, s.application_name, s.client_addr, s.state, s.state_change
+      FROM cloudsat.recent AS r
+      JOIN cloudsat._sessions() AS s ON s.pid OPERATOR(pg_catalog.=) r.pid
+                                    AND s.backend_start OPERATOR(pg_catalog.=) r.backend_start
+     WHERE pg_catalog.cardinality(r.chans) OPERATOR(pg_catalog.>) 0;
+COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection lives, with what it does';

@@ -1,0 +1,55 @@
+-- Who may do what on the board. Nothing is for PUBLIC, and nobody may UPDATE or DELETE.
+
+REVOKE ALL ON ALL TABLES IN SCHEMA cloudsat FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA cloudsat FROM PUBLIC;
+REVOKE ALL ON TYPE cloudsat.address, cloudsat.disposition FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA cloudsat TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
+GRANT USAGE ON TYPE cloudsat.address, cloudsat.disposition
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
+
+-- What computes from its arguments alone is for every role: the planner may put even a private one of these into a
+-- query. An administrator may call all that is not private.
+DO $do$
+DECLARE
+    routine record;
+BEGIN
+    FOR routine IN
+        SELECT oid::pg_catalog.regprocedure AS signature, provolatile OPERATOR(pg_catalog.=) 'i' AS pure,
+               pg_catalog.left(proname, 1) OPERATOR(pg_catalog.=) '_' AS private
+          FROM pg_catalog.pg_proc
+         WHERE pronamespace OPERATOR(pg_catalog.=) 'cloudsat'::pg_catalog.regnamespace
+    LOOP
+        IF routine.pure THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '
+                                      'cloudsat_adhoc, cloudsat_admin', routine.signature);
+        ELSIF NOT routine.private THEN
+            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_admin', routine.signature);
+        END IF;
+    END LOOP;
+END
+$do$;
+
+-- reading one's own
+GRANT EXECUTE ON FUNCTION cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
+GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
+
+-- registering and answering
+GRANT EXECUTE ON FUNCTION
+    cloudsat.register(cloudsat.address[]),
+    cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text),
+    cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
+    TO cloudsat_server, cloudsat_task;
+
+-- starting threads
+GRANT EXECUTE ON FUNCTION
+    cloudsat.post(cloudsat.address, pg_catalog.text),
+    cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text),
+    cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[])
+    TO cloudsat_task;
+
+-- reading the board
+GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections
+    TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;

@@ -1,0 +1,302 @@
+// Posting, see message.hpp. The way from the call to the heap is short on purpose: bench/post.sh measures it.
+
+#include "board/message.hpp"
+
+#include <algorithm>
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "board/disposition.hpp"
+#include "board/registration.hpp"
+#include "board/uuid.hpp"
+#include "core/address.hpp"
+#include "pg/compat.hpp"
+#include "pg/names.hpp"
+#include "pg/settings.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "commands/async.h"
+#include "commands/trigger.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name messages_table(pg::Name::Kind::table, "messages");
+
+// The columns of cloudsat.messages, in the order of src/board/message.sql.
+enum Column : std::size_t {
+    c_uuid,
+    c_timestamp,
+    c_poster,
+    c_chan,
+    c_message,
+    c_before,
+    c_disposition,
+    c_root,
+    c_depth,
+    c_xact,
+    columns
+};
+
+struct Link {
+    core::Uuid before;
+    core::Disposition disposition;
+    core::Uuid root;
+    int depth;
+};
+
+// The parent of a reply, as far as the reply needs it.
+struct Parent {
+    Datum poster; // palloc'd
+    core::Uuid root;
+    int depth;
+};
+
+Appender open_board() {
+    return append_begin(messages_table.oid(), "messages_link");
+}
+
+Parent find_parent(Relation table, const core::Uuid& uuid) {
+    Relation leaf = open_leaf(table, as_datum(uuid), AccessShareLock);
+    const AttrMap* map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(leaf), RelationGetDescr(table));
+    const auto attribute = [map](Column column) {
+        return static_cast<AttrNumber>(map == nullptr ? static_cast<int>(column) + 1 : map->attnums[column]);
+    };
+    const Oid index = CLOUDSAT_PRIMARY_KEY(leaf);
+    ScanKeyData key;
+    ScanKeyInit(&key, attribute(c_uuid), BTEqualStrategyNumber, F_UUID_EQ, as_datum(uuid));
+    // What is committed at this moment, and what this transaction wrote, this very command included:
+    // SnapshotSelf. Rows here are never updated, so it cannot show two versions of one.
+    SysScanDesc scan = systable_beginscan(leaf, index, OidIsValid(index), SnapshotSelf, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) {
+        const core::UuidText text = core::print(uuid);
+        ereport(ERROR, errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                errmsg("message %.*s does not exist", static_cast<int>(text.size()), text.data()),
+                errdetail("It was never posted, is not committed yet, or has been cleaned up."));
+    }
+    const auto read = [&](Column column, bool& isnull) {
+        return heap_getattr(tuple, attribute(column), RelationGetDescr(leaf), &isnull);
+    };
+    bool isnull = false;
+    Parent parent{};
+    parent.poster = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_poster, isnull)));
+    const Datum root = read(c_root, isnull);
+    parent.root = isnull ? uuid : from_datum(root);
+    const Datum depth = read(c_depth, isnull);
+    parent.depth = isnull ? 0 : DatumGetInt32(depth);
+    systable_endscan(scan);
+    table_close(leaf, NoLock);
+    return parent;
+}
+
+Link link_to(const core::Uuid& uuid, const Parent& parent, core::Disposition disposition) {
+    const int depth = parent.depth + 1;
+    if (depth > pg::settings().max_thread_depth) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread is too deep"),
+                errdetail("The reply would be at depth %d; cloudsat.max_thread_depth allows %d.", depth,
+                          pg::settings().max_thread_depth));
+    }
+    return {uuid, disposition, parent.root, depth};
+}
+
+void check_size(Datum message) {
+    const Size size = toast_raw_datum_size(message) - VARHDRSZ; // known without decompressing it
+    if (size > static_cast<Size>(pg::settings().max_message_size)) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("message is too long"),
+                errdetail("It has %zu bytes; cloudsat.max_message_size allows %d.", size,
+                          pg::settings().max_message_size));
+    }
+}
+
+// Wakes who listens on the channel, once the transaction commits.
+void ring(Datum chan, const core::Uuid& uuid) {
+    if (pg::settings().notify != static_cast<int>(pg::Notify::inline_)) {
+        return;
+    }
+    const core::ChannelName name = core::channel(address_view(chan));
+    char channel[core::max_channel_size + 1] = {};
+    name.view().copy(channel, core::max_channel_size);
+    const core::UuidText text = core::print(uuid);
+    char payload[text.size() + 1] = {};
+    std::copy(text.begin(), text.end(), payload);
+    Async_Notify(channel, payload);
+}
+
+core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
+    const core::Uuid uuid = new_uuid();
+    Datum values[columns] = {};
+    bool nulls[columns] = {};
+    values[c_uuid] = as_datum(uuid);
+    values[c_timestamp] = TimestampTzGetDatum(timestamp_of(uuid));
+    values[c_poster] = poster;
+    values[c_chan] = chan;
+    values[c_message] = message;
+    if (link != nullptr) {
+        values[c_before] = as_datum(link->before);
+        values[c_disposition] = disposition_datum(link->disposition);
+        values[c_root] = as_datum(link->root);
+        values[c_depth] = Int32GetDatum(link->depth);
+    } else {
+        nulls[c_before] = nulls[c_disposition] = nulls[c_root] = nulls[c_depth] = true;
+    }
+    values[c_xact] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+    append_row(board, {values, nulls});
+    ring(chan, uuid);
+    return uuid;
+}
+
+Datum write_one(Datum poster, Datum chan, Datum message) {
+    Appender board = open_board();
+    const core::Uuid uuid = write(board, poster, chan, message, nullptr);
+    append_end(board);
+    return copy_datum(uuid);
+}
+
+// A reply; `chan` null stands for the parent's poster.
+Datum write_reply(Datum poster, const Datum* chan, Datum message, Datum parent_uuid, Datum disposition) {
+    Appender board = open_board();
+    const core::Uuid before = from_datum(parent_uuid);
+    const Parent parent = find_parent(board.table, before);
+    const Link link = link_to(before, parent, disposition_value(disposition));
+    const core::Uuid uuid = write(board, poster, chan != nullptr ? *chan : parent.poster, message, &link);
+    append_end(board);
+    return copy_datum(uuid);
+}
+
+} // namespace
+
+core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::string_view text,
+                   const std::optional<Reply>& reply) {
+    require_writable("cloudsat.post()");
+    Appender board = open_board();
+    Link link{};
+    if (reply) {
+        link = link_to(reply->parent, find_parent(board.table, reply->parent), reply->disposition);
+    }
+    const core::Uuid uuid =
+        write(board, address_datum(core::AddressView(poster_key)), address_datum(core::AddressView(chan_key)),
+              pg::to_text(text), reply ? &link : nullptr);
+    append_end(board);
+    return uuid;
+}
+
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum post(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.post()");
+    pg::require_argument(fcinfo, 0, "chan");
+    pg::require_argument(fcinfo, 1, "message");
+    const Datum poster = board::own_nick();
+    const Datum message = PG_GETARG_DATUM(1);
+    board::check_size(message);
+    return board::write_one(poster, PG_GETARG_DATUM(0), message);
+}
+SQL_FUNCTION(post);
+
+static Datum post_from(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.post()");
+    pg::require_argument(fcinfo, 0, "poster");
+    pg::require_argument(fcinfo, 1, "chan");
+    pg::require_argument(fcinfo, 2, "message");
+    const Datum poster = PG_GETARG_DATUM(0);
+    board::require_own(poster);
+    const Datum message = PG_GETARG_DATUM(2);
+    board::check_size(message);
+    return board::write_one(poster, PG_GETARG_DATUM(1), message);
+}
+SQL_FUNCTION(post_from);
+
+// All are posted in the first call, before any uuid is returned: a caller who stops reading must not lose
+// messages.
+static Datum post_many(PG_FUNCTION_ARGS) {
+    if (SRF_IS_FIRSTCALL()) {
+        FuncCallContext* call = SRF_FIRSTCALL_INIT();
+        board::require_writable("cloudsat.post()");
+        pg::require_argument(fcinfo, 0, "poster");
+        pg::require_argument(fcinfo, 1, "chan");
+        pg::require_argument(fcinfo, 2, "messages");
+        const Datum poster = PG_GETARG_DATUM(0);
+        const Datum chan = PG_GETARG_DATUM(1);
+        board::require_own(poster);
+        const pg::Elements messages = pg::elements(PG_GETARG_DATUM(2), TEXTOID);
+        for (std::size_t i = 0; i < messages.values.size(); ++i) {
+            if (messages.nulls[i]) {
+                ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("messages must not contain null"), errdetail("Element %zu is null.", i + 1));
+            }
+            board::check_size(messages.values[i]);
+        }
+        auto* uuids = static_cast<core::Uuid*>(
+            MemoryContextAllocHuge(call->multi_call_memory_ctx,
+                                   sizeof(core::Uuid) * std::max<std::size_t>(messages.values.size(), 1)));
+        board::Appender board = board::open_board();
+        for (std::size_t i = 0; i < messages.values.size(); ++i) {
+            CHECK_FOR_INTERRUPTS();
+            uuids[i] = board::write(board, poster, chan, messages.values[i], nullptr);
+        }
+        board::append_end(board);
+        call->user_fctx = uuids;
+        call->max_calls = messages.values.size();
+    }
+    FuncCallContext* call = SRF_PERCALL_SETUP();
+    if (call->call_cntr < call->max_calls) {
+        // read before the macro, which counts first
+        const core::Uuid uuid = static_cast<const core::Uuid*>(call->user_fctx)[call->call_cntr];
+        SRF_RETURN_NEXT(call, board::copy_datum(uuid));
+    }
+    SRF_RETURN_DONE(call);
+}
+SQL_FUNCTION(post_many);
+
+static Datum reply(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.reply()");
+    pg::require_argument(fcinfo, 0, "parent");
+    pg::require_argument(fcinfo, 1, "disposition");
+    pg::require_argument(fcinfo, 2, "message");
+    const Datum poster = board::own_nick();
+    const Datum message = PG_GETARG_DATUM(2);
+    board::check_size(message);
+    return board::write_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
+}
+SQL_FUNCTION(reply);
+
+static Datum reply_from(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.reply()");
+    pg::require_argument(fcinfo, 0, "poster");
+    pg::require_argument(fcinfo, 1, "chan");
+    pg::require_argument(fcinfo, 2, "message");
+    pg::require_argument(fcinfo, 3, "parent");
+    pg::require_argument(fcinfo, 4, "disposition");
+    const Datum poster = PG_GETARG_DATUM(0);
+    board::require_own(poster);
+    const Datum chan = PG_GETARG_DATUM(1);
+    const Datum message = PG_GETARG_DATUM(2);
+    board::check_size(message);
+    return board::write_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
+}
+SQL_FUNCTION(reply_from);
+
+static Datum refuse_update(PG_FUNCTION_ARGS) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("this is a trigger function"));
+    }
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the board is append-only"),
+            errhint("Post a reply to correct a message: SELECT cloudsat.reply(uuid, 'info', '...')."));
+}
+SQL_FUNCTION(refuse_update);

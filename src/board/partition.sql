@@ -1,0 +1,105 @@
+-- Partitions of the board. CREATE EXTENSION makes only the default one; maintain() makes dated ones ahead of time. They
+-- are not members of the extension, so that a dump holds them; DROP EXTENSION drops them with their parent.
+
+-- Blocks posters only where it must: making the tables takes a lock that lets everybody pass; attaching one, and
+-- moving to it what the default partition caught meanwhile, locks the default partition for that moment.
+CREATE FUNCTION cloudsat.maintain(OUT partition pg_catalog.text, OUT starts pg_catalog.timestamptz,
+                                  OUT ends pg_catalog.timestamptz, OUT moved pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
+AS $maintain$
+DECLARE
+    -- asking for a uuid first loads the library, and with it the settings
+    here   CONSTANT timestamptz := cloudsat.uuid_time(cloudsat.uuid_floor(clock_timestamp()));
+    stride CONSTANT interval := (SELECT make_interval(mins => setting::int) FROM pg_settings
+                                  WHERE name = 'cloudsat.partition_interval');
+    ahead  CONSTANT int := current_setting('cloudsat.partitions_ahead')::int;
+    origin CONSTANT timestamptz := '2001-01-01 00:00:00+00';  -- a Monday: weeks begin there
+    most   CONSTANT int := 100;  -- older periods in one call; each partition takes several locks
+    taken  tstzmultirange;
+    gap    tstzrange;
+    gaps   tstzrange[] := '{}';
+    names  text[] := '{}';
+BEGIN
+    -- One maintain() at a time. Posters and readers pass.
+    LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
+
+    -- the time that partitions cover already; a bound is a uuid that begins with its milliseconds
+    SELECT coalesce(range_agg(tstzrange(period[1], period[2])), '{}') INTO taken
+      FROM pg_inherits AS i
+      JOIN pg_class AS c ON c.oid = i.inhrelid,
+           regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \(('[^']+'|MINVALUE)\) TO \(('[^']+'|MAXVALUE)\)$$)
+               AS bounds,
+           LATERAL (SELECT array_agg(to_timestamp(('x' || substr(translate(bound, $$'-$$, ''), 1, 12))::bit(48)::bigint
+                                                  / 1000.0) ORDER BY n) FILTER (WHERE bound LIKE $$'%$$)
+                      FROM unnest(bounds) WITH ORDINALITY AS b (bound, n)) AS p (period)
+     WHERE i.inhparent = 'cloudsat.messages'::regclass AND bounds IS NOT NULL;
+
+    -- this period, those ahead, and those of messages that the default partition caught
+    FOR gap IN
+        SELECT unnest(tstzmultirange(tstzrange(period, period + stride)) - taken)
+          FROM (SELECT date_bin(stride, here, origin) + n * stride FROM generate_series(0, ahead) AS n
+                 UNION
+                (SELECT date_bin(stride, cloudsat.uuid_time(uuid), origin) AS period
+                   FROM cloudsat.messages_default
+                  WHERE uuid::text LIKE '______________7____%' AND uuid::text ~ '^.{19}[89ab]'
+                  GROUP BY period ORDER BY period DESC LIMIT most)) AS wanted (period)
+         ORDER BY period
+    LOOP
+        partition := 'messages_' || to_char(lower(gap) AT TIME ZONE 'UTC',
+            CASE WHEN lower(gap) = date_trunc('day', lower(gap), 'UTC') AND upper(gap) - lower(gap) >= '1 day'
+                 THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
+        EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
+                       -- spares ATTACH the look at every row
+                       'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
+                       partition, cloudsat.uuid_floor(lower(gap)), cloudsat.uuid_floor(upper(gap)));
+        EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
+        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
+        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root) WHERE root IS NOT NULL',
+                       partition || '_root_idx', partition);
+        gaps := gaps || gap;
+        names := names || partition;
+    END LOOP;
+    IF names = '{}' THEN
+        RETURN;
+    END IF;
+
+    -- While this waits, posters and readers of the default partition wait behind it: so it asks for a moment only, again
+    -- and again.
+    FOR attempt IN 1 .. 20 LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 20 THEN
+                RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                    MESSAGE = 'could not lock cloudsat.messages_default',
+                    DETAIL = 'Other transactions have been using it all the time. No partition was made.',
+                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
+            END IF;
+            PERFORM pg_sleep(0.1);
+        END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', '10s', true);
+
+    FOR n IN 1 .. cardinality(names) LOOP
+        partition := names[n];
+        starts := lower(gaps[n]);
+        ends := upper(gaps[n]);
+        -- DELETE, not TRUNCATE: who reads with an older snapshot still finds the rows where they were
+        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
+                       'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
+            USING cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends);
+        GET DIAGNOSTICS moved = ROW_COUNT;
+        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+                       partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
+        EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
+        RETURN NEXT;
+    END LOOP;
+END
+$maintain$;
+COMMENT ON FUNCTION cloudsat.maintain() IS
+    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there';

@@ -1,0 +1,411 @@
+// Registration, see registration.hpp.
+
+#include "board/registration.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "core/address.hpp"
+#include "pg/memory.hpp"
+#include "pg/names.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/detoast.h"
+#include "commands/async.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name address_type(pg::Name::Kind::type, "address");
+pg::Name registered_table(pg::Name::Kind::table, "registered");
+
+// LISTEN keeps its channels in a list that it searches from end to end, so their number is bounded.
+constexpr std::size_t max_subscriptions = 1000;
+
+// What one register() made of this session. Immutable once it is in force. Owned by its context.
+struct Registration {
+    MemoryContext context;
+    Oid schema;                            // of the extension: DROP EXTENSION ends a registration
+    Oid user;                              // who logged in: after SET SESSION AUTHORIZATION it is nobody's
+    std::span<Datum> addresses;            // as given, without repetitions; the nick first
+    std::span<Datum> subscriptions;        // all their suffixes, descending: the root last
+    std::span<core::ChannelName> channels; // those that we LISTEN on, ascending; not what the user had before
+};
+
+Registration* current = nullptr; // null: not registered
+
+// What `current` was when a transaction nesting level first changed it, innermost level first. Empty outside
+// of transactions.
+struct Saved {
+    int level;
+    Registration* before;
+    Saved* next;
+};
+Saved* saved = nullptr;
+
+void destroy(Registration* registration) {
+    if (registration != nullptr) {
+        MemoryContextDelete(registration->context);
+    }
+}
+
+void drop_saved() {
+    Saved* top = saved;
+    saved = top->next;
+    pfree(top);
+}
+
+// Takes effect now, and is taken back when this (sub)transaction rolls back. Nothing fails after the first
+// line.
+void put_in_force(Registration* next) {
+    const int level = GetCurrentTransactionNestLevel();
+    if (saved == nullptr || saved->level < level) {
+        saved = new (MemoryContextAlloc(TopMemoryContext, sizeof(Saved))) Saved{level, current, saved};
+    } else {
+        destroy(current); // made in this same level: nobody returns to it
+    }
+    if (next != nullptr) {
+        MemoryContextSetParent(next->context, TopMemoryContext);
+    }
+    current = next;
+}
+
+void roll_back_level() {
+    destroy(current);
+    current = saved->before;
+    drop_saved();
+}
+
+void at_transaction_end(XactEvent event, void*) {
+    switch (event) {
+    case XACT_EVENT_PRE_PREPARE:
+        if (saved != nullptr) {
+            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot PREPARE a transaction that has registered its session"));
+        }
+        break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PREPARE:
+        while (saved != nullptr) {
+            destroy(saved->before);
+            drop_saved();
+        }
+        break;
+    case XACT_EVENT_ABORT:
+        while (saved != nullptr) {
+            roll_back_level();
+        }
+        break;
+    default: // before the commit, and parallel workers, which have no registration
+        break;
+    }
+}
+
+void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    const int level = GetCurrentTransactionNestLevel(); // of the one that ends
+    if (saved == nullptr || saved->level < level) {
+        return;
+    }
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        roll_back_level();
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        if (saved->next != nullptr && saved->next->level == level - 1) {
+            destroy(saved->before); // the parent has saved what it began with
+            drop_saved();
+        } else {
+            saved->level = level - 1;
+        }
+    }
+}
+
+// The registration in force for this user and this extension.
+const Registration* mine() {
+    if (current == nullptr || current->user != GetSessionUserId() || current->schema != pg::schema()) {
+        return nullptr;
+    }
+    return current;
+}
+
+[[noreturn]] void refuse_unregistered() {
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("this session is not registered"),
+            errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
+    pg_unreachable();
+}
+
+// Superusers and members of cloudsat_admin. The user is the login or what SET ROLE made of it: neither the
+// owner of a SECURITY DEFINER function on the way, so that no such function lends its owner's voice, nor
+// ours.
+bool is_administrator() {
+    const Oid user = GetOuterUserId();
+    if (superuser_arg(user)) {
+        return true;
+    }
+    const Oid administrators = get_role_oid("cloudsat_admin", true);
+    return OidIsValid(administrators) && has_privs_of_role(user, administrators);
+}
+
+Datum copy(std::span<const Datum> addresses) {
+    const Oid type = address_type.oid();
+    int16 length = 0;
+    bool by_value = false;
+    char alignment = 0;
+    get_typlenbyvalalign(type, &length, &by_value, &alignment);
+    return PointerGetDatum(construct_array(const_cast<Datum*>(addresses.data()),
+                                           static_cast<int>(addresses.size()), type, length, by_value,
+                                           alignment));
+}
+
+template <class T> std::span<T> room(std::size_t count) {
+    auto* place =
+        static_cast<T*>(palloc_extended(sizeof(T) * std::max<std::size_t>(count, 1), MCXT_ALLOC_HUGE));
+    return {place, count};
+}
+
+// The argument's addresses, checked; distinct, in the order given.
+std::span<core::AddressView> read_addresses(Datum array) {
+    const pg::Elements given = pg::elements(array, address_type.oid());
+    std::span<core::AddressView> all = room<core::AddressView>(given.values.size());
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < given.values.size(); ++i) {
+        CHECK_FOR_INTERRUPTS();
+        if (given.nulls[i]) {
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("addresses must not contain null"),
+                    errdetail("Element %zu is null.", i + 1));
+        }
+        const core::AddressView address = address_view(given.values[i]);
+        if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), address) !=
+            all.begin() + static_cast<std::ptrdiff_t>(count)) {
+            continue;
+        }
+        if (count == max_subscriptions) { // no need to look at the rest: each has a subscription of its own
+            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses"),
+                    errdetail("A session may have %zu subscriptions.", max_subscriptions));
+        }
+        all[count++] = address;
+    }
+    return all.first(count);
+}
+
+// All suffixes, descending.
+std::span<core::AddressView> subscriptions_of(std::span<const core::AddressView> addresses) {
+    std::span<core::AddressView> sorted = room<core::AddressView>(addresses.size());
+    std::copy(addresses.begin(), addresses.end(), sorted.begin());
+    std::sort(sorted.begin(), sorted.end(), std::greater<>());
+    std::size_t count = 0;
+    core::for_each_suffix(sorted, [&count](core::AddressView) { ++count; });
+    if (count > max_subscriptions) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses"),
+                errdetail("With their suffixes they make %zu subscriptions; a session may have %zu.", count,
+                          max_subscriptions));
+    }
+    std::span<core::AddressView> suffixes = room<core::AddressView>(count);
+    std::size_t at = 0;
+    core::for_each_suffix(sorted, [&](core::AddressView suffix) { suffixes[at++] = suffix; });
+    return suffixes;
+}
+
+std::span<Datum> copy_into_context(std::span<const core::AddressView> addresses) {
+    std::span<Datum> values = room<Datum>(addresses.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        values[i] = address_datum(addresses[i]);
+    }
+    return values;
+}
+
+bool before(const core::ChannelName& a, const core::ChannelName& b) {
+    return a.view() < b.view();
+}
+bool same(const core::ChannelName& a, const core::ChannelName& b) {
+    return a.view() == b.view();
+}
+bool contains(std::span<const core::ChannelName> sorted, const core::ChannelName& channel) {
+    return std::binary_search(sorted.begin(), sorted.end(), channel, before);
+}
+
+// What this session listens to already, ascending. What it asked for in this very transaction does not show
+// yet.
+std::span<core::ChannelName> listening() {
+    MemoryContext context = CurrentMemoryContext;
+    static pg::Statement query("SELECT pg_catalog.pg_listening_channels()", {});
+    pg::spi_begin();
+    const uint64 count = query.run({}, {}, true);
+    MemoryContext spi = MemoryContextSwitchTo(context);
+    std::span<core::ChannelName> channels = room<core::ChannelName>(count);
+    MemoryContextSwitchTo(spi);
+    for (uint64 i = 0; i < count; ++i) {
+        bool isnull = false;
+        channels[i] = core::ChannelName();
+        channels[i].push(pg::view(pg::spi_value(i, 1, isnull)));
+    }
+    pg::spi_end();
+    std::sort(channels.begin(), channels.end(), before);
+    return channels;
+}
+
+void listen(const core::ChannelName& name, void (*change)(const char*)) {
+    char text[core::max_channel_size + 1] = {};
+    name.view().copy(text, core::max_channel_size);
+    change(text);
+}
+
+// LISTENs to the channels of the subscriptions and UNLISTENs what an earlier registration listened to and
+// this one does not. A channel that the user listened to already stays the user's. Returns those that are
+// ours now.
+std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions) {
+    const std::span<const core::ChannelName> ours =
+        current != nullptr ? current->channels : std::span<core::ChannelName>();
+    std::span<core::ChannelName> wanted = room<core::ChannelName>(subscriptions.size());
+    std::transform(subscriptions.begin(), subscriptions.end(), wanted.begin(), core::channel);
+    std::sort(wanted.begin(), wanted.end(), before);
+    wanted = wanted.first(
+        static_cast<std::size_t>(std::unique(wanted.begin(), wanted.end(), same) - wanted.begin()));
+
+    // only a process with a client can hear; LISTEN is refused in others, which may register all the same
+    const bool hears = MyBackendType == B_BACKEND;
+    const std::span<core::ChannelName> heard = hears ? listening() : std::span<core::ChannelName>();
+    std::size_t kept = 0;
+    for (const core::ChannelName& channel : wanted) {
+        const bool was_ours = contains(ours, channel);
+        if (!hears || (!was_ours && contains(heard, channel))) {
+            continue;
+        }
+        if (!contains(heard, channel)) {
+            listen(channel, Async_Listen); // also when ours: the user may have said UNLISTEN *
+        }
+        wanted[kept++] = channel;
+    }
+    wanted = wanted.first(kept);
+    for (const core::ChannelName& channel : ours) {
+        if (!contains(wanted, channel)) {
+            listen(channel, Async_Unlisten);
+        }
+    }
+    return wanted;
+}
+
+void record(Datum nick, std::span<const Datum> chans) {
+    const Datum values[] = {nick, TimestampTzGetDatum(GetCurrentTimestamp()), copy(chans),
+                            Int32GetDatum(MyProcPid), TimestampTzGetDatum(MyStartTimestamp)};
+    const bool nulls[std::size(values)] = {};
+    Appender table = append_begin(registered_table.oid());
+    append_row(table, {values, nulls});
+    append_end(table);
+}
+
+} // namespace
+
+void watch_registration() {
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+Datum own_nick() {
+    const Registration* registration = mine();
+    if (registration == nullptr) {
+        refuse_unregistered();
+    }
+    return registration->addresses[0];
+}
+
+void require_own(Datum address) {
+    const Registration* registration = mine();
+    const core::AddressView wanted = address_view(address);
+    if (registration != nullptr) {
+        for (Datum own : registration->addresses) {
+            if (address_view(own) == wanted) {
+                return;
+            }
+        }
+    }
+    if (is_administrator()) {
+        return;
+    }
+    if (registration == nullptr) {
+        refuse_unregistered();
+    }
+    const core::AddressText text = core::print(wanted);
+    ereport(
+        ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+        errmsg("%.*s is not an address of this session", static_cast<int>(text.size()), text.view().data()),
+        errdetail("A session posts as one of the addresses that it registered."));
+}
+
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum register_session(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.register()");
+    if (InSecurityRestrictedOperation()) {
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("cannot register within security-restricted operation"));
+    }
+    pg::require_argument(fcinfo, 0, "addresses");
+    const std::span<const core::AddressView> addresses = board::read_addresses(PG_GETARG_DATUM(0));
+    const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
+
+    // first everything that can fail, then what takes effect
+    board::Registration* next = nullptr;
+    MemoryContext context = nullptr;
+    if (!addresses.empty()) {
+        context = AllocSetContextCreate(CurrentMemoryContext, "cloudsat registration", ALLOCSET_SMALL_SIZES);
+        MemoryContext before = MemoryContextSwitchTo(context);
+        next = pg::make<board::Registration>(context);
+        *next = {context,
+                 pg::schema(),
+                 GetSessionUserId(),
+                 board::copy_into_context(addresses),
+                 board::copy_into_context(suffixes),
+                 {}};
+        MemoryContextSwitchTo(before);
+    }
+    const std::span<const core::ChannelName> channels = board::change_channels(suffixes);
+    if (next != nullptr) {
+        next->channels = {static_cast<core::ChannelName*>(
+                              MemoryContextAlloc(context, std::max<std::size_t>(channels.size_bytes(), 1))),
+                          channels.size()};
+        std::copy(channels.begin(), channels.end(), next->channels.begin());
+    }
+    // a nick that this session gives up is no longer connected
+    const board::Registration* last = board::mine();
+    if (last != nullptr && (next == nullptr || board::address_view(last->addresses[0]) !=
+                                                   board::address_view(next->addresses[0]))) {
+        board::record(last->addresses[0], {});
+    }
+    if (next != nullptr) {
+        board::record(next->addresses[0], next->subscriptions);
+    }
+    board::put_in_force(next);
+    return board::copy(next != nullptr ? next->subscriptions : std::span<Datum>());
+}
+SQL_FUNCTION(register_session); // `register` is a keyword of C++
+
+static Datum nick(PG_FUNCTION_ARGS) {
+    const board::Registration* registration = board::mine();
+    if (registration == nullptr) {
+        PG_RETURN_NULL();
+    }
+    return PointerGetDatum(PG_DETOAST_DATUM_COPY(registration->addresses[0]));
+}
+SQL_FUNCTION(nick);
+
+static Datum addresses(PG_FUNCTION_ARGS) {
+    const board::Registration* registration = board::mine();
+    return board::copy(registration != nullptr ? registration->addresses : std::span<Datum>());
+}
+SQL_FUNCTION(addresses);
+
+static Datum subscriptions(PG_FUNCTION_ARGS) {
+    const board::Registration* registration = board::mine();
+    return board::copy(registration != nullptr ? registration->subscriptions : std::span<Datum>());
+}
+SQL_FUNCTION(subscriptions);
