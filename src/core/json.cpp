@@ -1,0 +1,220 @@
+// Parsing and reading of JSON values for the decoders; see json.hpp.
+#include "core/json.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <string>
+
+namespace cloudsat::core {
+namespace {
+
+static_assert(json_padding >= simdjson::SIMDJSON_PADDING);
+
+// A client may declare a queue with arguments nested thousands deep (the AMQP frame of 128 KB allows some
+// 20,000), and the broker lists it. simdjson's default of 1024 would let one such queue blind us for its
+// whole vhost.
+constexpr std::size_t max_parse_depth = 65536;
+
+DecodeFault fault_of(simdjson::error_code error) noexcept {
+    switch (error) {
+    case simdjson::SUCCESS:
+        return {};
+    case simdjson::MEMALLOC:
+        return {FaultKind::out_of_memory, "no memory to parse the document"};
+    case simdjson::CAPACITY:
+        return {FaultKind::too_large, "the document is too large to parse"};
+    case simdjson::UTF8_ERROR:
+        return {FaultKind::not_json, "the document is not valid UTF-8"};
+    case simdjson::EMPTY:
+        return {FaultKind::not_json, "the answer is empty"};
+    default:
+        return {FaultKind::not_json, "the document is not valid JSON"};
+    }
+}
+
+// The value as the type that it is known to have.
+template <class T> T as(const dom::element& value) noexcept {
+    T result{};
+    [[maybe_unused]] const auto error = value.get(result);
+    return result;
+}
+
+// Writes one JSON value; recursion is bounded by max_render_depth.
+class Renderer {
+public:
+    explicit Renderer(std::pmr::string& out) noexcept : out_(out) {}
+
+    void value(const dom::element& v, int depth) {
+        switch (v.type()) {
+        case dom::element_type::ARRAY:
+            array(v, depth);
+            break;
+        case dom::element_type::OBJECT:
+            object(v, depth);
+            break;
+        case dom::element_type::STRING:
+            string(as<std::string_view>(v));
+            break;
+        case dom::element_type::INT64:
+            number(as<std::int64_t>(v));
+            break;
+        case dom::element_type::UINT64:
+            number(as<std::uint64_t>(v));
+            break;
+        case dom::element_type::DOUBLE:
+            number(as<double>(v));
+            break;
+        case dom::element_type::BOOL:
+            out_ += as<bool>(v) ? "true" : "false";
+            break;
+        default:
+            out_ += "null";
+            break;
+        }
+    }
+
+private:
+    void array(const dom::element& v, int depth) {
+        if (depth >= max_render_depth) {
+            out_ += "null";
+            return;
+        }
+        out_ += '[';
+        const char* between = "";
+        for (const dom::element item : as<dom::array>(v)) {
+            out_ += between;
+            between = ",";
+            value(item, depth + 1);
+        }
+        out_ += ']';
+    }
+
+    void object(const dom::element& v, int depth) {
+        if (depth >= max_render_depth) {
+            out_ += "null";
+            return;
+        }
+        out_ += '{';
+        const char* between = "";
+        for (const dom::key_value_pair field : as<dom::object>(v)) {
+            out_ += between;
+            between = ",";
+            string(field.key);
+            out_ += ':';
+            value(field.value, depth + 1);
+        }
+        out_ += '}';
+    }
+
+    void string(std::string_view text) {
+        out_ += '"';
+        for (const char c : text)
+            character(c);
+        out_ += '"';
+    }
+
+    void character(char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out_ += '\\';
+            out_ += c;
+        } else if (byte == 0) {
+            out_ += "\\ufffd"; // jsonb refuses \u0000, and one hostile argument must not stop a poll
+        } else if (byte < 0x20) {
+            static constexpr std::string_view digits = "0123456789abcdef";
+            out_ += "\\u00";
+            out_ += digits[byte >> 4];
+            out_ += digits[byte & 15];
+        } else {
+            out_ += c;
+        }
+    }
+
+    template <class Number> void number(Number n) {
+        std::array<char, 32>
+            buffer; // the shortest form of any double or 64-bit integer is 24 characters or less
+        const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), n);
+        out_.append(buffer.data(), end.ptr);
+    }
+
+    std::pmr::string& out_;
+};
+
+} // namespace
+
+DecodeFault JsonDocument::parse(JsonText text) {
+    if (text.text.empty())
+        return fault_of(simdjson::EMPTY);
+    const bool must_copy = text.slack < json_padding;
+    // An explicit allocation is the only way to raise the depth; parse() keeps it when it is large enough.
+    if (const auto error = parser_.allocate(text.text.size(), max_parse_depth))
+        return fault_of(error);
+    return fault_of(parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_));
+}
+
+DecodeFault rows_of(const dom::element& root, dom::array& rows) noexcept {
+    if (root.get(rows) == simdjson::SUCCESS)
+        return {};
+    dom::object page;
+    if (root.get(page) != simdjson::SUCCESS || page["items"].get(rows) != simdjson::SUCCESS)
+        return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
+    return {};
+}
+
+std::size_t count_rows(const dom::array& rows) noexcept {
+    constexpr std::size_t saturated = 0xFFFFFF;
+    const std::size_t size = rows.size();
+    if (size < saturated)
+        return size;
+    std::size_t n = 0;
+    for ([[maybe_unused]] const dom::element row : rows)
+        ++n;
+    return n;
+}
+
+bool is_usable_text(std::string_view text) noexcept {
+    return text.size() <= max_name_size && text.find('\0') == std::string_view::npos;
+}
+
+std::optional<std::string_view> string_in(const dom::element& value) noexcept {
+    std::string_view text;
+    if (value.get(text) != simdjson::SUCCESS)
+        return std::nullopt;
+    return text;
+}
+
+std::optional<bool> bool_in(const dom::element& value) noexcept {
+    bool flag = false;
+    if (value.get(flag) != simdjson::SUCCESS)
+        return std::nullopt;
+    return flag;
+}
+
+std::optional<std::int64_t> count_in(const dom::element& value) noexcept {
+    std::int64_t number = 0;
+    if (value.get(number) != simdjson::SUCCESS || number < 0)
+        return std::nullopt;
+    return number;
+}
+
+std::string_view copy_text(std::pmr::memory_resource* arena, std::string_view text) {
+    char* copy = static_cast<char*>(arena->allocate(text.size() + 1, 1));
+    if (!text.empty()) // an empty view may hold a null pointer, which memcpy must not see
+        std::memcpy(copy, text.data(), text.size());
+    copy[text.size()] = '\0';
+    return {copy, text.size()};
+}
+
+std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value) {
+    dom::object object;
+    if (value.get(object) == simdjson::SUCCESS && object.size() == 0)
+        return "{}"; // by far the most frequent arguments
+    std::array<std::byte, 1024> first;
+    std::pmr::monotonic_buffer_resource scratch(first.data(), first.size());
+    std::pmr::string out(&scratch);
+    Renderer(out).value(value, 0);
+    return copy_text(arena, out);
+}
+
+} // namespace cloudsat::core

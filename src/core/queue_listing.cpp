@@ -1,0 +1,204 @@
+// Decodes queue listings; see queue_listing.hpp.
+#include "core/queue_listing.hpp"
+
+#include "core/json.hpp"
+
+#include <array>
+#include <new>
+
+namespace cloudsat::core {
+namespace {
+
+enum class Field : std::uint8_t {
+    name,
+    vhost,
+    type,
+    state,
+    durable,
+    exclusive,
+    auto_delete,
+    messages,
+    ready,
+    unacknowledged,
+    consumers,
+    memory,
+    arguments,
+    other,
+};
+
+struct FieldName {
+    std::string_view key;
+    Field field;
+};
+
+constexpr std::array field_names{
+    FieldName{"name", Field::name},
+    FieldName{"vhost", Field::vhost},
+    FieldName{"type", Field::type},
+    FieldName{"state", Field::state},
+    FieldName{"durable", Field::durable},
+    FieldName{"exclusive", Field::exclusive},
+    FieldName{"auto_delete", Field::auto_delete},
+    FieldName{"messages", Field::messages},
+    FieldName{"messages_ready", Field::ready},
+    FieldName{"messages_unacknowledged", Field::unacknowledged},
+    FieldName{"consumers", Field::consumers},
+    FieldName{"memory", Field::memory},
+    FieldName{"arguments", Field::arguments},
+};
+
+// A full row has some sixty keys and most differ in length from ours, so a linear search is cheap.
+Field field_of(std::string_view key) noexcept {
+    for (const auto& entry : field_names)
+        if (entry.key == key)
+            return entry.field;
+    return Field::other;
+}
+
+// The values of one row, still pointing into the parsed document.
+struct RawRow {
+    std::optional<std::string_view> name;
+    QueueRow row;
+    std::optional<dom::element> arguments;
+};
+
+void read_field(RawRow& raw, Field field, const dom::element& value) noexcept {
+    auto& row = raw.row;
+    switch (field) {
+    case Field::name:
+        raw.name = string_in(value);
+        break;
+    case Field::vhost:
+        row.vhost = string_in(value).value_or("");
+        break;
+    case Field::type:
+        row.type = string_in(value).value_or("");
+        break;
+    case Field::state:
+        row.state = string_in(value).value_or("");
+        break;
+    case Field::durable:
+        row.durable = bool_in(value);
+        break;
+    case Field::exclusive:
+        row.exclusive = bool_in(value);
+        break;
+    case Field::auto_delete:
+        row.auto_delete = bool_in(value);
+        break;
+    case Field::messages:
+        row.messages = count_in(value);
+        break;
+    case Field::ready:
+        row.ready = count_in(value);
+        break;
+    case Field::unacknowledged:
+        row.unacknowledged = count_in(value);
+        break;
+    case Field::consumers:
+        row.consumers = count_in(value);
+        break;
+    case Field::memory:
+        row.memory = count_in(value);
+        break;
+    case Field::arguments:
+        raw.arguments = value.is_object() ? std::optional(value) : std::nullopt;
+        break;
+    case Field::other:
+        break;
+    }
+}
+
+// The queues of a stopped vhost are listed with the name of their Erlang module (measured on RabbitMQ 3.10).
+std::string_view plain_type(std::string_view type) noexcept {
+    if (type == "rabbit_classic_queue")
+        return "classic";
+    if (type == "rabbit_quorum_queue")
+        return "quorum";
+    if (type == "rabbit_stream_queue")
+        return "stream";
+    return type;
+}
+
+// Types and states repeat from row to row: a copy is made only where the text differs from the row before.
+class Repeating {
+public:
+    std::string_view keep(std::pmr::memory_resource* arena, std::string_view text) {
+        if (text.empty())
+            return {};
+        if (text != last_)
+            last_ = copy_text(arena, text);
+        return last_;
+    }
+
+private:
+    std::string_view last_;
+};
+
+class Reader {
+public:
+    explicit Reader(std::pmr::memory_resource* arena) noexcept : arena_(arena) {}
+
+    DecodeFault read(const dom::array& rows, QueueListing& listing) {
+        const auto room = make_rows<QueueRow>(arena_, count_rows(rows));
+        std::size_t n = 0;
+        for (const dom::element element : rows) {
+            RawRow raw;
+            if (const auto fault = read_row(element, raw); fault.kind != FaultKind::none)
+                return fault;
+            if (is_usable(raw))
+                new (&room[n++]) QueueRow(keep(raw));
+            else
+                ++listing.unusable;
+        }
+        listing.rows = room.first(n);
+        return {};
+    }
+
+private:
+    static DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
+        dom::object object;
+        if (element.get(object) != simdjson::SUCCESS)
+            return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
+        for (const dom::key_value_pair field : object)
+            read_field(raw, field_of(field.key), field.value);
+        if (!raw.name)
+            return {FaultKind::wrong_shape, "a row of the queue listing has no name"};
+        return {};
+    }
+
+    static bool is_usable(const RawRow& raw) noexcept {
+        return !raw.name->empty() && is_usable_text(*raw.name) && is_usable_text(raw.row.vhost) &&
+               is_usable_text(raw.row.type) && is_usable_text(raw.row.state);
+    }
+
+    QueueRow keep(const RawRow& raw) {
+        QueueRow row = raw.row;
+        row.name = copy_text(arena_, *raw.name);
+        row.vhost = vhost_.keep(arena_, row.vhost);
+        row.type = type_.keep(arena_, plain_type(row.type));
+        row.state = state_.keep(arena_, row.state);
+        row.arguments = raw.arguments ? render_json(arena_, *raw.arguments) : std::string_view{};
+        return row;
+    }
+
+    std::pmr::memory_resource* arena_;
+    Repeating vhost_, type_, state_;
+};
+
+} // namespace
+
+Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena) {
+    JsonDocument document;
+    if (const auto fault = document.parse(text); fault.kind != FaultKind::none)
+        return fault;
+    dom::array rows;
+    if (const auto fault = rows_of(document.root(), rows); fault.kind != FaultKind::none)
+        return fault;
+    QueueListing listing;
+    if (const auto fault = Reader(arena).read(rows, listing); fault.kind != FaultKind::none)
+        return fault;
+    return listing;
+}
+
+} // namespace cloudsat::core

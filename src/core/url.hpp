@@ -1,0 +1,54 @@
+// URLs of the management API: their parts encoded, their base checked. Pure text; opens nothing.
+#pragma once
+
+#include "core/result.hpp"
+
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <string_view>
+
+namespace cloudsat::core {
+
+// A name as one segment of a path: every byte but letters, digits and -._~ becomes %XX, the slash too.
+// None for "", "." and "..": the broker's HTTP server resolves dot segments even when they are
+// percent-encoded, so that DELETE of a queue called ".." would address something else (measured on
+// RabbitMQ 3.10). Lives in the arena.
+std::optional<std::string_view> encode_segment(std::string_view name, std::pmr::memory_resource* arena);
+
+// The same encoding for a value in a query, where no text is special.
+std::string_view encode_query_value(std::string_view text, std::pmr::memory_resource* arena);
+
+// The query that looks again at one queue: "page=1&page_size=5&name=...&use_regex=true". The broker's pattern
+// match ignores letter case unless told otherwise; this pattern tells, and matches this name only. The caller
+// still compares the names in the answer.
+std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena);
+
+// What is wrong with the base URL of a management or metrics endpoint.
+enum class UrlRule : std::uint8_t {
+    empty,
+    too_long,
+    bad_character,
+    scheme,
+    credentials,
+    host,
+    port,
+    query,
+    fragment,
+    dot_segment,
+};
+
+// The rule in words, a full sentence for a DETAIL.
+std::string_view meaning_of(UrlRule rule) noexcept;
+
+struct BaseUrl {
+    std::string_view text;  // scheme in lower case, no slash at the end; lives in the arena
+    std::string_view host;  // without brackets
+    std::uint16_t port = 0; // of the scheme when none is given
+    bool tls = false;
+    bool loopback = false; // localhost, 127.0.0.0/8 or ::1: traffic that does not leave the machine
+};
+
+Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_resource* arena);
+
+} // namespace cloudsat::core
