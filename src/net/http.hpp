@@ -1,0 +1,148 @@
+// Http: one request at a time to a broker, on curl's multi interface. It never blocks and never sleeps: the
+// caller waits, on one pollable fd and one timeout, together with whatever else it waits for:
+//
+//     http.start(request);
+//     while (!http.done()) {
+//         wait until http.fd() is readable, or http.timeout_ms() have passed (-1: no limit);
+//         http.step();
+//     }
+//     use http.reply(), then http.release() or the next start()
+//
+// The connection of the last requests is kept and used again. abandon() drops a running request at once. An
+// object of this class lives in a memory context or for the whole process, never on a stack that an ereport
+// may jump over; it calls nothing of the server's, and all signals are blocked while curl works, because
+// curl's resolver may start a thread, which must never run the server's signal handlers.
+#pragma once
+
+#include "core/document.hpp"
+#include "core/fault.hpp"
+#include "net/curl_fault.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <curl/curl.h>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace cloudsat::net {
+
+enum class Method : std::uint8_t { get, put, post, del };
+
+// What to ask. start() copies it all; the views need to live no longer than that call.
+struct Request {
+    Method method = Method::get;
+    std::string_view url;  // http or https, without credentials
+    std::string_view user; // no authentication when empty
+    std::string_view password;
+    std::string_view body;                     // of put and post: JSON
+    std::string_view ca_file;                  // trusted certificates; the system's when empty
+    long connect_timeout_ms = 2000;            // name, TCP and TLS together
+    long timeout_ms = 60000;                   // the whole exchange; the broker itself gives up after 60 s
+    std::size_t max_body = 256u * 1024 * 1024; // decoded bytes
+    core::Expect expect = core::Expect::json;  // checked on 2xx answers only
+    bool tls_verify = true;
+    bool gzip = false; // a fortieth of the bytes; worth it when the broker is not on this machine
+};
+
+// What came of it. The views live until the next start(), release() or the end of the Http.
+struct Reply {
+    core::FaultKind kind = core::FaultKind::none;
+    int status = 0; // 0 when no status line arrived
+    // The body, with core::json_padding readable bytes behind it. Of a 2xx answer it is there only when it is
+    // whole; of an error answer it holds the broker's reason.
+    std::string_view body;
+    std::string_view content_type;
+    std::string_view
+        error;             // for people: one line of clean UTF-8 without credentials; empty when kind is none
+    std::size_t bytes = 0; // of the body as they came over the wire
+    long elapsed_ms = 0;
+
+    core::JsonText json() const noexcept { return {body, core::json_padding}; }
+};
+
+class Http {
+public:
+    Http(); // throws std::bad_alloc or std::system_error
+    ~Http();
+    Http(const Http&) = delete;
+    Http& operator=(const Http&) = delete;
+
+    // Begins a request; one that still runs is abandoned. Throws std::bad_alloc only; every other failure,
+    // also an immediate one, is a reply.
+    void start(const Request& request);
+
+    bool done() const noexcept { return state_ == State::done; }
+    bool running() const noexcept { return state_ == State::running; }
+
+    int fd() const noexcept { return epoll_.fd; }
+    int timeout_ms() const noexcept;
+
+    // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
+    void step();
+
+    const Reply& reply() const noexcept { return reply_; }
+
+    // Drops the running request, if any, and its connection. What was asked may still happen on the other
+    // side.
+    void abandon() noexcept;
+
+    // Gives the reply's memory back.
+    void release() noexcept;
+
+private:
+    enum class State : std::uint8_t { idle, running, done };
+
+    static std::size_t on_body(char* data, std::size_t one, std::size_t size, void* self) noexcept;
+    static std::size_t on_header(char* data, std::size_t one, std::size_t size, void* self) noexcept;
+    static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known) noexcept;
+    static int on_timer(CURLM* multi, long ms, void* self) noexcept;
+
+    CURLcode configure(const Request& request);
+    void collect();
+    void finish(CURLcode code);
+    Progress progress_of(CURLcode code) const noexcept;
+    void describe(const Progress& progress, std::string_view detail);
+    void detach() noexcept;
+    void forget_secret() noexcept;
+    bool reserve(std::size_t size) noexcept;
+
+    struct CloseFd {
+        ~CloseFd();
+        int fd = -1;
+    };
+    struct CleanupMulti {
+        void operator()(CURLM* multi) const noexcept;
+    };
+    struct CleanupEasy {
+        void operator()(CURL* easy) const noexcept;
+    };
+    struct FreeList {
+        void operator()(curl_slist* list) const noexcept;
+    };
+    struct FreeMemory {
+        void operator()(char* memory) const noexcept;
+    };
+
+    // In this order: curl still calls on_socket() while it is cleaned up.
+    CloseFd epoll_;
+    std::unique_ptr<CURLM, CleanupMulti> multi_;
+    std::unique_ptr<CURL, CleanupEasy> easy_;
+    std::unique_ptr<curl_slist, FreeList> headers_;
+    State state_ = State::idle;
+    std::int64_t deadline_ms_ = -1; // monotonic; when curl wants step(); -1: not at all
+
+    std::unique_ptr<char, FreeMemory> body_;
+    std::size_t body_size_ = 0, body_capacity_ = 0, max_body_ = 0;
+    std::size_t header_size_ = 0;
+    SinkStop stop_ = SinkStop::no;
+    core::Expect expect_ = core::Expect::json;
+
+    Reply reply_;
+    std::string content_type_, error_;
+    std::string secret_;   // the password while a request runs: the broker's words are searched for it
+    std::string endpoint_; // "127.0.0.1 port 15672"
+    char curl_error_[CURL_ERROR_SIZE] = {};
+};
+
+} // namespace cloudsat::net
