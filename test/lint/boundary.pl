@@ -11,7 +11,6 @@ my %allowed = (
 	'sigsetjmp' => [ qr/\b(?:sig)?setjmp\s*\(|\blongjmp\s*\(|\bPG_exception_stack\b/, 'src/pg/boundary.cpp' ],
 	'catch (...)' => [ qr/\bcatch\s*\(\s*\.\.\.\s*\)/, 'src/pg/boundary.cpp' ],
 	'catch Raised' => [ qr/\bcatch\s*\([^)]*\bRaised\b/, 'src/pg/boundary.cpp', 'src/pg/subtransaction.cpp' ],
-	'elog(ERROR)' => [qr/\belog\s*\(\s*(?:ERROR|FATAL|PANIC)/],
 	# port.h turns these into std::pg_snprintf and the like
 	'std::snprintf beside the server' => [ qr/\bstd::(?:v?s?n?printf|strerror)\b/, files(qr/./, 'src/core', 'src/net') ],);
 
