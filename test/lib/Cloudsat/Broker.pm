@@ -122,14 +122,18 @@ sub hold {
 	die "amqp ended before it held\n";
 }
 
-# the SQL that makes this broker known to the guardian, with any further options
+# the SQL that makes this broker known to the guardian, with any further options; undef leaves one out
 sub server_sql {
 	my ($self, $name, %options) = @_;
-	%options = (management_url => $self->management_url, vhosts => "^$self->{vhost}\$", %options);
+	return sql_for($name, 'guardian', $self->password,
+		management_url => $self->management_url, vhosts => "^$self->{vhost}\$", %options);
+}
+sub sql_for {
+	my ($name, $user, $password, %options) = @_;
 	my $list = join ', ', map { "$_ " . literal($options{$_}) } grep { defined $options{$_} } sort keys %options;
-	return "CREATE SERVER $name FOREIGN DATA WRAPPER rabbitmq OPTIONS ($list);"
-	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS (user 'guardian', password "
-	  . literal($self->password) . ');';
+	return "CREATE SERVER $name FOREIGN DATA WRAPPER rabbitmq OPTIONS ($list);\n"
+	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS (user "
+	  . literal($user) . ', password ' . literal($password) . ");\n";
 }
 sub literal { my ($text) = @_; $text =~ s/'/''/g; return $text =~ /\\/ ? "E'" . $text =~ s/\\/\\\\/gr . "'" : "'$text'" }
 

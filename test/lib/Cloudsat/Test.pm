@@ -5,6 +5,7 @@
 #   my $node = new_node('guard');                          a started server, extension created in database postgres
 #   my $node = new_node('plain', preload => 0, extension => 0, conf => "log_statement = all");
 #   wait_until($node, 'SELECT count(*) FROM cloudsat.polls', '1');
+#   my $fake = Cloudsat::FakeBroker->start;  my $broker = Cloudsat::Broker->new;       see there
 #   my $mail = mail_sink();  $mail->{port};  $mail->{dir};       every mail a file in dir
 package Cloudsat::Test;
 use strict;
@@ -16,6 +17,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Cloudsat::Broker;
+use Cloudsat::FakeBroker;
 
 our @EXPORT = qw(new_node wait_until within mail_sink);
 
