@@ -18,7 +18,10 @@ SQL_PARTS = \
 	src/board/message.sql \
 	src/board/registration.sql \
 	src/board/partition.sql \
-	src/board/grants.sql
+	src/board/grants.sql \
+	src/worker/status.sql \
+	src/worker/start.sql \
+	src/worker/grants.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)

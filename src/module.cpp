@@ -1,10 +1,13 @@
-// The module's entrance: magic block and _PG_init, which announces settings, callbacks, shared memory and workers.
-// Nothing else belongs here.
+// The module's entrance: magic block and _PG_init, which announces settings, callbacks, shared memory and
+// workers. Nothing else belongs here.
 
 #include "board/registration.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
+#include "worker/dropdb.hpp"
+#include "worker/status.hpp"
+#include "worker/supervisor.hpp"
 
 extern "C" {
 CLOUDSAT_MODULE_MAGIC;
@@ -16,4 +19,9 @@ void _PG_init(void) {
     pg::define_settings();
     pg::watch_names();
     board::watch_registration();
+    if (process_shared_preload_libraries_in_progress) {
+        worker::request_roster();
+        worker::register_supervisor();
+        worker::make_way_for_database_commands();
+    }
 }

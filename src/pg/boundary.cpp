@@ -18,15 +18,15 @@ extern "C" {
 namespace cloudsat::pg {
 namespace {
 
-template <std::size_t N> void copy_cut(char (&target)[N], const char* source) noexcept {
-    std::size_t length = std::min(std::strlen(source), N - 1);
+void copy_cut(std::span<char> target, const char* source) noexcept {
+    std::size_t length = std::min(std::strlen(source), target.size() - 1);
     // not in the middle of a UTF-8 sequence
     if (source[length] != '\0') {
         while (length > 0 && (static_cast<unsigned char>(source[length]) & 0xC0U) == 0x80U) {
             --length;
         }
     }
-    std::memcpy(target, source, length);
+    std::memcpy(target.data(), source, length);
     target[length] = '\0';
 }
 
@@ -115,7 +115,7 @@ void guarded(void (*body)(void*), void* argument) {
     }
 }
 
-bool survive(void (*round)(void*), void* argument) {
+bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     MemoryContext context = CurrentMemoryContext;
     volatile bool well = true;
     PG_TRY();
@@ -132,6 +132,12 @@ bool survive(void (*round)(void*), void* argument) {
         pgstat_report_wait_end();
         AbortOutOfAnyTransaction();
         MemoryContextSwitchTo(context);
+        if (!message.empty()) {
+            // The server lets nobody look at an error but by a copy of it. What was aborted has given memory back.
+            ErrorData* error = CopyErrorData();
+            copy_cut(message, error->message != nullptr ? error->message : "");
+            FreeErrorData(error);
+        }
         FlushErrorState();
         RESUME_INTERRUPTS();
     }

@@ -8,6 +8,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -64,8 +65,9 @@ template <class F> auto call(F&& body) -> std::invoke_result_t<F&> {
 }
 
 // Runs one round of a worker's loop and outlives its errors: reports the error to the log, aborts whatever transaction
-// is open, releases what the round held, and returns false. A FATAL still ends the process.
-bool survive(void (*round)(void*), void* argument);
+// is open, releases what the round held, and returns false; the error's message is left in `message`, cut. A FATAL
+// still ends the process.
+bool survive(void (*round)(void*), void* argument, std::span<char> message = {});
 
 } // namespace cloudsat::pg
 

@@ -24,6 +24,17 @@ extern "C" {
 #define CLOUDSAT_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+// Ownership checks of all kinds of objects became one function with 16.
+extern "C" {
+#include "catalog/pg_database.h"
+#include "utils/acl.h"
+}
+#if PG_VERSION_NUM >= 160000
+#define CLOUDSAT_OWNS_DATABASE(database, role) object_ownercheck(DatabaseRelationId, (database), (role))
+#else
+#define CLOUDSAT_OWNS_DATABASE(database, role) pg_database_ownercheck((database), (role))
+#endif
+
 // WaitEvent names can be registered from 17 on; before, extensions share one.
 #if PG_VERSION_NUM >= 170000
 extern "C" {

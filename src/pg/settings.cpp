@@ -9,6 +9,7 @@
 
 extern "C" {
 #include "utils/guc.h"
+#include "utils/varlena.h"
 }
 
 namespace cloudsat::pg {
@@ -46,6 +47,17 @@ const config_enum_entry notify_values[] = {
     {nullptr, 0, false},
 };
 
+// Only the form: a database may be created later.
+bool check_databases(char** value, void**, GucSource) {
+    List* names = NIL;
+    bool well = SplitIdentifierString(pstrdup(*value), ',', &names);
+    list_free(names);
+    if (!well) {
+        GUC_check_errdetail("It must be a comma-separated list of names, quoted like identifiers where need be.");
+    }
+    return well;
+}
+
 } // namespace
 
 const Settings& settings() { return values; }
@@ -60,7 +72,7 @@ void define_settings() {
                              nullptr, nullptr, nullptr);
     DefineCustomStringVariable("cloudsat.databases", "Databases in which cloudsat's workers run.",
                                "A comma-separated list. Needs cloudsat in shared_preload_libraries.", &values.databases,
-                               "", PGC_SIGHUP, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
+                               "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
     MarkGUCPrefixReserved("cloudsat");
 }
 

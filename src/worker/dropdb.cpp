@@ -1,0 +1,125 @@
+// Making way, see dropdb.hpp. The server refuses DROP DATABASE, ALTER DATABASE … RENAME or SET TABLESPACE,
+// and CREATE DATABASE … TEMPLATE, while anybody is connected; background workers count. It does not ask them
+// to leave. We do, when the caller may give the command at all, and hold them back until it is done. If it
+// fails, the hold runs out by itself.
+
+#include "worker/dropdb.hpp"
+
+#include <cstring>
+
+#include "pg/compat.hpp"
+#include "worker/status.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+// Ours leave in a fraction of a second; should they not, the server's own message will do.
+constexpr long leave_milliseconds = 5'000;
+
+ProcessUtility_hook_type next_hook = nullptr;
+
+struct Option {
+    const char* name;
+    bool given;
+    const char* value; // of a text option
+};
+
+Option find_option(List* options, const char* name) {
+    ListCell* cell;
+    foreach (cell, options) {
+        auto* option = lfirst_node(DefElem, cell);
+        if (std::strcmp(option->defname, name) == 0) {
+            return {name, true, option->arg != nullptr ? defGetString(option) : nullptr};
+        }
+    }
+    return {name, false, nullptr};
+}
+
+// The database that the command needs for itself; null for every other command.
+const char* database_of(Node* command) {
+    switch (nodeTag(command)) {
+    case T_DropdbStmt:
+        return reinterpret_cast<DropdbStmt*>(command)->dbname;
+    case T_CreatedbStmt: {
+        Option source = find_option(reinterpret_cast<CreatedbStmt*>(command)->options, "template");
+        return source.value != nullptr ? source.value : "template1";
+    }
+    case T_AlterDatabaseStmt: {
+        auto* alter = reinterpret_cast<AlterDatabaseStmt*>(command);
+        return find_option(alter->options, "tablespace").given ? alter->dbname : nullptr;
+    }
+    case T_RenameStmt: {
+        auto* rename = reinterpret_cast<RenameStmt*>(command);
+        return rename->renameType == OBJECT_DATABASE ? rename->subname : nullptr;
+    }
+    default:
+        return nullptr;
+    }
+}
+
+// A command that the server will refuse anyway stops nobody: others' databases, one's own current one,
+// transaction blocks. (A template that everybody may copy is its owner's to keep free of workers.)
+bool may_have_it(Oid database) {
+    return OidIsValid(database) && database != MyDatabaseId &&
+           CLOUDSAT_OWNS_DATABASE(database, GetUserId()) && !IsTransactionBlock();
+}
+
+struct Way {
+    Node* command;
+    Oid database; // that was held; else InvalidOid
+};
+
+void make_way(void* argument) {
+    auto* way = static_cast<Way*>(argument);
+    const char* name = database_of(way->command);
+    Oid database = name != nullptr ? get_database_oid(name, true) : InvalidOid;
+    if (!may_have_it(database)) {
+        return;
+    }
+    way->database = database;
+    hold(database, Manner::for_now);
+    end_all(database, Manner::for_now);
+    wait_until_nobody_in(database, leave_milliseconds);
+}
+
+void give_back(const Way& way) {
+    if (!OidIsValid(way.database)) {
+        return;
+    }
+    if (nodeTag(way.command) == T_DropdbStmt) {
+        // It is gone. A launcher that start() began comes back once more, and is not to try and connect.
+        hold(way.database, Manner::for_good);
+    } else {
+        release(way.database, Manner::for_now);
+    }
+}
+
+void process_utility(PlannedStmt* planned, const char* text, bool read_only_tree,
+                     ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
+                     DestReceiver* destination, QueryCompletion* completion) {
+    Way way{planned->utilityStmt, InvalidOid};
+    if (context == PROCESS_UTILITY_TOPLEVEL && IsUnderPostmaster && !RecoveryInProgress()) {
+        pg::enter(make_way, &way);
+    }
+    (next_hook != nullptr ? next_hook : standard_ProcessUtility)(
+        planned, text, read_only_tree, context, parameters, environment, destination, completion);
+    give_back(way);
+}
+
+} // namespace
+
+void make_way_for_database_commands() {
+    next_hook = ProcessUtility_hook;
+    ProcessUtility_hook = process_utility;
+}
+
+} // namespace cloudsat::worker

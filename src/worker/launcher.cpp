@@ -1,0 +1,261 @@
+// The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker,
+// and calls maintain(). It never talks to a broker.
+//
+// It learns of changes from the catalogs' invalidation messages, which it reads once a second; only then, or
+// when a minute has passed, does it begin a transaction. Guards are on the roster, not its children: when a
+// launcher ends, its guards go on, and the next launcher takes them over.
+//
+//   waiting --(extension created)--> idle --(extension dropped)--> waiting, or the end when start() began it
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/restart.hpp"
+#include "pg/presence.hpp"
+#include "pg/settings.hpp"
+#include "pg/spi.hpp"
+#include "worker/process.hpp"
+
+extern "C" {
+#include "commands/dbcommands.h"
+#include "pgstat.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+constexpr TimestampTz second = core::Restart::second;
+constexpr long tick_milliseconds = 1000;
+constexpr long failed_milliseconds = 10 * tick_milliseconds;
+constexpr TimestampTz look_interval = 60 * second; // should an invalidation have been missed
+constexpr TimestampTz upkeep_retry = 5 * 60 * second;
+constexpr int upkeep_minutes = 60; // or partition_interval, when that is shorter
+
+// A broker that wants a guard.
+struct Ward {
+    Oid server;
+    NameData name;
+    core::Restart restart;
+};
+
+struct Launcher {
+    Orders orders;
+    MemoryContext tick; // reset each round
+    pg::Presence presence;
+    bool looked; // presence and wards are known
+    bool over;   // start() began it, and the extension is not there any more
+    bool catalog_changed = true;
+    TimestampTz next_look;
+    TimestampTz next_upkeep;
+    std::span<Ward> wards; // in TopMemoryContext, made anew by each look
+    bool exhausted;        // told that there is no room for another worker
+};
+
+Launcher state;
+
+void catalog_changed(Datum, int, uint32) noexcept {
+    state.catalog_changed = true;
+}
+
+Ward* ward_of(Oid server) {
+    for (Ward& ward : state.wards) {
+        if (ward.server == server) {
+            return &ward;
+        }
+    }
+    return nullptr;
+}
+
+// The brokers that can be watched at all. That a name means our wrapper is certain: names of wrappers are
+// unique in a database, and our extension is present. What else is wrong with a server is for its guard to
+// say.
+constexpr const char* watchable_servers =
+    "SELECT s.oid, s.srvname FROM pg_catalog.pg_foreign_server s"
+    " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'rabbitmq'"
+    " WHERE EXISTS (SELECT FROM pg_catalog.unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
+    " AND EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.umserver = s.oid) ORDER BY s.oid";
+
+void keep_wards(std::span<Ward> wards) {
+    Ward* old = state.wards.data();
+    state.wards = wards;
+    if (old != nullptr) {
+        pfree(old);
+    }
+}
+
+void read_servers() {
+    static pg::Statement statement(watchable_servers, {});
+    pg::spi_begin();
+    auto count = static_cast<std::size_t>(statement.run({}, {}, true));
+    auto* wards = static_cast<Ward*>(MemoryContextAllocZero(TopMemoryContext, sizeof(Ward) * (count + 1)));
+    for (std::size_t i = 0; i < count; ++i) {
+        bool isnull;
+        Oid server = DatumGetObjectId(pg::spi_value(i, 1, isnull));
+        const Ward* known = ward_of(server);
+        wards[i] = known != nullptr ? *known : Ward{};
+        wards[i].server = server;
+        wards[i].name = *DatumGetName(pg::spi_value(i, 2, isnull));
+    }
+    pg::spi_end();
+    keep_wards({wards, count});
+}
+
+void say_presence(pg::Presence now) {
+    if (now == pg::Presence::present && state.presence != now) {
+        ereport(LOG, errmsg("%s found the extension, and begins", MyBgworkerEntry->bgw_name));
+        state.next_upkeep = 0;
+    }
+    if (now == pg::Presence::absent && state.presence == pg::Presence::present) {
+        ereport(LOG, errmsg("%s stops its guards: the extension was dropped", MyBgworkerEntry->bgw_name));
+    }
+}
+
+// May the extension still come to a launcher that start() began? Not when it was there and was dropped, and
+// not when the transaction of start(), which may be the one that creates the extension, has ended without it.
+bool may_come() {
+    if (state.orders.origin == Origin::supervisor) {
+        return true; // it waits for ever
+    }
+    return state.presence != pg::Presence::present && !VirtualXactLock(state.orders.starter, false);
+}
+
+// Is the extension there, and which brokers?
+void look() {
+    state.catalog_changed = false; // before the look: what changes from now on is for the next one
+    begin_transaction();
+    bool may_still_come = may_come(); // asked first: what commits after this is seen by the look
+    pg::Presence presence = pg::hold_presence();
+    if (presence == pg::Presence::present) {
+        read_servers();
+    } else if (presence == pg::Presence::absent) {
+        keep_wards({});
+    }
+    commit_transaction();
+    state.next_look = GetCurrentTimestamp() + look_interval;
+    if (presence == pg::Presence::busy) {
+        state.catalog_changed =
+            true; // somebody is dropping or altering it: all as before, and look again soon
+        return;
+    }
+    say_presence(presence);
+    state.presence = presence;
+    state.looked = true;
+    state.over = presence == pg::Presence::absent && !may_still_come;
+    if (presence == pg::Presence::absent && state.orders.origin == Origin::person) {
+        state.catalog_changed = true; // nobody would tell that the transaction of start() was rolled back
+    }
+}
+
+void start_guard(Ward& ward, TimestampTz now) {
+    ward.restart.started(now);
+    Orders orders{{Kind::guard, MyDatabaseId, ward.server}, state.orders.origin, {}};
+    bool launched = launch(orders, NameStr(ward.name), Restarted::by_us);
+    if (!launched && !state.exhausted) {
+        ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                errmsg("no room for cloudsat's guard of server \"%s\"", NameStr(ward.name)),
+                errhint("Increase max_worker_processes."));
+    }
+    state.exhausted = !launched;
+}
+
+// A guard for each ward, and none else.
+void tend_guards() {
+    TimestampTz now = GetCurrentTimestamp();
+    std::span<const Member> members = roster();
+    for (const Member& member : members) {
+        if (member.duty.kind != Kind::guard || member.duty.database != MyDatabaseId) {
+            continue;
+        }
+        if (Ward* ward = ward_of(member.duty.server); ward != nullptr) {
+            ward->restart.alive(now, member.started_at);
+        } else {
+            dismiss(member.duty);
+        }
+    }
+    for (Ward& ward : state.wards) {
+        if (ward.restart.due(now) && !on_duty({Kind::guard, MyDatabaseId, ward.server}) &&
+            !is_held(MyDatabaseId)) {
+            start_guard(ward, now);
+        }
+    }
+}
+
+// So that guards see changes of their servers, which only come to those who look.
+void wake_guards() {
+    for (const Ward& ward : state.wards) {
+        wake({Kind::guard, MyDatabaseId, ward.server});
+    }
+}
+
+bool has_guards() {
+    std::span<const Member> members = roster();
+    return std::ranges::any_of(members, [](const Member& member) {
+        return member.duty.kind == Kind::guard && member.duty.database == MyDatabaseId;
+    });
+}
+
+void upkeep(TimestampTz now) {
+    static pg::Statement statement("SELECT cloudsat.maintain()", {});
+    TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
+    state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
+    pgstat_report_activity(STATE_RUNNING, "SELECT cloudsat.maintain()");
+    begin_transaction();
+    if (pg::hold_presence() == pg::Presence::present) {
+        pg::spi_begin();
+        statement.run();
+        pg::spi_end();
+        state.next_upkeep = now + interval;
+    }
+    commit_transaction();
+}
+
+void round(void*) {
+    TimestampTz now = GetCurrentTimestamp();
+    if (state.catalog_changed || now >= state.next_look) {
+        pgstat_report_activity(STATE_RUNNING, "looking for the extension and its servers");
+        look();
+        wake_guards();
+    }
+    if (state.looked) {
+        tend_guards();
+    }
+    if (state.presence == pg::Presence::present && now >= state.next_upkeep) {
+        upkeep(now);
+    }
+}
+
+void keep_launching(void*) {
+    state.orders = begin_service();
+    for (int cache : {NAMESPACEOID, FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, USERMAPPINGOID}) {
+        CacheRegisterSyscacheCallback(cache, catalog_changed, 0);
+    }
+    state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(state.tick);
+    while (!state.over || has_guards()) {
+        bool well = run_round(round, nullptr);
+        if (!well) {
+            state.catalog_changed = true; // whatever it was: look again
+        }
+        report_state(!well                                     ? State::failing
+                     : state.presence == pg::Presence::present ? State::idle
+                                                               : State::waiting);
+        MemoryContextReset(state.tick);
+        rest(well ? tick_milliseconds : failed_milliseconds);
+    }
+    ereport(LOG, errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));
+}
+
+} // namespace
+} // namespace cloudsat::worker
+
+extern "C" {
+PGDLLEXPORT void cloudsat_launcher_main(Datum);
+void cloudsat_launcher_main(Datum) {
+    cloudsat::pg::enter(cloudsat::worker::keep_launching, nullptr);
+}
+}

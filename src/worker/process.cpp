@@ -1,0 +1,173 @@
+// The workers' common part, see process.hpp.
+
+#include "worker/process.hpp"
+
+#include <cstring>
+
+#include "pg/compat.hpp"
+#include "pg/wait.hpp"
+
+extern "C" {
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+// How soon the postmaster brings back a worker that failed: late enough not to flood the log.
+constexpr int restart_seconds = 5;
+
+MemoryContext context_outside; // in which the open transaction was begun
+
+struct Setting {
+    const char* name;
+    const char* value;
+};
+
+// What the owner of a database or a role set for its sessions (ALTER DATABASE … SET) is not meant for us.
+const Setting settings_of_workers[] = {
+    {"search_path", "pg_catalog, pg_temp"},
+    {"role", "none"},
+    {"default_transaction_read_only", "off"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_deferrable", "off"},
+    {"statement_timeout", "0"},
+    {"idle_in_transaction_session_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+    {"transaction_timeout", "0"},
+#endif
+    // Who locks our tables for long makes our round fail, and come again; waiting would hold back vacuum
+    // meanwhile.
+    {"lock_timeout", "10s"},
+};
+
+const char* kind_of(Kind kind) {
+    return kind == Kind::supervisor ? "supervisor" : kind == Kind::launcher ? "launcher" : "guard";
+}
+
+// A command that needs the database for itself takes moments; who came in between waits for its end, as a
+// process that connects at the same time does.
+Claim claim_patiently(const Orders& orders) {
+    Claim claimed = claim(orders.duty, orders.origin);
+    while (claimed == Claim::held && orders.origin == Origin::person && orders.duty.kind == Kind::launcher) {
+        pg::wait(-1, 200, wait_event());
+        claimed = claim(orders.duty, orders.origin);
+    }
+    return claimed;
+}
+
+} // namespace
+
+BackgroundWorker describe(const Orders& orders, const char* about, Restarted restarted) {
+    BackgroundWorker worker{};
+    const char* kind = kind_of(orders.duty.kind);
+    snprintf(worker.bgw_type, BGW_MAXLEN, "cloudsat %s", kind);
+    snprintf(worker.bgw_name, BGW_MAXLEN, about != nullptr ? "cloudsat %s for %s" : "cloudsat %s", kind,
+             about);
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    // Not before recovery has ended: idle on a standby, and there at once when it is promoted.
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = restarted == Restarted::by_postmaster ? restart_seconds : BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "$libdir/cloudsat", BGW_MAXLEN);
+    snprintf(worker.bgw_function_name, BGW_MAXLEN, "cloudsat_%s_main", kind);
+    std::memcpy(worker.bgw_extra, &orders, sizeof(orders));
+    return worker;
+}
+
+bool launch(const Orders& orders, const char* about, Restarted restarted, BackgroundWorkerHandle** handle) {
+    BackgroundWorker worker = describe(orders, about, restarted);
+    worker.bgw_notify_pid = handle != nullptr ? MyProcPid : 0; // only who keeps the handle waits for news
+    return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+Orders begin_service() {
+    Orders orders;
+    std::memcpy(&orders, MyBgworkerEntry->bgw_extra, sizeof(orders));
+
+    // The stock handlers: SIGTERM is looked at wherever the server looks at interrupts (pg::wait does), also
+    // while it waits for a lock or, at commit, for a standby. Installed before the signals are let in.
+    pqsignal(SIGTERM, die);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    BackgroundWorkerUnblockSignals();
+
+    // On the roster before being connected: who needs the database for itself finds us there.
+    if (claim_patiently(orders) != Claim::taken) {
+        proc_exit(0);
+    }
+    if (OidIsValid(orders.duty.database)) {
+        BackgroundWorkerInitializeConnectionByOid(orders.duty.database, InvalidOid, 0);
+    } else {
+        BackgroundWorkerInitializeConnection(nullptr, nullptr,
+                                             0); // to no database: the shared catalogs are enough
+    }
+    report_connected();
+
+    for (const Setting& setting : settings_of_workers) {
+        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+    }
+    SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
+    // A reload may have come before our handler was there.
+    ProcessConfigFile(PGC_SIGHUP);
+    return orders;
+}
+
+void begin_transaction() {
+    context_outside = CurrentMemoryContext;
+    SetCurrentStatementStartTimestamp(); // now() is that of the statement, and no client sends us one
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void commit_transaction() {
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(context_outside); // the commit leaves us in one that is never reset
+    pgstat_report_stat(true);               // or autovacuum would never learn what we wrote
+}
+
+bool run_round(void (*work)(void*), void* argument) {
+    constexpr int most_failures = 10;
+    static int failures = 0;
+    // so that a log line says whose it is
+    ErrorContextCallback who{error_context_stack, [](void*) { errcontext("%s", MyBgworkerEntry->bgw_name); },
+                             nullptr};
+    error_context_stack = &who;
+    char error[160] = "";
+    bool well = pg::survive(work, argument, error);
+    error_context_stack = who.previous;
+    report_round(well, error);
+    failures = well ? 0 : failures + 1;
+    if (failures >= most_failures) {
+        ereport(LOG, errmsg("%s ends after %d failures in a row", MyBgworkerEntry->bgw_name, failures),
+                errdetail("A new process takes over."));
+        proc_exit(1);
+    }
+    return well;
+}
+
+void rest(long milliseconds) {
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    pg::wait(-1, milliseconds, wait_event());
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        ProcessConfigFile(PGC_SIGHUP);
+    }
+    AcceptInvalidationMessages();
+}
+
+uint32 wait_event() {
+    static uint32 event = 0;
+    if (event == 0) {
+        event = CLOUDSAT_WAIT_EVENT("CloudsatWorker");
+    }
+    return event;
+}
+
+} // namespace cloudsat::worker

@@ -1,0 +1,477 @@
+// The roster, see status.hpp.
+
+#include "worker/status.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "pg/text.hpp"
+#include "pg/wait.hpp"
+#include "worker/process.hpp"
+
+extern "C" {
+#include "commands/dbcommands.h"
+#include "mb/pg_wchar.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+struct Slot {
+    Member member; // kind none: the slot is free
+    Latch* latch;  // in shared memory too (the latch of a PGPROC), so every process may set it
+    bool connected;
+    bool for_good; // it was told to end and not to come back
+};
+
+// A hold for now is released by who asked for it, unless its command fails. Long enough for the command to
+// take its lock on the database, after which a process that connects waits for that lock: the server itself
+// gives others five seconds to leave.
+constexpr int hold_milliseconds = 10'000;
+
+struct Hold {
+    Oid database;      // InvalidOid: free
+    TimestampTz until; // DT_NOEND: until release()
+};
+
+struct Roster {
+    LWLock lock; // over everything below; held for a few lines, never across anything that waits or allocates
+    int capacity; // of both arrays
+    // Slot slots[capacity], Hold holds[capacity] follow
+};
+
+Roster* shared = nullptr;
+Slot* mine = nullptr;
+bool preloaded = false;
+shmem_request_hook_type next_request_hook = nullptr;
+
+// As many workers as the server may run at all. Without preloading the memory comes out of the server's
+// reserve of some 100 kB, which is not ours alone, so there the roster stays below 32 kB.
+int capacity() {
+    return preloaded ? max_worker_processes : std::min(max_worker_processes, 64);
+}
+
+Size slots_at() {
+    return MAXALIGN(sizeof(Roster));
+}
+Size holds_at(int places) {
+    return add_size(slots_at(), mul_size(static_cast<Size>(places), sizeof(Slot)));
+}
+Size roster_size(int places) {
+    return add_size(holds_at(places), mul_size(static_cast<Size>(places), sizeof(Hold)));
+}
+
+std::span<Slot> slots() {
+    return {reinterpret_cast<Slot*>(reinterpret_cast<char*>(shared) + slots_at()),
+            static_cast<std::size_t>(shared->capacity)};
+}
+std::span<Hold> holds() {
+    return {reinterpret_cast<Hold*>(reinterpret_cast<char*>(shared) + holds_at(shared->capacity)),
+            static_cast<std::size_t>(shared->capacity)};
+}
+
+void request_memory() {
+    if (next_request_hook != nullptr) {
+        next_request_hook();
+    }
+    RequestAddinShmemSpace(roster_size(capacity()));
+}
+
+// Finds the memory, or makes it. The pointer is of this process; a crash of the cluster ends the process with
+// it.
+void attach() {
+    if (shared != nullptr) {
+        return;
+    }
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE); // two processes may be the first
+    auto* memory = static_cast<Roster*>(ShmemInitStruct("cloudsat", roster_size(capacity()), &found));
+    if (!found) {
+        std::memset(memory, 0, roster_size(capacity()));
+        memory->capacity = capacity();
+        LWLockInitialize(&memory->lock, LWLockNewTrancheId());
+    }
+    LWLockRelease(AddinShmemInitLock);
+    LWLockRegisterTranche(memory->lock.tranche, "cloudsat");
+    shared = memory;
+}
+
+// Runs the body under the lock. It must not raise, wait or allocate.
+template <class F> auto locked(LWLockMode mode, F&& body) {
+    attach();
+    LWLockAcquire(&shared->lock, mode);
+    if constexpr (std::is_void_v<decltype(body())>) {
+        body();
+        LWLockRelease(&shared->lock);
+    } else {
+        auto result = body();
+        LWLockRelease(&shared->lock);
+        return result;
+    }
+}
+
+bool same(const Duty& a, const Duty& b) {
+    return a.kind == b.kind && a.database == b.database && a.server == b.server;
+}
+
+bool works_in(const Duty& duty, Oid database) {
+    return duty.kind != Kind::none && duty.kind != Kind::supervisor && duty.database == database;
+}
+
+Slot* find(const Duty& duty) {
+    for (Slot& slot : slots()) {
+        if (same(slot.member.duty, duty)) {
+            return &slot;
+        }
+    }
+    return nullptr;
+}
+
+Hold* find_hold(Oid database) {
+    for (Hold& entry : holds()) {
+        if (entry.database == database) {
+            return &entry;
+        }
+    }
+    return nullptr;
+}
+
+Claim claimable(const Duty& duty, TimestampTz now) {
+    const Hold* entry = duty.kind == Kind::supervisor ? nullptr : find_hold(duty.database);
+    if (entry != nullptr && entry->until > now) {
+        return entry->until == DT_NOEND ? Claim::stopped : Claim::held;
+    }
+    return find(duty) != nullptr ? Claim::occupied : Claim::taken;
+}
+
+// The process that starts this one again has something to do when it ends.
+Duty superior(const Duty& duty) {
+    return duty.kind == Kind::guard ? Duty{Kind::launcher, duty.database, InvalidOid}
+                                    : Duty{Kind::supervisor, InvalidOid, InvalidOid};
+}
+
+// Runs when the process ends, however it does, unless it crashes (then all shared memory starts anew).
+// Registered before the slot is taken, so it must bear that there is none.
+//
+// The exit code speaks to the postmaster: 1 has it start the worker again, if it was registered so; 0 has it
+// forget the worker. A FATAL always means 1. That is wrong for who was told to stay away, and for who could
+// not even connect, because its database is gone: it would come back for ever. Going through proc_exit a
+// second time, from within a callback, is allowed (it goes on with the remaining callbacks) and ends with the
+// second code.
+void leave(int code, Datum) {
+    if (mine == nullptr) {
+        return;
+    }
+    bool forget_me = locked(LW_EXCLUSIVE, [] {
+        bool result = mine->for_good || !mine->connected;
+        Duty duty = mine->member.duty;
+        *mine = Slot{};
+        mine = nullptr;
+        if (Slot* above = find(superior(duty)); above != nullptr) {
+            SetLatch(above->latch);
+        }
+        return result;
+    });
+    if (forget_me && code != 0) {
+        proc_exit(0);
+    }
+}
+
+void end(Slot& slot, Manner manner) {
+    slot.for_good = slot.for_good || manner == Manner::for_good;
+    // Its process lives: it clears the slot before it ends, and for that it needs the lock that we hold.
+    kill(slot.member.pid, SIGTERM);
+}
+
+} // namespace
+
+// A hold on a database that is no more is of no use, but nobody may have been there to release it.
+void forget_dropped_databases() {
+    auto* seen = static_cast<Oid*>(palloc(sizeof(Oid) * static_cast<Size>(capacity())));
+    int count = 0;
+    locked(LW_SHARED, [&] {
+        for (const Hold& entry : holds()) {
+            seen[count++] = entry.database;
+        }
+    });
+    for (Oid database : std::span(seen, static_cast<std::size_t>(count))) {
+        if (OidIsValid(database) && get_database_name(database) == nullptr) {
+            release(database, Manner::for_good);
+        }
+    }
+    pfree(seen);
+}
+
+bool hold(Oid database, Manner manner) {
+    TimestampTz now = GetCurrentTimestamp();
+    TimestampTz until =
+        manner == Manner::for_good ? DT_NOEND : TimestampTzPlusMilliseconds(now, hold_milliseconds);
+    return locked(LW_EXCLUSIVE, [&] {
+        Hold* entry = find_hold(database);
+        for (Hold& other : holds()) {
+            if (entry == nullptr && (!OidIsValid(other.database) || other.until <= now)) {
+                entry = &other;
+            }
+        }
+        if (entry != nullptr) {
+            // A stop() outlasts a command that needs the database for a moment.
+            *entry = {database, entry->database == database ? std::max(entry->until, until) : until};
+        }
+        return entry != nullptr;
+    });
+}
+
+void request_roster() {
+    preloaded = true;
+    next_request_hook = shmem_request_hook;
+    shmem_request_hook = request_memory;
+}
+
+Claim claim(const Duty& duty, Origin origin) {
+    static bool registered = false; // the server's list of callbacks is short, and a claim may be repeated
+    if (!registered) {
+        before_shmem_exit(leave, 0);
+        registered = true;
+    }
+    TimestampTz now = GetCurrentTimestamp();
+    Claim result = locked(LW_EXCLUSIVE, [&] {
+        Claim possible = claimable(duty, now);
+        if (possible == Claim::taken) {
+            mine = find({});
+            if (mine != nullptr) {
+                *mine = Slot{};
+                mine->member.duty = duty;
+                mine->member.origin = origin;
+                mine->member.pid = MyProcPid;
+                mine->member.started_at = now;
+                mine->member.since = now;
+                mine->latch = MyLatch;
+            }
+        }
+        return possible;
+    });
+    if (result == Claim::taken && mine == nullptr) {
+        ereport(
+            ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+            errmsg("cloudsat keeps a roster of %d processes at most when it is not preloaded", capacity()),
+            errhint("Add cloudsat to shared_preload_libraries."));
+    }
+    return result;
+}
+
+void report_connected() {
+    locked(LW_EXCLUSIVE, [] { mine->connected = true; });
+}
+
+void report_name(const char* name) {
+    locked(LW_EXCLUSIVE, [&] { namestrcpy(&mine->member.name, name); });
+}
+
+void report_state(State state) {
+    TimestampTz now = GetCurrentTimestamp();
+    locked(LW_EXCLUSIVE, [&] {
+        if (mine->member.state != state) {
+            mine->member.state = state;
+            mine->member.since = now;
+        }
+    });
+}
+
+void report_round(bool well, const char* error) {
+    TimestampTz now = GetCurrentTimestamp();
+    locked(LW_EXCLUSIVE, [&] {
+        Member& member = mine->member;
+        ++member.rounds;
+        member.failures = well ? 0 : member.failures + 1;
+        if (!well) {
+            member.failed_at = now;
+            strlcpy(member.error, error, sizeof(member.error));
+        }
+    });
+}
+
+std::span<const Member> roster() {
+    attach();
+    auto* copies = static_cast<Member*>(palloc(sizeof(Member) * static_cast<Size>(shared->capacity)));
+    std::size_t count = 0;
+    locked(LW_SHARED, [&] {
+        for (const Slot& slot : slots()) {
+            if (slot.member.duty.kind != Kind::none) {
+                copies[count++] = slot.member;
+            }
+        }
+    });
+    return {copies, count};
+}
+
+bool on_duty(const Duty& duty) {
+    return locked(LW_SHARED, [&] { return find(duty) != nullptr; });
+}
+
+bool anybody_in(Oid database) {
+    return locked(LW_SHARED, [&] {
+        return std::ranges::any_of(slots(),
+                                   [&](const Slot& slot) { return works_in(slot.member.duty, database); });
+    });
+}
+
+void wake(const Duty& duty) {
+    locked(LW_SHARED, [&] {
+        if (Slot* slot = find(duty); slot != nullptr) {
+            SetLatch(slot->latch);
+        }
+    });
+}
+
+void dismiss(const Duty& duty) {
+    constexpr TimestampTz patience = 1'000'000; // microseconds
+    TimestampTz now = GetCurrentTimestamp();
+    locked(LW_EXCLUSIVE, [&] {
+        Slot* slot = find(duty);
+        if (slot == nullptr) {
+            return;
+        }
+        if (slot->member.told_at == 0) {
+            slot->member.told_at = now;
+            SetLatch(slot->latch);
+        } else if (now - slot->member.told_at >= patience) {
+            end(*slot, Manner::for_good);
+        }
+    });
+}
+
+int end_all(Oid database, Manner manner) {
+    return locked(LW_EXCLUSIVE, [&] {
+        int told = 0;
+        for (Slot& slot : slots()) {
+            if (works_in(slot.member.duty, database)) {
+                end(slot, manner);
+                ++told;
+            }
+        }
+        return told;
+    });
+}
+
+void end_one(const Duty& duty, Manner manner) {
+    locked(LW_EXCLUSIVE, [&] {
+        if (Slot* slot = find(duty); slot != nullptr) {
+            end(*slot, manner);
+        }
+    });
+}
+
+bool wait_until_nobody_in(Oid database, long milliseconds) {
+    constexpr long step = 20; // who ends sets its superior's latch, not ours
+    for (; milliseconds > 0 && anybody_in(database); milliseconds -= step) {
+        pg::wait(-1, step, wait_event());
+    }
+    return !anybody_in(database);
+}
+
+void release(Oid database, Manner manner) {
+    locked(LW_EXCLUSIVE, [&] {
+        Hold* entry = find_hold(database);
+        if (entry != nullptr && (manner == Manner::for_good || entry->until != DT_NOEND)) {
+            *entry = {};
+        }
+    });
+    wake({Kind::supervisor, InvalidOid, InvalidOid});
+}
+
+bool is_held(Oid database) {
+    TimestampTz now = GetCurrentTimestamp();
+    return locked(LW_SHARED, [&] {
+        const Hold* entry = find_hold(database);
+        return entry != nullptr && entry->until > now;
+    });
+}
+
+namespace {
+
+const char* kind_name(Kind kind) {
+    switch (kind) {
+    case Kind::supervisor:
+        return "supervisor";
+    case Kind::launcher:
+        return "launcher";
+    case Kind::guard:
+        return "guard";
+    case Kind::none:
+        break;
+    }
+    return "none";
+}
+
+const char* state_name(State state) {
+    switch (state) {
+    case State::starting:
+        return "starting";
+    case State::waiting:
+        return "waiting for the extension";
+    case State::idle:
+        return "idle";
+    case State::working:
+        return "working";
+    case State::failing:
+        return "failing";
+    }
+    return "unknown";
+}
+
+// Texts come from processes in other databases, whose encoding may be another: then only their ASCII is
+// shown.
+Datum shown(const char* bytes) {
+    std::size_t length = std::strlen(bytes);
+    char* text = pnstrdup(bytes, length);
+    if (!pg_verify_mbstr(GetDatabaseEncoding(), text, static_cast<int>(length), true)) {
+        for (char* c = text; *c != '\0'; ++c) {
+            if (IS_HIGHBIT_SET(*c)) {
+                *c = '?';
+            }
+        }
+    }
+    return CStringGetTextDatum(text);
+}
+
+Datum workers(FunctionCallInfo fcinfo) {
+    constexpr int columns = 12;
+    InitMaterializedSRF(fcinfo, 0);
+    auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    for (const Member& member : roster()) {
+        bool failed = member.failed_at != 0;
+        bool is_guard = member.duty.kind == Kind::guard;
+        Datum values[columns] = {
+            CStringGetTextDatum(kind_name(member.duty.kind)),
+            ObjectIdGetDatum(member.duty.database),
+            ObjectIdGetDatum(member.duty.server),
+            is_guard ? shown(NameStr(member.name)) : 0,
+            Int32GetDatum(member.pid),
+            CStringGetTextDatum(state_name(member.state)),
+            TimestampTzGetDatum(member.since),
+            TimestampTzGetDatum(member.started_at),
+            Int64GetDatum(static_cast<int64>(member.rounds)),
+            Int32GetDatum(member.failures),
+            TimestampTzGetDatum(member.failed_at),
+            failed ? shown(member.error) : 0,
+        };
+        bool nulls[columns] = {false,     !OidIsValid(member.duty.database),
+                               !is_guard, !is_guard,
+                               false,     false,
+                               false,     false,
+                               false,     false,
+                               !failed,   !failed};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return 0;
+}
+SQL_FUNCTION(workers);
+
+} // namespace
+} // namespace cloudsat::worker

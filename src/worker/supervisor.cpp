@@ -1,0 +1,234 @@
+// The supervisor, see supervisor.hpp. It connects to no database and reads nothing but pg_database, so that
+// no database can be in its way or it in the way of one. The postmaster brings it back when it ends, also
+// after a crash.
+
+#include "worker/supervisor.hpp"
+
+#include <cstring>
+
+#include "core/restart.hpp"
+#include "pg/settings.hpp"
+#include "worker/process.hpp"
+
+extern "C" {
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_database.h"
+#include "pgstat.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+// How often it looks without being told: nobody wakes it when a database is created. A launcher that ends
+// does.
+constexpr long look_milliseconds = 5000;
+
+enum class Found { unknown, missing, closed, open };
+
+// One name in cloudsat.databases.
+struct Place {
+    NameData name;
+    Oid database; // InvalidOid unless open
+    Found found;
+    core::Restart restart;
+};
+
+struct Supervisor {
+    MemoryContext tick; // reset each round
+    MemoryContext places_memory;
+    std::span<Place> places;
+    char* list; // cloudsat.databases as it was when places were made of it
+    bool databases_changed = true;
+    bool exhausted = false; // told that there is no room for another worker
+};
+
+Supervisor state;
+
+void databases_changed(Datum, int, uint32) noexcept {
+    state.databases_changed = true;
+}
+
+Place* place_named(std::span<Place> places, const char* name) {
+    for (Place& place : places) {
+        if (std::strcmp(NameStr(place.name), name) == 0) {
+            return &place;
+        }
+    }
+    return nullptr;
+}
+
+// Makes places of the setting, when it changed. What is known of a name that stays is kept.
+void read_list() {
+    const char* list = pg::settings().databases;
+    if (state.list != nullptr && std::strcmp(state.list, list) == 0) {
+        return;
+    }
+    MemoryContext memory =
+        AllocSetContextCreate(TopMemoryContext, "cloudsat databases", ALLOCSET_SMALL_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(memory);
+    List* names = NIL;
+    SplitIdentifierString(pstrdup(list), ',', &names); // the setting refuses what this cannot split
+    auto* places = static_cast<Place*>(palloc0(sizeof(Place) * static_cast<Size>(list_length(names) + 1)));
+    std::size_t count = 0;
+    ListCell* cell;
+    foreach (cell, names) {
+        auto* name = static_cast<char*>(lfirst(cell));
+        if (place_named({places, count}, name) != nullptr) {
+            continue;
+        }
+        const Place* known = place_named(state.places, name);
+        places[count] = known != nullptr ? *known : Place{};
+        namestrcpy(&places[count].name, name);
+        ++count;
+    }
+    MemoryContext old = state.places_memory;
+    state.places = {places, count};
+    state.list = pstrdup(list);
+    state.places_memory = memory;
+    MemoryContextSwitchTo(before);
+    if (old != nullptr) {
+        MemoryContextDelete(old);
+    }
+    state.databases_changed = true;
+}
+
+void set(Place& place, Oid database, Found found) {
+    const char* name = NameStr(place.name);
+    if (found == Found::missing && place.found != found) {
+        ereport(LOG, errmsg("cloudsat.databases names database \"%s\", which does not exist", name),
+                errdetail("Its workers are started when it is created."));
+    }
+    if (found == Found::closed && place.found != found) {
+        ereport(LOG, errmsg("cloudsat.databases names database \"%s\", which accepts no connections", name),
+                errdetail("Its workers are started when it does."));
+    }
+    if (database != place.database) {
+        place.restart = {};
+    }
+    place.found = found;
+    place.database = database;
+}
+
+// Finds the databases, and says once of each what is wrong with it. By reading all of pg_database: a process
+// that is connected to none cannot rely on its indexes.
+void find_databases() {
+    state.databases_changed = false; // before the look: what changes from now on is for the next round
+    begin_transaction();
+    auto* seen = static_cast<bool*>(palloc0(state.places.size() + 1));
+    Relation databases = table_open(DatabaseRelationId, AccessShareLock);
+    TableScanDesc scan = table_beginscan_catalog(databases, 0, nullptr);
+    for (HeapTuple row; HeapTupleIsValid(row = heap_getnext(scan, ForwardScanDirection));) {
+        auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
+        Place* place = place_named(state.places, NameStr(database->datname));
+        if (place == nullptr) {
+            continue;
+        }
+        seen[place - state.places.data()] = true;
+        set(*place, database->datallowconn ? database->oid : InvalidOid,
+            database->datallowconn ? Found::open : Found::closed);
+    }
+    table_endscan(scan);
+    table_close(databases, AccessShareLock);
+    for (std::size_t i = 0; i < state.places.size(); ++i) {
+        if (!seen[i]) {
+            set(state.places[i], InvalidOid, Found::missing);
+        }
+    }
+    commit_transaction();
+}
+
+Place* place_of(Oid database) {
+    for (Place& place : state.places) {
+        if (place.database == database) {
+            return &place;
+        }
+    }
+    return nullptr;
+}
+
+// Ends what cloudsat.databases no longer wants; what somebody began with start() stays.
+void end_unlisted(std::span<const Member> members) {
+    for (const Member& member : members) {
+        if (member.duty.kind != Kind::supervisor && member.origin == Origin::supervisor &&
+            place_of(member.duty.database) == nullptr) {
+            end_one(member.duty, Manner::for_good);
+        }
+    }
+}
+
+void start_missing(TimestampTz now) {
+    for (Place& place : state.places) {
+        Duty duty{Kind::launcher, place.database, InvalidOid};
+        if (!OidIsValid(place.database) || on_duty(duty) || is_held(place.database) ||
+            !place.restart.due(now)) {
+            continue;
+        }
+        place.restart.started(now);
+        Orders orders{duty, Origin::supervisor, {}};
+        bool launched = launch(orders, NameStr(place.name), Restarted::by_us);
+        if (!launched && !state.exhausted) {
+            ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("no room for cloudsat's launcher in database \"%s\"", NameStr(place.name)),
+                    errhint("Increase max_worker_processes."));
+        }
+        state.exhausted = !launched;
+    }
+}
+
+void round(void*) {
+    read_list();
+    if (state.databases_changed) {
+        find_databases();
+    }
+    TimestampTz now = GetCurrentTimestamp();
+    std::span<const Member> members = roster();
+    for (const Member& member : members) {
+        Place* place = member.duty.kind == Kind::launcher ? place_of(member.duty.database) : nullptr;
+        if (place != nullptr) {
+            place->restart.alive(now, member.started_at);
+        }
+    }
+    end_unlisted(members);
+    start_missing(now);
+}
+
+void supervise(void*) {
+    begin_service();
+    CacheRegisterSyscacheCallback(DATABASEOID, databases_changed, 0);
+    state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(state.tick);
+    for (;;) {
+        pgstat_report_activity(STATE_RUNNING, "looking after cloudsat.databases");
+        run_round(round, nullptr);
+        MemoryContextReset(state.tick);
+        rest(look_milliseconds);
+    }
+}
+
+} // namespace
+
+void register_supervisor() {
+    if (IsBinaryUpgrade) {
+        return; // pg_upgrade wants the databases to itself
+    }
+    Orders orders{{Kind::supervisor, InvalidOid, InvalidOid}, Origin::supervisor, {}};
+    BackgroundWorker worker = describe(orders, nullptr, Restarted::by_postmaster);
+    RegisterBackgroundWorker(&worker);
+}
+
+} // namespace cloudsat::worker
+
+extern "C" {
+PGDLLEXPORT void cloudsat_supervisor_main(Datum);
+void cloudsat_supervisor_main(Datum) {
+    cloudsat::pg::enter(cloudsat::worker::supervise, nullptr);
+}
+}
