@@ -23,7 +23,8 @@ our @EXPORT = qw(new_node wait_until within mail_sink);
 
 # new_node(name, preload => 1, extension => 1, conf => '', allows_streaming => 0)
 sub new_node {
-	my ($name, %options) = (preload => 1, extension => 1, conf => '', @_ % 2 ? @_ : die 'new_node(name, key => value)');
+	my ($name, %options) = @_;
+	%options = (preload => 1, extension => 1, conf => q{}, %options);
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(allows_streaming => $options{allows_streaming} // 0);
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'cloudsat'") if $options{preload};
