@@ -28,7 +28,7 @@ DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)
 DOCS       = $(wildcard doc/*.md)
 
 REGRESS      = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
-REGRESS_OPTS = --inputdir=. --load-extension=plpgsql
+REGRESS_OPTS = --inputdir=. --load-extension=cloudsat
 
 ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation

@@ -91,8 +91,9 @@ Datum disposition_to_text(FunctionCallInfo fcinfo) {
 
 // The byte's order is the type's.
 int compare(FunctionCallInfo fcinfo) {
-    return static_cast<int>(static_cast<std::uint8_t>(PG_GETARG_CHAR(0))) -
-           static_cast<int>(static_cast<std::uint8_t>(PG_GETARG_CHAR(1)));
+    const auto a = static_cast<std::uint8_t>(PG_GETARG_CHAR(0));
+    const auto b = static_cast<std::uint8_t>(PG_GETARG_CHAR(1));
+    return (a > b) - (a < b);
 }
 
 Datum disposition_lt(FunctionCallInfo fcinfo) {
