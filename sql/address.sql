@@ -179,6 +179,29 @@ SELECT count(*) AS subtrees, count(*) FILTER (WHERE by_index <> by_hand) AS wron
               (s = '.' OR a::text = s::text OR a::text LIKE '%.' || s::text OR a::text LIKE '%@' || s::text)) AS by_hand
     FROM (SELECT DISTINCT unnest(cloudsat.suffixes(a)) AS s FROM bots WHERE n % 1000 = 0) AS d) AS c;
 
+-- conditions of all kinds combined, each way
+CREATE FUNCTION pg_temp.counts(condition text, OUT by_index bigint, OUT by_scan bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = on;
+    EXECUTE 'SELECT count(*) FROM bots WHERE ' || condition INTO by_scan;
+    SET LOCAL enable_indexscan = on; SET LOCAL enable_seqscan = off;
+    EXECUTE 'SELECT count(n) FROM bots WHERE ' || condition INTO by_index;
+END $$;
+SELECT condition, c.* FROM (VALUES
+    (1, $$a <@ 'example.com' AND a <@ 'aws.example.com' AND a > 'b.aws.example.com'$$),
+    (2, $$a <@ 'aws.example.com' AND a <@ 'example.com' AND a <@ '.'$$),
+    (3, $$a <@ 'aws.example.com' AND a <@ 'lab.example.net'$$),
+    (4, $$a <@ 'aws.example.com' AND a = 'app@i-3.a.aws.example.com'$$),
+    (5, $$a <@ 'lab.example.net' AND a = 'app@i-3.a.aws.example.com'$$),
+    (6, $$a <@ 'com' AND a = ANY ('{example.com,app@i-3.a.aws.example.com,x.y}')$$),
+    (7, $$a <@ 'example.com' AND a @> 'x@y.aws.example.com'$$),
+    (8, $$a <@ 'example.org' AND a >= 'i-1' AND a <= 'i-2.example.org'$$),
+    (9, $$a <@ 'example.com' OR a <@ 'lab.example.net'$$),
+    (10, $$a <@ 'example.com' AND NOT a <@ 'aws.example.com'$$)) AS v(n, condition), pg_temp.counts(condition) AS c ORDER BY n;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+RESET enable_indexonlyscan;
+
 -- estimates: not further off than a factor of 3, or 20 rows, for subtrees of every size
 CREATE FUNCTION pg_temp.estimate(query text) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE plan jsonb;

@@ -131,6 +131,10 @@ CREATE AGGREGATE pg_catalog.max(cloudsat.address) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE pg_catalog.max(cloudsat.address) IS 'the last of all addresses in hierarchical order';
+-- Outside of our schema, so grants.sql does not see them.
+REVOKE ALL ON FUNCTION pg_catalog.min(cloudsat.address), pg_catalog.max(cloudsat.address) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_catalog.min(cloudsat.address), pg_catalog.max(cloudsat.address)
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 CREATE FUNCTION cloudsat.address_from_text(pg_catalog.text) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_address_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -230,6 +234,8 @@ CREATE OPERATOR pg_catalog.< (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat._bound, FUNCTION = cloudsat._bound_lt, RESTRICT = cloudsat._range_end_restriction
 );
 COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, cloudsat._bound) IS 'internal: before the bound';
+-- All that the two conditions need. The server's amvalidate() would like the family to have the other comparisons with a
+-- bound as well, which nobody makes; an index scan that combines conditions of both types checks each one by itself.
 ALTER OPERATOR FAMILY cloudsat.address_ops USING btree ADD
     OPERATOR 1 pg_catalog.< (cloudsat.address, cloudsat._bound),
     OPERATOR 4 pg_catalog.>= (cloudsat.address, cloudsat._bound),
