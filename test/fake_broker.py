@@ -29,7 +29,7 @@ tell the control port that requests matching something get it. The behaviours, w
     truncated_chunked     chunks that stop without an end         endless_body    chunks for ever
     bad_chunk             a chunk size that is no number          endless_headers headers for ever
     truncated_json        half a document of matching length      endless_line    one header line for ever
-    close_delimited       half a document, ended by closing       gzip_bomb mb=N  N MB in a few KB (default 100)
+    close_delimited       half a document, ended by closing       gzip_bomb mb=N  N MB, packed small (default 100)
     not_http              a greeting of some other protocol       bad_gzip        announced as gzip, is none
     frozen                what the same request was answered when the behaviour was set, for ever
     delete_later          a DELETE that hangs, but is carried out
@@ -68,6 +68,7 @@ import ssl
 import struct
 import subprocess
 import urllib.parse
+import zlib
 
 JSON_TYPE = "application/json"
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -530,7 +531,9 @@ async def endless_line(c, rule, request):
 
 
 async def gzip_bomb(c, rule, request):
-    body = gzip.compress(b" " * (int(rule.get("mb", 100)) << 20), 9)
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # 31: with a gzip header
+    megabyte = b" " * (1 << 20)
+    body = b"".join(packer.compress(megabyte) for _ in range(int(rule.get("mb", 100)))) + packer.flush()
     await c.send(head(JSON_HEAD, "content-encoding: gzip", f"content-length: {len(body)}") + body)
     return True
 

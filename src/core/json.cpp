@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace cloudsat::core {
 namespace {
@@ -14,7 +15,7 @@ static_assert(json_padding >= simdjson::SIMDJSON_PADDING);
 // A client may declare a queue with arguments nested thousands deep (the AMQP frame of 128 KB allows some
 // 20,000), and the broker lists it. simdjson's default of 1024 would let one such queue blind us for its
 // whole vhost.
-constexpr std::size_t max_parse_depth = 65536;
+constexpr std::size_t max_parse_depth = 32768;
 
 DecodeFault fault_of(simdjson::error_code error) noexcept {
     switch (error) {
@@ -120,7 +121,8 @@ private:
             out_ += '\\';
             out_ += c;
         } else if (byte == 0) {
-            out_ += "\\ufffd"; // jsonb refuses \u0000, and one hostile argument must not stop a poll
+            out_ +=
+                "\xEF\xBF\xBD"; // U+FFFD: jsonb refuses \u0000, and one hostile argument must not stop a poll
         } else if (byte < 0x20) {
             static constexpr std::string_view digits = "0123456789abcdef";
             out_ += "\\u00";
@@ -135,7 +137,11 @@ private:
         std::array<char, 32>
             buffer; // the shortest form of any double or 64-bit integer is 24 characters or less
         const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), n);
-        out_.append(buffer.data(), end.ptr);
+        const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
+        out_ += text;
+        // A whole double stays recognisable as one: -0.0 is no integer, and 2^70 fits none.
+        if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos)
+            out_ += ".0";
     }
 
     std::pmr::string& out_;

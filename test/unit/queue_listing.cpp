@@ -147,14 +147,16 @@ TEST_F(QueueListingTest, ArgumentsAreFitForJsonb) {
     EXPECT_EQ(arguments("{ \"a\" : [ 1 , -2 , 1.5 , true , null , {} ] }"),
               R"({"a":[1,-2,1.5,true,null,{}]})");
     EXPECT_EQ(arguments(R"({"a\u0000":"b\u0000\n\u001f\u007f€"})"),
-              "{\"a\\ufffd\":\"b\\ufffd\\u000a\\u001f\x7f€\"}");
+              "{\"a�\":\"b�\\u000a\\u001f\x7f€\"}");
     EXPECT_EQ(arguments("{\"n\":18446744073709551615}"), "{\"n\":18446744073709551615}");
+    EXPECT_EQ(arguments("{\"n\":[-0.0,1e2,1180591620717411303424.0]}"),
+              "{\"n\":[-0.0,100.0,1180591620717411303424.0]}");
     EXPECT_EQ(arguments("[]"), "") << "RabbitMQ's arguments are an object";
     EXPECT_EQ(arguments("null"), "");
 }
 
 TEST_F(QueueListingTest, HostileDepthHurtsOnlyItsOwnRow) {
-    const std::size_t depth = 20000;
+    const std::size_t depth = 25000;
     const auto nested = std::string(depth, '[') + std::string(depth, ']');
     const auto listing =
         good(R"([{"name":"deep","arguments":{"a":)" + nested + R"(}},{"name":"q","messages":1}])");

@@ -1,0 +1,50 @@
+// Fuzzes the metrics. Beside not crashing, one promise is tried: a line put in front of a document may take
+// sizes away from it, and never changes one.
+#include "core/queue_metrics.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory_resource>
+#include <string>
+
+using namespace cloudsat::core;
+
+namespace {
+
+void require(bool truth) {
+    if (!truth)
+        std::abort();
+}
+
+bool is_name(std::string_view text) {
+    return !text.empty() && text.size() <= 255 && text.find('\0') == std::string_view::npos;
+}
+
+constexpr std::string_view honest = "# TYPE rabbitmq_detailed_queue_messages_ready gauge\n"
+                                    "# TYPE rabbitmq_detailed_queue_messages_unacked gauge\n"
+                                    "# TYPE rabbitmq_detailed_queue_messages gauge\n"
+                                    "rabbitmq_detailed_queue_messages{vhost=\"/\",queue=\"victim\"} 3\n";
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    std::pmr::monotonic_buffer_resource arena;
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    if (const auto metrics = read_queue_metrics(text, &arena))
+        for (const auto& row : metrics.value().rows) {
+            require(is_name(row.vhost) && is_name(row.name));
+            require(row.messages.value_or(0) >= 0 && row.ready.value_or(0) >= 0 &&
+                    row.unacknowledged.value_or(0) >= 0);
+        }
+    const auto forged = read_queue_metrics(std::string(text) + "\n" + std::string(honest), &arena);
+    require(static_cast<bool>(forged));
+    std::size_t victims = 0;
+    for (const auto& row : forged.value().rows) {
+        if (row.vhost != "/" || row.name != "victim")
+            continue;
+        ++victims;
+        require(!row.messages || *row.messages == 3);
+    }
+    require(victims == 1);
+    return 0;
+}
