@@ -17,6 +17,7 @@ SQL_PARTS = \
 	src/board/uuid.sql \
 	src/board/message.sql \
 	src/board/registration.sql \
+	src/board/thread.sql \
 	src/board/partition.sql \
 	src/board/grants.sql \
 	src/worker/status.sql \

@@ -49,6 +49,15 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[])
     TO cloudsat_task;
 
+-- walking threads
+GRANT EXECUTE ON FUNCTION
+    cloudsat.thread(pg_catalog.uuid),
+    cloudsat.thread_text(pg_catalog.uuid),
+    cloudsat.root(pg_catalog.uuid),
+    cloudsat.ancestors(pg_catalog.uuid),
+    cloudsat.children(pg_catalog.uuid)
+    TO cloudsat_task, cloudsat_adhoc;
+
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections
     TO cloudsat_adhoc, cloudsat_admin;

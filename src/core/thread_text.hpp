@@ -1,11 +1,11 @@
-// A thread drawn as an indented tree, for people: one line for each message, in the order of the walk. Pure text: reads
-// and writes UTF-8, knows no clock, no server. Whatever a message holds, its line is one line, of bounded width and
-// harmless to a terminal.
+// A thread drawn as an indented tree, for people: one line for each message, in the order of the walk. Pure
+// text: reads and writes UTF-8, knows no clock, no server. Whatever a message holds, its line is one line, of
+// bounded width and harmless to a terminal.
 //
 //     2026-01-05 14:03:11  alice@example.com → build.example.com: please build 1.0
 //     2026-01-05 14:03:12  ├─ acknowledged w1.build.example.com → alice@example.com: on it
-//     2026-01-05 14:05:40  │  └─ problem w1.build.example.com → alice@example.com: compiler crashed … [+12 lines]
-//     2026-01-05 14:06:02  └─ belay alice@example.com → w1.build.example.com: never mind
+//     2026-01-05 14:05:40  │  └─ problem w1.build.example.com → alice@example.com: compiler crashed … [+12
+//     lines] 2026-01-05 14:06:02  └─ belay alice@example.com → w1.build.example.com: never mind
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ public:
 
     ThreadText(Drawing drawing, std::pmr::memory_resource* memory) : drawing_(drawing), line_(memory) {}
 
-    // The next message of the walk, as a line without its end. Valid until the next call. Throws what the memory throws.
+    // The next message of the walk, as a line without its end. Valid until the next call. Throws what the
+    // memory throws.
     std::string_view draw(const ThreadLine& line);
 
 private:

@@ -1,5 +1,5 @@
-// The tree of a thread, see thread_tree.hpp. Each node is linked to its parent, its first reply and its next sibling,
-// so that the walk goes down, along and up without a stack.
+// The tree of a thread, see thread_tree.hpp. Each node is linked to its parent, its first reply and its next
+// sibling, so that the walk goes down, along and up without a stack.
 
 #include "core/thread_tree.hpp"
 
@@ -12,7 +12,8 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
     : nodes_(nodes), links_(nodes.size() + 1, Links{none, none, none}, memory),
       outside_(static_cast<Index>(nodes.size())), at_(outside_) {
     const auto earlier = [](const ThreadNode& a, const ThreadNode& b) { return a.id < b.id; };
-    if (!std::is_sorted(nodes.begin(), nodes.end(), earlier)) // they come in this order unless posts overlapped
+    if (!std::is_sorted(nodes.begin(), nodes.end(),
+                        earlier)) // they come in this order unless posts overlapped
         std::sort(nodes.begin(), nodes.end(), earlier);
 
     const auto link = [this](Index node, Index parent) {
@@ -20,7 +21,8 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
         links_[node].next_sibling = links_[parent].first_reply;
         links_[parent].first_reply = node;
     };
-    // Each goes in front of its siblings, so the last comes first; and the message asked for in front of all tops.
+    // Each goes in front of its siblings, so the last comes first; and the message asked for in front of all
+    // tops.
     const Index start = find(from);
     for (Index i = outside_; i-- > 0;) {
         if (i == start)
@@ -36,8 +38,9 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
 }
 
 ThreadWalk::Index ThreadWalk::find(MessageId id) const noexcept {
-    const auto found = std::lower_bound(nodes_.begin(), nodes_.end(), id,
-                                        [](const ThreadNode& node, MessageId wanted) { return node.id < wanted; });
+    const auto found =
+        std::lower_bound(nodes_.begin(), nodes_.end(), id,
+                         [](const ThreadNode& node, MessageId wanted) { return node.id < wanted; });
     return found != nodes_.end() && found->id == id ? static_cast<Index>(found - nodes_.begin()) : none;
 }
 
@@ -60,7 +63,8 @@ std::optional<ThreadStep> ThreadWalk::next() noexcept {
     return ThreadStep{.node = &node,
                       .depth = depth_,
                       .is_last = links_[at_].next_sibling == none,
-                      .is_parent_gone = links_[at_].parent == outside_ && node.is_reply && find(node.parent) == none};
+                      .is_parent_gone =
+                          links_[at_].parent == outside_ && node.is_reply && find(node.parent) == none};
 }
 
 } // namespace cloudsat::core

@@ -1,6 +1,7 @@
-// The tree of a thread: puts messages, given in any order, into depth-first order. Pure: no server, no recursion.
-// Words: a node is a message with its parent, the message that it replies to; a top is where the walk begins: the
-// message asked for, or a reply whose parent is not among the nodes, because it has been cleaned up.
+// The tree of a thread: puts messages, given in any order, into depth-first order. Pure: no server, no
+// recursion. Words: a node is a message with its parent, the message that it replies to; a top is where the
+// walk begins: the message asked for, or a reply whose parent is not among the nodes, because it has been
+// cleaned up.
 #pragma once
 
 #include <compare>
@@ -36,22 +37,23 @@ enum class ThreadScope : std::uint8_t {
 // One message of a walk.
 struct ThreadStep {
     const ThreadNode* node;
-    std::uint32_t depth;   // 0 at a top
-    bool is_last;          // of its siblings
-    bool is_parent_gone;   // a reply whose parent is not among the nodes
+    std::uint32_t depth; // 0 at a top
+    bool is_last;        // of its siblings
+    bool is_parent_gone; // a reply whose parent is not among the nodes
 };
 
-// The walk of a thread, once, from top to bottom: parents before replies, siblings (and tops, but for the message
-// asked for, which comes first) in the order of their ids. O(n log n), and O(n) memory from the resource.
-// No node is visited twice, whatever the nodes are: nodes in a circle, which no posting can make, are not reached,
-// unless the message asked for is one of them; the circle is cut there.
+// The walk of a thread, once, from top to bottom: parents before replies, siblings (and tops, but for the
+// message asked for, which comes first) in the order of their ids. O(n log n), and O(n) memory from the
+// resource. No node is visited twice, whatever the nodes are: nodes in a circle, which no posting can make,
+// are not reached, unless the message asked for is one of them; the circle is cut there.
 class ThreadWalk {
 public:
     static constexpr std::size_t most_nodes = UINT32_MAX - 1;
 
-    // Sorts the nodes, and refers to them until it is destroyed. Throws what the resource throws; there must not be
-    // more than most_nodes.
-    ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope scope, std::pmr::memory_resource* memory);
+    // Sorts the nodes, and refers to them until it is destroyed. Throws what the resource throws; there must
+    // not be more than most_nodes.
+    ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope scope,
+               std::pmr::memory_resource* memory);
 
     // The next message; none at the end, and from then on.
     std::optional<ThreadStep> next() noexcept;

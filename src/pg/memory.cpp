@@ -4,6 +4,11 @@
 
 namespace cloudsat::pg {
 
+MemoryContext new_context(MemoryContext parent, const char* name) {
+    // not AllocSetContextCreate, whose check that the name is a literal is a GNU extension
+    return AllocSetContextCreateInternal(parent, name, ALLOCSET_DEFAULT_SIZES);
+}
+
 void* allocate(MemoryContext context, std::size_t bytes) {
     // An over-large request raises even with NO_OOM, so it is refused here.
     if (bytes > MaxAllocHugeSize) {
@@ -16,7 +21,9 @@ void* allocate(MemoryContext context, std::size_t bytes) {
     return block;
 }
 
-std::size_t reset_record_size() noexcept { return sizeof(MemoryContextCallback); }
+std::size_t reset_record_size() noexcept {
+    return sizeof(MemoryContextCallback);
+}
 
 void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept {
     auto* callback = static_cast<MemoryContextCallback*>(record);
@@ -32,7 +39,9 @@ void* ContextResource::do_allocate(std::size_t bytes, std::size_t alignment) {
     return pg::allocate(context_, bytes);
 }
 
-void ContextResource::do_deallocate(void* block, std::size_t, std::size_t) { pfree(block); }
+void ContextResource::do_deallocate(void* block, std::size_t, std::size_t) {
+    pfree(block);
+}
 
 bool ContextResource::do_is_equal(const std::pmr::memory_resource& other) const noexcept {
     const auto* that = dynamic_cast<const ContextResource*>(&other);

@@ -1,5 +1,6 @@
 // Memory of the server for C++: a memory_resource over a MemoryContext, and objects that a context owns.
-// Nothing here raises: when memory is short, std::bad_alloc is thrown, and the boundary reports it.
+// Nothing here raises, but for new_context: when memory is short, std::bad_alloc is thrown, and the boundary
+// reports it.
 #pragma once
 
 #include <memory_resource>
@@ -23,21 +24,28 @@ private:
     MemoryContext context_;
 };
 
+// A context of its own under this one, with the usual block sizes. Raises when memory is short, as palloc
+// does. The name must be a literal.
+MemoryContext new_context(MemoryContext parent, const char* name);
+
 // Memory in the context for an object and the callback that destroys it. Never raises; throws std::bad_alloc.
 void* allocate(MemoryContext context, std::size_t bytes);
 void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept;
 std::size_t reset_record_size() noexcept;
 
-// Makes a T in the context. It is destroyed when the context is reset or deleted; the destructor must not raise.
+// Makes a T in the context. It is destroyed when the context is reset or deleted; the destructor must not
+// raise.
 template <class T, class... Arguments> T* make(MemoryContext context, Arguments&&... arguments) {
     static_assert(alignof(T) <= MAXIMUM_ALIGNOF, "palloc aligns to MAXALIGN only");
     void* place = allocate(context, sizeof(T));
     if constexpr (std::is_trivially_destructible_v<T>) {
         return new (place) T(std::forward<Arguments>(arguments)...);
     } else {
-        void* record = allocate(context, reset_record_size()); // before the object exists, so nothing can fail after
+        void* record =
+            allocate(context, reset_record_size()); // before the object exists, so nothing can fail after
         T* object = new (place) T(std::forward<Arguments>(arguments)...);
-        on_reset(context, record, [](void* made) { static_cast<T*>(made)->~T(); }, object);
+        on_reset(
+            context, record, [](void* made) { static_cast<T*>(made)->~T(); }, object);
         return object;
     }
 }

@@ -79,8 +79,10 @@ TEST(ThreadText, LongMessagesAreCut) {
     const std::size_t room = ThreadText::line_width - display_width("12:00  a.com → b.com: ");
     EXPECT_EQ(message_part(std::string(room, 'x')), " " + std::string(room, 'x'));
     EXPECT_EQ(message_part(std::string(room + 1, 'x')), " " + std::string(room - 1, 'x') + "…");
-    EXPECT_EQ(message_part(std::string(room + 2, 'x'), Drawing::ascii), " " + std::string(room - 4, 'x') + "...");
-    EXPECT_EQ(message_part(std::string(room, 'x') + "\ny"), " " + std::string(room - 11, 'x') + "… [+1 line]");
+    EXPECT_EQ(message_part(std::string(room + 2, 'x'), Drawing::ascii),
+              " " + std::string(room - 4, 'x') + "...");
+    EXPECT_EQ(message_part(std::string(room, 'x') + "\ny"),
+              " " + std::string(room - 11, 'x') + "… [+1 line]");
 }
 
 TEST(ThreadText, AMessageGetsItsLeastHoweverLongTheAddresses) {
@@ -99,7 +101,7 @@ TEST(ThreadText, HarmfulCharactersBecomeHarmless) {
     EXPECT_EQ(message_part("c1\u009b2J"), " c1\uFFFD2J");
     EXPECT_EQ(message_part("rtl\u202Egnp.exe"), " rtl\uFFFDgnp.exe");
     EXPECT_EQ(message_part("line\u2028line"), " line\uFFFDline");
-    EXPECT_EQ(message_part("caf\xe9"), " caf\uFFFD");                                 // Latin-1
+    EXPECT_EQ(message_part("caf\xe9"), " caf\uFFFD");                                   // Latin-1
     EXPECT_EQ(message_part("\xc0\xaf\xed\xa0\x80"), " \uFFFD\uFFFD\uFFFD\uFFFD\uFFFD"); // overlong, surrogate
     EXPECT_EQ(message_part("\xf0\x9f\x9b"), " \uFFFD\uFFFD\uFFFD");                     // cut off
 }
@@ -128,7 +130,8 @@ TEST(ThreadText, AnyBytesGiveOneBoundedLine) {
     for (int round = 0; round < 20'000; ++round) {
         std::string message(random() % 300, '\0');
         for (char& byte : message)
-            byte = static_cast<char>(random() % 4 == 0 ? random() : 0xE0 + random() % 16 - (random() % 3) * 0x40);
+            byte = static_cast<char>(random() % 4 == 0 ? random()
+                                                       : 0xE0 + random() % 16 - (random() % 3) * 0x40);
         for (Drawing drawing : {Drawing::box, Drawing::ascii}) {
             Text text(drawing);
             const std::string_view drawn = text.draw(line(0, true, message));

@@ -16,9 +16,13 @@
 namespace cloudsat::core {
 namespace {
 
-MessageId id(std::uint64_t number) { return {number >> 3, number << 61}; } // uses both halves
+MessageId id(std::uint64_t number) {
+    return {number >> 3, number << 61};
+} // uses both halves
 
-ThreadNode root(std::uint64_t number) { return {.id = id(number), .parent = {}, .place = number, .is_reply = false}; }
+ThreadNode root(std::uint64_t number) {
+    return {.id = id(number), .parent = {}, .place = number, .is_reply = false};
+}
 ThreadNode reply(std::uint64_t number, std::uint64_t parent) {
     return {.id = id(number), .parent = id(parent), .place = number, .is_reply = true};
 }
@@ -35,7 +39,8 @@ struct Seen {
     }
 };
 
-std::vector<Seen> walk(std::vector<ThreadNode> nodes, std::uint64_t from, ThreadScope scope = ThreadScope::thread) {
+std::vector<Seen> walk(std::vector<ThreadNode> nodes, std::uint64_t from,
+                       ThreadScope scope = ThreadScope::thread) {
     std::vector<Seen> seen;
     ThreadWalk walk(nodes, id(from), scope, std::pmr::get_default_resource());
     while (auto step = walk.next())
@@ -71,7 +76,8 @@ private:
     void visit_all(const std::vector<std::uint64_t>& siblings, std::uint32_t depth) {
         for (std::uint64_t number : siblings) {
             const ThreadNode& node = by_number_[number];
-            seen.push_back({number, depth, number == siblings.back(), depth == 0 && parent_gone(node, false)});
+            seen.push_back(
+                {number, depth, number == siblings.back(), depth == 0 && parent_gone(node, false)});
             std::vector<std::uint64_t> replies;
             for (const auto& [other, candidate] : by_number_)
                 if (other != from_ && candidate.is_reply && candidate.parent == node.id)
@@ -94,8 +100,11 @@ TEST(ThreadTree, RootAlone) {
 
 TEST(ThreadTree, SiblingsInOrderRepliesUnderTheirParent) {
     EXPECT_EQ(walk({reply(5, 2), reply(4, 1), root(1), reply(3, 2), reply(2, 1)}, 1),
-              (std::vector<Seen>{
-                  {1, 0, true, false}, {2, 1, false, false}, {3, 2, false, false}, {5, 2, true, false}, {4, 1, true, false}}));
+              (std::vector<Seen>{{1, 0, true, false},
+                                 {2, 1, false, false},
+                                 {3, 2, false, false},
+                                 {5, 2, true, false},
+                                 {4, 1, true, false}}));
 }
 
 TEST(ThreadTree, ReplyMaySortBeforeItsParent) { // a clock was set back
@@ -104,9 +113,11 @@ TEST(ThreadTree, ReplyMaySortBeforeItsParent) { // a clock was set back
 }
 
 TEST(ThreadTree, SubtreeOfAMessageInTheMiddle) {
-    const std::vector<ThreadNode> nodes{root(1), reply(2, 1), reply(3, 2), reply(4, 2), reply(5, 1), reply(6, 4)};
+    const std::vector<ThreadNode> nodes{root(1),     reply(2, 1), reply(3, 2),
+                                        reply(4, 2), reply(5, 1), reply(6, 4)};
     EXPECT_EQ(walk(nodes, 2, ThreadScope::subtree),
-              (std::vector<Seen>{{2, 0, true, false}, {3, 1, false, false}, {4, 1, true, false}, {6, 2, true, false}}));
+              (std::vector<Seen>{
+                  {2, 0, true, false}, {3, 1, false, false}, {4, 1, true, false}, {6, 2, true, false}}));
     EXPECT_EQ(walk(nodes, 6, ThreadScope::subtree), (std::vector<Seen>{{6, 0, true, false}}));
     EXPECT_TRUE(walk(nodes, 7, ThreadScope::subtree).empty());
 }
@@ -124,7 +135,8 @@ TEST(ThreadTree, RepliesOutliveAMessageInTheMiddle) {
                                                  {4, 1, true, false},
                                                  {5, 0, true, true}}));
     // asked for the one in the middle: only what hangs on it, and it says itself what it has lost
-    EXPECT_EQ(walk(nodes, 3, ThreadScope::subtree), (std::vector<Seen>{{3, 0, true, true}, {4, 1, true, false}}));
+    EXPECT_EQ(walk(nodes, 3, ThreadScope::subtree),
+              (std::vector<Seen>{{3, 0, true, true}, {4, 1, true, false}}));
 }
 
 TEST(ThreadTree, TheMessageAskedForComesFirst) {
@@ -154,7 +166,8 @@ TEST(ThreadTree, RandomTreesAsTheNaiveWalk) {
         const std::size_t size = 1 + random() % 40;
         std::vector<std::uint64_t> numbers(size);
         std::iota(numbers.begin(), numbers.end(), 1);
-        std::shuffle(numbers.begin(), numbers.end(), random); // a reply's number may be smaller than its parent's
+        std::shuffle(numbers.begin(), numbers.end(),
+                     random); // a reply's number may be smaller than its parent's
         std::vector<ThreadNode> nodes{root(numbers[0])};
         for (std::size_t i = 1; i < size; ++i)
             nodes.push_back(reply(numbers[i], numbers[random() % i]));
@@ -192,7 +205,8 @@ TEST(ThreadTree, WideStar) {
         ASSERT_EQ(seen.size(), nodes.size());
         const std::uint64_t skipped = root_survives ? 1 : 0;
         for (std::uint64_t i = skipped; i < seen.size(); ++i)
-            ASSERT_EQ(seen[i], (Seen{i + 2 - skipped, root_survives ? 1u : 0u, i + 1 == seen.size(), !root_survives}));
+            ASSERT_EQ(seen[i],
+                      (Seen{i + 2 - skipped, root_survives ? 1u : 0u, i + 1 == seen.size(), !root_survives}));
     }
 }
 
@@ -200,7 +214,9 @@ TEST(ThreadTree, WideStar) {
 class NoMemory final : public std::pmr::memory_resource {
     void* do_allocate(std::size_t, std::size_t) override { throw std::bad_alloc(); }
     void do_deallocate(void*, std::size_t, std::size_t) override {}
-    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+        return this == &other;
+    }
 };
 
 TEST(ThreadTree, AllMemoryComesFromTheResource) {

@@ -1,0 +1,224 @@
+// Reads cloudsat.messages without a planner, see message_reader.hpp.
+
+#include "board/message_reader.hpp"
+
+#include "board/append.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "nodes/primnodes.h"
+#include "partitioning/partdesc.h"
+#include "utils/fmgroids.h"
+#include "utils/relcache.h"
+#include "utils/snapmgr.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name messages_name{pg::Name::Kind::table, "messages"};
+
+// Does an index with this predicate hold every row in which the column is not null?
+bool holds_all(List* predicate, AttrNumber column) {
+    if (predicate == NIL) {
+        return true;
+    }
+    const Node* condition = static_cast<const Node*>(linitial(predicate));
+    if (list_length(predicate) != 1 || !IsA(condition, NullTest)) {
+        return false;
+    }
+    const auto* test = reinterpret_cast<const NullTest*>(condition);
+    return test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+           reinterpret_cast<const Var*>(test->arg)->varattno == column;
+}
+
+// A btree index that begins with the column; none when somebody dropped it.
+Oid index_on(Relation relation, AttrNumber column) {
+    Oid found = InvalidOid;
+    List* indexes = RelationGetIndexList(relation);
+    for (int i = 0; i < list_length(indexes) && !OidIsValid(found); ++i) {
+        Relation index = index_open(list_nth_oid(indexes, i), AccessShareLock);
+        const Form_pg_index form = index->rd_index;
+        if (form->indisvalid && form->indkey.values[0] == column && index->rd_rel->relam == BTREE_AM_OID &&
+            holds_all(RelationGetIndexPredicate(index), column)) {
+            found = RelationGetRelid(index);
+        }
+        index_close(index, AccessShareLock);
+    }
+    list_free(indexes);
+    return found;
+}
+
+Place place_of(const TupleTableSlot* slot, std::uint16_t leaf) {
+    return static_cast<Place>(ItemPointerGetBlockNumber(&slot->tts_tid)) << 32 |
+           static_cast<Place>(ItemPointerGetOffsetNumber(&slot->tts_tid)) << 16 | leaf;
+}
+
+} // namespace
+
+Datum MessageRow::value(Field field) const {
+    bool isnull;
+    Datum result = value(field, isnull);
+    if (isnull) {
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+                errmsg("a message lacks column %d", static_cast<int>(field)));
+    }
+    return result;
+}
+
+bool MessageRow::is_reply() const {
+    bool isnull;
+    value(Field::before, isnull);
+    return !isnull;
+}
+
+void MessageReader::open() {
+    table_ = table_open(messages_name.oid(), AccessShareLock);
+    snapshot_ = GetActiveSnapshot();
+    leaf_count_ = 0;
+    leaf_capacity_ = 8;
+    leaves_ = static_cast<Leaf**>(palloc(sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
+    partitions_ = NIL;
+    next_partition_ = 0;
+    scan_ = nullptr;
+}
+
+void MessageReader::close() {
+    end_replies();
+    for (int i = 0; i < leaf_count_; ++i) {
+        if (leaves_[i]->slot != nullptr) {
+            ExecDropSingleTupleTableSlot(leaves_[i]->slot);
+        }
+        table_close(leaves_[i]->relation, NoLock);
+    }
+    pfree(leaves_);
+    table_close(table_, NoLock);
+}
+
+std::uint16_t MessageReader::keep_leaf(Relation relation) {
+    if (leaf_count_ > PG_UINT16_MAX) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("cloudsat.messages has too many partitions"));
+    }
+    if (leaf_count_ == leaf_capacity_) {
+        leaf_capacity_ *= 2;
+        leaves_ = static_cast<Leaf**>(repalloc(leaves_, sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
+    }
+    auto* leaf = static_cast<Leaf*>(palloc(sizeof(Leaf)));
+    leaf->relation = relation;
+    leaf->map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(relation), RelationGetDescr(table_));
+    leaf->slot = nullptr;
+    leaves_[leaf_count_] = leaf;
+    return static_cast<std::uint16_t>(leaf_count_++);
+}
+
+std::uint16_t MessageReader::open_partition(Oid partition) {
+    for (int i = leaf_count_; i-- > 0;) {
+        if (RelationGetRelid(leaves_[i]->relation) == partition) {
+            return static_cast<std::uint16_t>(i);
+        }
+    }
+    Relation relation = table_open(partition, AccessShareLock);
+    if (relation->rd_rel->relkind != RELKIND_RELATION) {
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("partition \"%s\" is not a plain table", RelationGetRelationName(relation)),
+                errdetail("The board reads threads from plain tables only."));
+    }
+    return keep_leaf(relation);
+}
+
+SysScanDesc MessageReader::start_scan(std::uint16_t leaf, Field field, Oid index, Datum value) {
+    ScanKeyData key;
+    ScanKeyInit(&key, column_of(field, leaves_[leaf]->map), BTEqualStrategyNumber, F_UUID_EQ, value);
+    // Made for catalogs, but reads any table by an index, or, without one, all of it
+    return systable_beginscan(leaves_[leaf]->relation, index, OidIsValid(index), snapshot_, 1, &key);
+}
+
+std::optional<Place> MessageReader::find_in(std::uint16_t leaf, Datum uuid) {
+    std::optional<Place> place;
+    SysScanDesc scan = start_scan(leaf, Field::uuid, CLOUDSAT_PRIMARY_KEY(leaves_[leaf]->relation), uuid);
+    if (HeapTupleIsValid(systable_getnext(scan))) {
+        place = place_of(scan->slot, leaf);
+    }
+    systable_endscan(scan);
+    return place;
+}
+
+std::optional<Place> MessageReader::find(Datum uuid) {
+    Relation relation = open_leaf(table_, uuid, AccessShareLock);
+    const std::uint16_t leaf = open_partition(RelationGetRelid(relation));
+    table_close(relation, NoLock);
+    std::optional<Place> place = find_in(leaf, uuid);
+    if (!place) {
+        // An older snapshot still sees it in the default partition, when maintain() has moved it since
+        const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
+        if (OidIsValid(by_default) && by_default != RelationGetRelid(leaves_[leaf]->relation)) {
+            place = find_in(open_partition(by_default), uuid);
+        }
+    }
+    return place;
+}
+
+MessageRow MessageReader::fetch(Place place) {
+    Leaf& leaf = *leaves_[place & PG_UINT16_MAX];
+    if (leaf.slot == nullptr) {
+        leaf.slot = table_slot_create(leaf.relation, nullptr);
+    }
+    const auto block = static_cast<BlockNumber>(place >> 32);
+    ItemPointerData tid{{static_cast<uint16>(block >> 16), static_cast<uint16>(block & PG_UINT16_MAX)},
+                        static_cast<OffsetNumber>(place >> 16 & PG_UINT16_MAX)};
+    if (!table_tuple_fetch_row_version(leaf.relation, &tid, snapshot_, leaf.slot)) {
+        // the same snapshot saw it a moment ago
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a message vanished while it was read"));
+    }
+    return {leaf.slot, leaf.map};
+}
+
+void MessageReader::start_replies(Datum root) {
+    end_replies();
+    wanted_root_ = root;
+    // The order of their bounds is the order of time, so that replies mostly come in the order of their
+    // uuids.
+    PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
+    for (int i = 0; i < descriptor->nparts; ++i) {
+        partitions_ = lappend_oid(partitions_, descriptor->oids[i]);
+    }
+}
+
+std::optional<MessageRow> MessageReader::next_reply(Place& place) {
+    while (scan_ != nullptr || next_partition_ < list_length(partitions_)) {
+        CHECK_FOR_INTERRUPTS();
+        if (scan_ == nullptr) {
+            scanned_ = open_partition(list_nth_oid(partitions_, next_partition_++));
+            const Leaf& leaf = *leaves_[scanned_];
+            const Oid index = index_on(leaf.relation, column_of(Field::root, leaf.map));
+            scan_ = start_scan(scanned_, Field::root, index, wanted_root_);
+        }
+        if (HeapTupleIsValid(systable_getnext(scan_))) {
+            place = place_of(scan_->slot, scanned_);
+            return MessageRow(scan_->slot, leaves_[scanned_]->map);
+        }
+        systable_endscan(scan_);
+        scan_ = nullptr;
+    }
+    return std::nullopt;
+}
+
+void MessageReader::end_replies() {
+    if (scan_ != nullptr) {
+        systable_endscan(scan_);
+        scan_ = nullptr;
+    }
+    list_free(partitions_);
+    partitions_ = NIL;
+    next_partition_ = 0;
+}
+
+} // namespace cloudsat::board

@@ -1,0 +1,93 @@
+// Reads cloudsat.messages without a planner: a message by its uuid, from the one partition that can hold it,
+// and all replies of a thread by their root, through each partition's index. Planning, and taking locks for,
+// a query over all partitions costs milliseconds as soon as there are some hundred days of them; this costs
+// microseconds. Only reads, under the snapshot of the calling query, and asks for no privileges: who may
+// execute the caller may read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "access/attmap.h"
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+}
+
+namespace cloudsat::board {
+
+// The columns of the table that readers want, by their place in it.
+enum class Field : int { uuid = 1, timestamp, poster, chan, message, before, disposition, root, depth };
+
+// Its number in a partition. `map` leads there from the table; null when the columns are in the same order.
+inline AttrNumber column_of(Field field, const AttrMap* map) {
+    const auto number = static_cast<AttrNumber>(field);
+    return map == nullptr ? number : map->attnums[number - 1];
+}
+
+// Where a message is: good for the reader that told it. Fits a pointer's size, so that millions can be kept.
+using Place = std::uint64_t;
+
+// One message, still in its buffer.
+class MessageRow {
+public:
+    MessageRow(TupleTableSlot* slot, const AttrMap* map) : slot_(slot), map_(map) {}
+
+    // The value, if it is not null. It points into the row.
+    Datum value(Field field, bool& isnull) const {
+        return slot_getattr(slot_, column_of(field, map_), &isnull);
+    }
+    Datum value(Field field) const; // of a column that is never null, or of a reply's link
+    bool is_reply() const;
+
+private:
+    TupleTableSlot* slot_;
+    const AttrMap* map_;
+};
+
+// Plain: an error in between leaves what it holds to the server's clean-up.
+class MessageReader {
+public:
+    void open();
+    void close(); // the locks stay until the end of the transaction
+
+    // Where the message with this uuid is; none when there is none.
+    std::optional<Place> find(Datum uuid);
+
+    // The message there. The row is good until the next fetch.
+    MessageRow fetch(Place place);
+
+    // All replies of the thread with this root, in no particular order: start, then next until it has none.
+    // The row is good until the next step; with its place it can be fetched later.
+    void start_replies(Datum root);
+    std::optional<MessageRow> next_reply(Place& place);
+    void end_replies();
+
+private:
+    struct Leaf { // a partition
+        Relation relation;
+        const AttrMap* map;
+        TupleTableSlot* slot; // made when a row is fetched
+    };
+
+    std::uint16_t keep_leaf(Relation relation);
+    std::uint16_t open_partition(Oid partition);
+    SysScanDesc start_scan(std::uint16_t leaf, Field column, Oid index, Datum value);
+    std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
+
+    Relation table_;
+    Snapshot snapshot_;
+    Leaf** leaves_; // in places that do not move, since rows point to them
+    int leaf_count_, leaf_capacity_;
+
+    List* partitions_; // of a scan of replies: those to come
+    int next_partition_;
+    Datum wanted_root_;
+    SysScanDesc scan_;      // of the current partition
+    std::uint16_t scanned_; // the current partition's number
+};
+
+} // namespace cloudsat::board

@@ -1,0 +1,367 @@
+// Threads: thread, thread_text, root, ancestors, children. Finds the messages through MessageReader; their
+// order and their picture come from core/thread_tree and core/thread_text. While a tree is put together only
+// uuids, links and places are kept; the rows are fetched again, in the order of the walk, so that memory does
+// not grow with the size of the messages.
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "core/thread_text.hpp"
+#include "core/thread_tree.hpp"
+
+#include "board/address.hpp"
+#include "board/disposition.hpp"
+#include "board/message_reader.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+#include "utils/uuid.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+core::MessageId id_of(Datum uuid) {
+    core::MessageId id;
+    const unsigned char* bytes = DatumGetUUIDP(uuid)->data;
+    std::memcpy(&id.high, bytes, sizeof id.high);
+    std::memcpy(&id.low, bytes + sizeof id.high, sizeof id.low);
+    id.high = pg_ntoh64(id.high);
+    id.low = pg_ntoh64(id.low);
+    return id;
+}
+
+pg_uuid_t uuid_of(core::MessageId id) {
+    const std::uint64_t halves[] = {pg_hton64(id.high), pg_hton64(id.low)};
+    pg_uuid_t uuid;
+    static_assert(sizeof halves == sizeof uuid.data);
+    std::memcpy(uuid.data, halves, sizeof halves);
+    return uuid;
+}
+
+// Grows by doubling; palloc'd, so that an error leaves nothing behind.
+struct Nodes {
+    core::ThreadNode* data = nullptr;
+    std::size_t count = 0, capacity = 0;
+
+    void add(const core::ThreadNode& node) {
+        if (count == capacity) {
+            if (count > core::ThreadWalk::most_nodes / 2) {
+                ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("thread has too many messages"));
+            }
+            capacity = capacity == 0 ? 64 : capacity * 2;
+            const Size bytes = capacity * sizeof(core::ThreadNode);
+            data = static_cast<core::ThreadNode*>(data == nullptr
+                                                      ? MemoryContextAllocHuge(CurrentMemoryContext, bytes)
+                                                      : repalloc_huge(data, bytes));
+        }
+        data[count++] = node;
+    }
+
+    std::span<core::ThreadNode> span() const { return {data, count}; }
+};
+
+core::ThreadNode node_of(const MessageRow& row, Place place) {
+    core::ThreadNode node{
+        .id = id_of(row.value(Field::uuid)), .parent = {}, .place = place, .is_reply = false};
+    bool isnull;
+    Datum before = row.value(Field::before, isnull);
+    if (!isnull) {
+        node.parent = id_of(before);
+        node.is_reply = true;
+    }
+    return node;
+}
+
+// What is to be known of a message before its thread is read.
+struct Member {
+    pg_uuid_t root; // itself, when it is none's reply, or has been cleaned up
+    pg_uuid_t before;
+    std::optional<Place> place;
+    bool is_reply = false;
+    int depth = 0;
+};
+
+Member look_up(MessageReader& reader, Datum uuid) {
+    Member member;
+    member.root = *DatumGetUUIDP(uuid);
+    member.place = reader.find(uuid);
+    if (member.place) {
+        const MessageRow row = reader.fetch(*member.place);
+        if (row.is_reply()) {
+            member.is_reply = true;
+            member.root = *DatumGetUUIDP(row.value(Field::root));
+            member.before = *DatumGetUUIDP(row.value(Field::before));
+            member.depth = DatumGetInt32(row.value(Field::depth));
+        }
+    }
+    return member;
+}
+
+// The walk from a message. Its memory is of the current context, and so is the walk itself.
+core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
+    Member from = look_up(reader, start);
+    Nodes nodes;
+    if (from.place) {
+        nodes.add(node_of(reader.fetch(*from.place), *from.place));
+    }
+    if (from.is_reply) { // the parent takes no part, but tells the walk that it is there
+        if (const std::optional<Place> parent = reader.find(UUIDPGetDatum(&from.before))) {
+            nodes.add(node_of(reader.fetch(*parent), *parent));
+        }
+    }
+    reader.start_replies(UUIDPGetDatum(&from.root));
+    Place place;
+    while (const std::optional<MessageRow> row = reader.next_reply(place)) {
+        // what lies under a message is deeper than it
+        if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
+            nodes.add(node_of(*row, place));
+        }
+    }
+    auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+    return pg::make<core::ThreadWalk>(CurrentMemoryContext, nodes.span(), id_of(start),
+                                      from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread,
+                                      memory);
+}
+
+// The uuids from the top of a walk down to its current message, as a uuid[].
+class Path {
+public:
+    Datum at(std::uint32_t depth, core::MessageId id) {
+        const Size count = static_cast<Size>(depth) + 1;
+        if (count > capacity_) {
+            capacity_ = capacity_ == 0 ? 32 : capacity_ * 2;
+            const Size bytes = ARR_OVERHEAD_NONULLS(1) + capacity_ * sizeof(pg_uuid_t);
+            if (!AllocSizeIsValid(bytes)) {
+                ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("thread is too deep for its paths"));
+            }
+            array_ = static_cast<ArrayType*>(array_ == nullptr ? palloc(bytes) : repalloc(array_, bytes));
+            array_->ndim = 1;
+            array_->dataoffset = 0; // no nulls
+            array_->elemtype = UUIDOID;
+            *ARR_LBOUND(array_) = 1;
+        }
+        *ARR_DIMS(array_) = static_cast<int>(count);
+        SET_VARSIZE(array_, ARR_OVERHEAD_NONULLS(1) + count * sizeof(pg_uuid_t));
+        reinterpret_cast<pg_uuid_t*>(ARR_DATA_PTR(array_))[depth] = uuid_of(id);
+        return PointerGetDatum(array_);
+    }
+
+private:
+    ArrayType* array_ = nullptr;
+    Size capacity_ = 0; // elements
+};
+
+// One row of a result, column by column.
+struct ResultRow {
+    Datum values[16];
+    bool nulls[16] = {};
+    int count = 0;
+
+    void add(Datum value) { values[count++] = value; }
+    void add(const MessageRow& row, std::initializer_list<Field> fields) {
+        for (Field field : fields) {
+            values[count] = row.value(field, nulls[count]);
+            ++count;
+        }
+    }
+    void put(FunctionCallInfo fcinfo) {
+        auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+        Assert(count == result->setDesc->natts);
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+};
+
+Datum thread(FunctionCallInfo fcinfo) {
+    InitMaterializedSRF(fcinfo, 0);
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat thread");
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    MessageReader reader;
+    reader.open();
+    core::ThreadWalk* walk = start_walk(reader, PG_GETARG_DATUM(0));
+    Path path;
+    while (const std::optional<core::ThreadStep> step = walk->next()) {
+        CHECK_FOR_INTERRUPTS();
+        const MessageRow row = reader.fetch(step->node->place);
+        ResultRow result;
+        result.add(path.at(step->depth, step->node->id));
+        result.add(Int32GetDatum(static_cast<int32>(step->depth)));
+        result.add(row, {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
+                         Field::message});
+        result.add(BoolGetDatum(step->is_parent_gone));
+        result.put(fcinfo);
+    }
+    reader.close();
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+    return static_cast<Datum>(0);
+}
+
+// UTF-8 as ThreadText wants it. An SQL_ASCII database knows no encoding: its bytes are taken for UTF-8, and
+// those that are not become substitutes.
+bool speaks_unicode() {
+    return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+}
+
+std::string_view to_unicode(std::string_view text) {
+    if (speaks_unicode()) {
+        return text;
+    }
+    return pg_server_to_any(pnstrdup(text.data(), text.size()), static_cast<int>(text.size()), PG_UTF8);
+}
+
+// The characters of boxes must exist here and at the client.
+core::Drawing possible_drawing() {
+    const bool both = GetDatabaseEncoding() == PG_UTF8 && pg_get_client_encoding() == PG_UTF8;
+    return both ? core::Drawing::box : core::Drawing::ascii;
+}
+
+// Appends the line of one message; what it allocates is of the current context.
+void append_line(StringInfo out, core::ThreadText* text, const core::ThreadStep& step,
+                 const MessageRow& row) {
+    bool is_root;
+    Datum disposition = row.value(Field::disposition, is_root);
+    constexpr std::size_t to_the_second = std::string_view("2026-01-05 14:03:11").size();
+    const core::ThreadLine line{
+        .time = std::string_view(timestamptz_to_str(DatumGetTimestampTz(row.value(Field::timestamp))))
+                    .substr(0, to_the_second),
+        .disposition = is_root ? std::string_view() : core::name_of(disposition_value(disposition)),
+        .poster = address_cstring(address_view(row.value(Field::poster))),
+        .chan = address_cstring(address_view(row.value(Field::chan))),
+        .message = to_unicode(pg::view(row.value(Field::message))),
+        .depth = step.depth,
+        .is_last = step.is_last,
+        .is_parent_gone = step.is_parent_gone};
+    const std::string_view drawn = text->draw(line);
+    if (out->len > 0) {
+        appendStringInfoChar(out, '\n');
+    }
+    if (speaks_unicode()) {
+        appendBinaryStringInfo(out, drawn.data(), static_cast<int>(drawn.size()));
+    } else {
+        appendStringInfoString(out, pg_any_to_server(pnstrdup(drawn.data(), drawn.size()),
+                                                     static_cast<int>(drawn.size()), PG_UTF8));
+    }
+}
+
+Datum thread_text(FunctionCallInfo fcinfo) {
+    StringInfoData out;
+    initStringInfo(&out);
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat thread");
+    MemoryContext of_line = pg::new_context(context, "cloudsat thread line");
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    MessageReader reader;
+    reader.open();
+    core::ThreadWalk* walk = start_walk(reader, PG_GETARG_DATUM(0));
+    auto* memory = pg::make<pg::ContextResource>(context, context);
+    auto* text = pg::make<core::ThreadText>(context, possible_drawing(), memory);
+    while (const std::optional<core::ThreadStep> step = walk->next()) {
+        CHECK_FOR_INTERRUPTS();
+        const MessageRow row = reader.fetch(step->node->place);
+        MemoryContextSwitchTo(of_line);
+        append_line(&out, text, *step, row);
+        MemoryContextReset(of_line);
+        MemoryContextSwitchTo(context);
+    }
+    reader.close();
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+    if (out.len == 0) {
+        PG_RETURN_NULL();
+    }
+    return pg::to_text({out.data, static_cast<std::size_t>(out.len)});
+}
+
+Datum root(FunctionCallInfo fcinfo) {
+    MessageReader reader;
+    reader.open();
+    Member member = look_up(reader, PG_GETARG_DATUM(0));
+    bool known = member.place.has_value();
+    if (!known) { // cleaned up, but its replies may remain
+        reader.start_replies(UUIDPGetDatum(&member.root));
+        Place place;
+        known = reader.next_reply(place).has_value();
+    }
+    reader.close();
+    if (!known) {
+        PG_RETURN_NULL();
+    }
+    auto* result = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    *result = member.root;
+    PG_RETURN_UUID_P(result);
+}
+
+Datum ancestors(FunctionCallInfo fcinfo) {
+    InitMaterializedSRF(fcinfo, 0);
+    MessageReader reader;
+    reader.open();
+    Member member = look_up(reader, PG_GETARG_DATUM(0));
+    // The depth bounds the way to the root, whatever the links say
+    const int depth = member.depth;
+    std::optional<Place> place;
+    if (member.is_reply) {
+        place = reader.find(UUIDPGetDatum(&member.before));
+    }
+    for (int distance = 1; place && distance <= depth; ++distance) {
+        CHECK_FOR_INTERRUPTS();
+        const MessageRow row = reader.fetch(*place);
+        const bool is_reply = row.is_reply();
+        place = is_reply ? reader.find(row.value(Field::before)) : std::nullopt;
+        ResultRow result;
+        result.add(Int32GetDatum(distance));
+        result.add(row, {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
+                         Field::message});
+        result.add(BoolGetDatum(is_reply && !place));
+        result.put(fcinfo);
+    }
+    reader.close();
+    return static_cast<Datum>(0);
+}
+
+Datum children(FunctionCallInfo fcinfo) {
+    InitMaterializedSRF(fcinfo, 0);
+    Datum parent = PG_GETARG_DATUM(0);
+    const core::MessageId parent_id = id_of(parent);
+    MessageReader reader;
+    reader.open();
+    Member member = look_up(reader, parent);
+    Nodes nodes;
+    reader.start_replies(UUIDPGetDatum(&member.root));
+    Place place;
+    while (const std::optional<MessageRow> row = reader.next_reply(place)) {
+        const core::ThreadNode node = node_of(*row, place);
+        if (node.parent == parent_id) {
+            nodes.add(node);
+        }
+    }
+    std::ranges::sort(nodes.span(), {}, &core::ThreadNode::id);
+    for (const core::ThreadNode& node : nodes.span()) {
+        CHECK_FOR_INTERRUPTS();
+        ResultRow result;
+        result.add(reader.fetch(node.place), {Field::uuid, Field::timestamp, Field::poster, Field::chan,
+                                              Field::disposition, Field::message});
+        result.put(fcinfo);
+    }
+    reader.close();
+    return static_cast<Datum>(0);
+}
+
+} // namespace
+
+SQL_FUNCTION(thread);
+SQL_FUNCTION(thread_text);
+SQL_FUNCTION(root);
+SQL_FUNCTION(ancestors);
+SQL_FUNCTION(children);
+
+} // namespace cloudsat::board
