@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# address.sh: sorting and indexing a million addresses, against the same values as text COLLATE "C".
+# address: sorting and indexing a million addresses, against the same values as text COLLATE "C".
 #
 #   bench/address.sh [ROWS [ROUNDS]]      in the server that the environment (PGHOST and so on) points to
 #
