@@ -2,6 +2,9 @@
 
 #include "pg/memory.hpp"
 
+#include <cstddef>
+#include <cstdint>
+
 namespace cloudsat::pg {
 
 MemoryContext new_context(MemoryContext parent, const char* name) {
@@ -32,15 +35,25 @@ void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void*
     MemoryContextRegisterResetCallback(context, callback);
 }
 
+// palloc aligns to MAXALIGN, which may be half of what std::max_align_t wants (and with it every resource of
+// std that takes its memory here). Then the block begins later, and what palloc returned stands before it.
 void* ContextResource::do_allocate(std::size_t bytes, std::size_t alignment) {
-    if (alignment > MAXIMUM_ALIGNOF) {
+    if (alignment <= MAXIMUM_ALIGNOF) {
+        return pg::allocate(context_, bytes);
+    }
+    if (alignment > alignof(std::max_align_t) || bytes > MaxAllocHugeSize - alignment) {
         throw std::bad_alloc();
     }
-    return pg::allocate(context_, bytes);
+    static_assert(sizeof(void*) <= MAXIMUM_ALIGNOF);
+    auto* block = static_cast<char*>(pg::allocate(context_, bytes + alignment));
+    const auto place = reinterpret_cast<std::uintptr_t>(block) + MAXIMUM_ALIGNOF;
+    auto* aligned = block + MAXIMUM_ALIGNOF + (alignment - place % alignment) % alignment;
+    *(reinterpret_cast<void**>(aligned) - 1) = block;
+    return aligned;
 }
 
-void ContextResource::do_deallocate(void* block, std::size_t, std::size_t) {
-    pfree(block);
+void ContextResource::do_deallocate(void* block, std::size_t, std::size_t alignment) {
+    pfree(alignment <= MAXIMUM_ALIGNOF ? block : *(static_cast<void**>(block) - 1));
 }
 
 bool ContextResource::do_is_equal(const std::pmr::memory_resource& other) const noexcept {

@@ -33,7 +33,7 @@ public:
                long limit = 0);
 
 private:
-    static constexpr int most_arguments = 32;
+    static constexpr int most_arguments = 48;
     const char* sql_;
     Oid types_[most_arguments] = {};
     int count_ = 0;
