@@ -1,0 +1,178 @@
+// Words about incidents, see incident_text.hpp.
+
+#include "core/incident_text.hpp"
+
+#include <charconv>
+#include <cstring>
+#include <initializer_list>
+#include <string>
+
+namespace cloudsat::core {
+namespace {
+
+// A growing text whose bytes stay in the arena. It owns nothing, so nothing is lost when it is left behind.
+class Writer {
+public:
+    explicit Writer(std::pmr::memory_resource* arena) : text_(arena) {}
+
+    Writer& put(std::string_view part) {
+        text_.append(part);
+        return *this;
+    }
+    Writer& put(std::int64_t number) {
+        char digits[24];
+        const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+        return put({digits, static_cast<std::size_t>(end - digits)});
+    }
+    Writer& messages(std::int64_t number) { return put(number).put(number == 1 ? " message" : " messages"); }
+
+    std::string_view keep(std::pmr::memory_resource* arena) const {
+        auto* bytes = static_cast<char*>(arena->allocate(text_.size() + 1, 1));
+        std::memcpy(bytes, text_.data(), text_.size());
+        bytes[text_.size()] = '\0';
+        return {bytes, text_.size()};
+    }
+
+private:
+    std::pmr::string text_;
+};
+
+// The code point at the beginning of valid UTF-8; of anything else the byte itself.
+struct CodePoint {
+    std::uint32_t value;
+    std::size_t size;
+};
+CodePoint code_point(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const std::uint32_t first = byte(0);
+    const std::size_t size = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
+    if (size == 1 || size > text.size()) {
+        return {first, 1};
+    }
+    std::uint32_t value = first & (0xFFU >> (size + 1));
+    for (std::size_t i = 1; i < size; ++i) {
+        value = value << 6U | (byte(i) & 0x3FU);
+    }
+    return {value, size};
+}
+
+// What could end a line, hide, or turn the reading direction.
+bool is_treacherous(std::uint32_t c) noexcept {
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x2069) || c == 0xFEFF;
+}
+
+void put_quoted(Writer& out, std::string_view name) {
+    constexpr char hex[] = "0123456789abcdef";
+    out.put("\"");
+    while (!name.empty()) {
+        const CodePoint c = code_point(name);
+        if (c.value == '"' || c.value == '\\') {
+            out.put("\\").put(name.substr(0, 1));
+        } else if (is_treacherous(c.value)) {
+            const char escaped[] = {'\\',
+                                    'u',
+                                    hex[c.value >> 12U & 15U],
+                                    hex[c.value >> 8U & 15U],
+                                    hex[c.value >> 4U & 15U],
+                                    hex[c.value & 15U]};
+            out.put({escaped, sizeof escaped});
+        } else {
+            out.put(name.substr(0, c.size));
+        }
+        name.remove_prefix(c.size);
+    }
+    out.put("\"");
+}
+
+Writer& put_queue(Writer& out, const Incident& incident) {
+    out.put("Queue ");
+    put_quoted(out, incident.queue);
+    out.put(" in vhost ");
+    put_quoted(out, incident.vhost);
+    return out.put(" of broker ").put(incident.server);
+}
+
+// "N messages", or "N messages ready" when that is what counts
+Writer& put_size(Writer& out, const Incident& incident) {
+    out.messages(incident.size.value_or(0));
+    return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
+}
+
+bool never_deleted(const Incident& incident) noexcept {
+    return incident.limits.unbounded || incident.stream;
+}
+
+} // namespace
+
+std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_quoted(out, name);
+    return out.keep(arena);
+}
+
+std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_size(put_queue(out, incident).put(" has "), incident);
+    out.put(", more than its warning size of ").put(incident.limits.warn_size).put(".\n");
+    if (never_deleted(incident)) {
+        out.put("It will not be deleted, however large it grows.\n");
+    } else if (incident.enforce) {
+        out.put("Above ")
+            .put(incident.limits.delete_size)
+            .put(" it will be deleted, with all its messages.\n");
+    } else {
+        out.put("Above ").put(incident.limits.delete_size);
+        out.put(" it would be deleted; for now this guardian only says so.\n");
+    }
+    out.put("The warning is over when it has ").put(rearm_size(incident.limits.warn_size)).put(" or fewer.");
+    return out.keep(arena);
+}
+
+std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_size(put_queue(out, incident).put(" has "), incident);
+    out.put(", more than its deletion size of ").put(incident.limits.delete_size);
+    out.put(". It would have been deleted now, were limits enforced for this broker.");
+    return out.keep(arena);
+}
+
+std::string_view say_recovered(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident);
+    if (incident.limits.exempt) {
+        out.put(" is exempt from limits now.");
+    } else if (incident.size) {
+        put_size(out.put(" is back to normal, with "), incident).put(".");
+    } else {
+        out.put(" is left alone from now on.");
+    }
+    return out.keep(arena);
+}
+
+std::string_view say_deleted(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident);
+    if (incident.size) {
+        out.put(" was deleted, and ").messages(*incident.size).put(" with it: its deletion size was ");
+        out.put(incident.limits.delete_size).put(".");
+    } else {
+        out.put(" was to be deleted, and is gone.");
+    }
+    return out.keep(arena);
+}
+
+std::string_view say_gone(const Incident& incident, std::string_view how, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" ").put(how).put(".");
+    return out.keep(arena);
+}
+
+std::string_view say_failed(const Incident& incident, std::string_view reason,
+                            std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" should be deleted and could not be: ").put(reason).put(".");
+    return out.keep(arena);
+}
+
+} // namespace cloudsat::core

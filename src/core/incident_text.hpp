@@ -1,0 +1,37 @@
+// What the guardian says on the board about a queue, in words for people. Pure; names of queues come from
+// strangers and are printed so that they cannot pretend to be something else.
+#pragma once
+
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <string_view>
+
+#include "core/judge.hpp"
+
+namespace cloudsat::core {
+
+struct Incident {
+    std::string_view server;
+    std::string_view vhost;
+    std::string_view queue;
+    std::optional<std::int64_t> size;
+    Limits limits;
+    bool stream = false;
+    bool enforce = false;
+};
+
+// Each text lives in the arena.
+std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_recovered(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_deleted(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_gone(const Incident& incident, std::string_view how, std::pmr::memory_resource* arena);
+std::string_view say_failed(const Incident& incident, std::string_view reason,
+                            std::pmr::memory_resource* arena);
+
+// In double quotes; quotes, backslashes and control characters (C0, DEL, C1, bidirectional and line
+// separators) escaped.
+std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena);
+
+} // namespace cloudsat::core

@@ -1,0 +1,95 @@
+// The judge: from what the last poll left of a queue and what this poll saw, to what becomes of it. Pure and
+// without memory of its own; time and limits are arguments. It decides, and never acts.
+//
+//   normal --warn_size on two polls--> warned --delete_size on two polls--> intended --(act)--> deleted
+//      ^------ 0.8 of warn_size or less ------'
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace cloudsat::core {
+
+// Microseconds since any fixed moment; only differences matter here.
+using Micros = std::int64_t;
+constexpr Micros micros_per_second = 1'000'000;
+
+// How overgrown a queue is, in the order of the SQL type cloudsat.level. `archiving` is not reached in this
+// release.
+enum class Level : std::uint8_t { normal, warned, archiving, deleted };
+std::string_view to_string(Level level) noexcept;
+std::optional<Level> parse_level(std::string_view text) noexcept;
+
+// Which number is held against the limits.
+enum class Basis : std::uint8_t { total, ready };
+
+// Who is told. A person is an address with a local part.
+enum class Owner : std::uint8_t { none, person, reserved };
+
+// Whether the broker vouches for the numbers of a queue: states other than running, idle, flow and live come
+// with frozen or zeroed counts. A listing without states leaves it unknown.
+enum class Liveness : std::uint8_t { unknown, live, dead };
+Liveness liveness_of(std::string_view state) noexcept;
+
+struct Limits {
+    std::int64_t warn_size = 2000;
+    std::int64_t delete_size = 8000;
+    bool unbounded = false; // warned about, never deleted
+    bool exempt = false;    // left alone altogether
+    Basis basis = Basis::total;
+
+    friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+// What one poll leaves for the next.
+struct Standing {
+    Level level = Level::normal;
+    Level pending = Level::normal; // the level that the last poll's size called for, confirmed or not
+    bool would_delete = false;     // said once per incident, while not enforcing
+    bool intended = false;         // an intention to delete is open; the act decides, not the judge
+    Micros acted_at = 0;           // last request that changed the queue; 0: never
+    Micros retry_after = 0;        // no new intention before; 0: at once
+
+    friend bool operator==(const Standing&, const Standing&) = default;
+};
+
+struct Sample {
+    std::optional<std::int64_t> messages; // absent is unknown, never 0
+    std::optional<std::int64_t> ready;
+    Liveness liveness = Liveness::unknown;
+    bool stream = false; // counts of a stream say nothing of what is unread
+};
+
+struct Circumstances {
+    Micros now = 0;
+    Micros up_since = 0;    // when the broker became reachable again; 0: it always was
+    bool enforce = false;   // else deletions are only announced
+    bool may_delete = true; // false for a partial sweep
+};
+
+struct Verdict {
+    Standing next;
+    bool warned = false;
+    bool recovered = false;
+    bool would_delete = false;
+    bool delete_intended = false;
+};
+
+// A broker that has just come back tells old or zero numbers for a while; so does a queue that was just acted
+// upon.
+constexpr Micros hold_after_return = 15 * micros_per_second;
+constexpr Micros hold_after_action = 10 * micros_per_second;
+
+// A limit that was crossed is armed again at 0.8 of it, rounded down.
+constexpr std::int64_t rearm_size(std::int64_t limit) noexcept {
+    return limit - limit / 5 - (limit % 5 != 0 ? 1 : 0);
+}
+
+// The number that counts against the limits, when there is one.
+std::optional<std::int64_t> judged_size(const Sample& sample, Basis basis) noexcept;
+
+Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
+              const Circumstances& circumstances) noexcept;
+
+} // namespace cloudsat::core

@@ -1,0 +1,86 @@
+// The second look, see second_look.hpp.
+
+#include "core/second_look.hpp"
+
+namespace cloudsat::core {
+namespace {
+
+Resolution withdraw(std::string_view reason) noexcept {
+    return {Resolve::withdraw, reason};
+}
+
+} // namespace
+
+Resolution resolve_unseen(const SecondLook& look) noexcept {
+    if (!look.enforce) {
+        return withdraw("enforce is off");
+    }
+    if (look.age > oldest_intention) {
+        return withdraw("the intention is older than an hour");
+    }
+    if (look.limits.exempt) {
+        return withdraw("a policy exempts it");
+    }
+    if (look.limits.unbounded) {
+        return withdraw("a policy makes it unbounded");
+    }
+    if (look.owner == Owner::reserved) {
+        return withdraw("its owner is reserved");
+    }
+    return {Resolve::proceed, {}};
+}
+
+Resolution resolve(const SecondLook& look) noexcept {
+    if (look.presence == Presence::absent) {
+        return {Resolve::gone, {}};
+    }
+    if (const Resolution decided = resolve_unseen(look); decided.resolve != Resolve::proceed) {
+        return decided;
+    }
+    if (look.presence == Presence::hidden) {
+        return withdraw("the broker lists it without numbers");
+    }
+    if (declared_differently(look.before, look.seen)) {
+        return withdraw("it was declared again");
+    }
+    if (look.seen.type == "stream") {
+        return withdraw("it is a stream");
+    }
+    if (liveness_of(look.seen.state) == Liveness::dead) {
+        return withdraw("its state is not one whose numbers can be believed");
+    }
+    const std::optional<std::int64_t> size =
+        judged_size({.messages = look.seen.messages, .ready = look.seen.ready}, look.limits.basis);
+    if (!size) {
+        return withdraw("the broker gives no number of messages");
+    }
+    if (*size <= look.limits.delete_size) {
+        return withdraw("it has drained");
+    }
+    return {Resolve::proceed, {}};
+}
+
+Outcome outcome_of(FaultKind kind) noexcept {
+    switch (kind) {
+    case FaultKind::none:
+        return Outcome::deleted;
+    case FaultKind::unresolved:
+    case FaultKind::refused:
+    case FaultKind::unreachable:
+    case FaultKind::tls:
+    case FaultKind::out_of_memory:
+    case FaultKind::failed:
+        return Outcome::unsent;
+    case FaultKind::redirect:
+    case FaultKind::bad_request:
+    case FaultKind::unauthorized:
+    case FaultKind::forbidden:
+    case FaultKind::server_error:
+    case FaultKind::unexpected_status:
+        return Outcome::failed;
+    default:
+        return Outcome::unknown;
+    }
+}
+
+} // namespace cloudsat::core

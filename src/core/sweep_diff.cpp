@@ -1,0 +1,299 @@
+// The sweep, see sweep_diff.hpp.
+
+#include "core/sweep_diff.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <functional>
+
+namespace cloudsat::core {
+namespace {
+
+constexpr std::array<std::string_view, 4> source_names{"", "metrics", "totals", "statistics"};
+constexpr Micros minute = 60 * micros_per_second;
+
+template <class T> void take(std::optional<T>& known, const std::optional<T>& told) noexcept {
+    if (told) {
+        known = told;
+    }
+}
+void take(std::string_view& known, std::string_view told) noexcept {
+    if (!told.empty()) {
+        known = told;
+    }
+}
+
+void merge(Facts& known, const Facts& told) noexcept {
+    take(known.type, told.type);
+    take(known.state, told.state);
+    take(known.arguments, told.arguments);
+    take(known.durable, told.durable);
+    take(known.exclusive, told.exclusive);
+    take(known.auto_delete, told.auto_delete);
+    take(known.messages, told.messages);
+    take(known.ready, told.ready);
+    take(known.unacknowledged, told.unacknowledged);
+    take(known.consumers, told.consumers);
+    take(known.memory, told.memory);
+}
+
+template <class T> bool differ(const std::optional<T>& a, const std::optional<T>& b) noexcept {
+    return a && b && *a != *b;
+}
+bool differ(std::string_view a, std::string_view b) noexcept {
+    return !a.empty() && !b.empty() && a != b;
+}
+
+bool same_numbers(const Facts& a, const Facts& b) noexcept {
+    return a.messages == b.messages && a.ready == b.ready && a.unacknowledged == b.unacknowledged;
+}
+
+// Messages per minute, smoothed over about a minute; a minute without change is a standstill.
+double next_growth(const Known& was, const Facts& now_facts, const StepContext& context) noexcept {
+    const std::optional<std::int64_t> before = was.facts.messages;
+    const std::optional<std::int64_t> after = now_facts.messages;
+    const Micros now = context.circumstances.now;
+    if (!before || !after || context.last_poll == 0 || now <= context.last_poll) {
+        return was.growth;
+    }
+    if (*before == *after) {
+        return now - was.changed_at >= minute ? 0 : was.growth;
+    }
+    const double minutes = static_cast<double>(std::max(now - context.last_poll, micros_per_second)) /
+                           static_cast<double>(minute);
+    const double rate = (static_cast<double>(*after) - static_cast<double>(*before)) / minutes;
+    const double weight = 1.0 - std::exp(-minutes);
+    return std::round(was.growth + weight * (rate - was.growth));
+}
+
+Sample sample_of(const Entry& entry, const Facts& merged) noexcept {
+    // The numbers of this sweep only: a row without them is not judged by older ones.
+    return {.messages = entry.seen.messages,
+            .ready = entry.seen.ready,
+            .liveness = liveness_of(merged.state), // metrics tell none: then the last one told
+            .stream = merged.type == "stream"};
+}
+
+} // namespace
+
+std::string_view to_string(SizeSource source) noexcept {
+    return source_names[static_cast<std::size_t>(source)];
+}
+
+SizeSource parse_size_source(std::string_view text) noexcept {
+    const auto* found = std::find(source_names.begin(), source_names.end(), text);
+    return found == source_names.end() ? SizeSource::none
+                                       : static_cast<SizeSource>(found - source_names.begin());
+}
+
+Sweep::Sweep(std::pmr::memory_resource* memory) : vhosts_(memory), entries_(memory), slots_(memory) {}
+
+std::uint32_t Sweep::vhost(std::string_view name) {
+    // few, and asked for in runs: the last one answers most questions
+    for (std::size_t i = vhosts_.size(); i > 0; --i) {
+        if (vhosts_[i - 1].name == name) {
+            return static_cast<std::uint32_t>(i - 1);
+        }
+    }
+    vhosts_.push_back({.name = name});
+    return static_cast<std::uint32_t>(vhosts_.size() - 1);
+}
+
+void Sweep::grow(std::size_t slots) {
+    slots_.assign(slots, 0);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        std::size_t slot = entries_[i].hash & (slots - 1);
+        while (slots_[slot] != 0) {
+            slot = (slot + 1) & (slots - 1);
+        }
+        slots_[slot] = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+void Sweep::reserve(std::size_t queues) {
+    entries_.reserve(queues);
+    const std::size_t slots = std::bit_ceil(queues * 2 + 16);
+    if (slots > slots_.size()) {
+        grow(slots);
+    }
+}
+
+Entry& Sweep::at(std::uint32_t vhost, std::string_view name) {
+    if ((entries_.size() + 1) * 2 > slots_.size()) {
+        grow(std::max<std::size_t>(slots_.size() * 2, 64));
+    }
+    const std::size_t hash = std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
+    std::size_t slot = hash & (slots_.size() - 1);
+    while (slots_[slot] != 0) {
+        Entry& held = entries_[slots_[slot] - 1];
+        if (held.hash == hash && held.vhost == vhost && held.name == name) {
+            return held;
+        }
+        slot = (slot + 1) & (slots_.size() - 1);
+    }
+    Entry& entry = entries_.emplace_back();
+    entry.name = name;
+    entry.vhost = vhost;
+    entry.hash = hash;
+    slots_[slot] = static_cast<std::uint32_t>(entries_.size());
+    return entry;
+}
+
+Entry* Sweep::find(std::uint32_t vhost, std::string_view name) noexcept {
+    if (slots_.empty()) {
+        return nullptr;
+    }
+    const std::size_t hash = std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
+    for (std::size_t slot = hash & (slots_.size() - 1); slots_[slot] != 0;
+         slot = (slot + 1) & (slots_.size() - 1)) {
+        Entry& entry = entries_[slots_[slot] - 1];
+        if (entry.hash == hash && entry.vhost == vhost && entry.name == name) {
+            return &entry;
+        }
+    }
+    return nullptr;
+}
+
+void Sweep::know(std::uint32_t vhost, std::string_view name, const Known& row) {
+    Entry& entry = at(vhost, name);
+    entry.known = true;
+    entry.row = row;
+}
+
+void Sweep::saw_size(std::uint32_t vhost, std::string_view name, const Facts& facts, SizeSource source) {
+    Entry& entry = at(vhost, name);
+    merge(entry.seen, facts);
+    entry.seen_in = source;
+}
+
+void Sweep::saw_name(std::uint32_t vhost, std::string_view name, const Facts& facts) {
+    Entry& entry = at(vhost, name);
+    Facts told = facts;
+    if (!entry.seen.state.empty()) {
+        told.state = {}; // totals know it better: here every queue whose node is up is `live`
+    }
+    merge(entry.seen, told);
+    entry.named = true;
+}
+
+void Sweep::find_split() noexcept {
+    for (const Entry& entry : entries_) {
+        Vhost& vhost = vhosts_[entry.vhost];
+        if (!vhost.sized || entry.seen_in != SizeSource::none) {
+            continue;
+        }
+        const bool sized_elsewhere =
+            entry.known && !entry.row.gone &&
+            (entry.row.source == SizeSource::totals || entry.row.source == SizeSource::statistics);
+        if (sized_elsewhere || entry.named) {
+            vhost.split = true;
+        }
+    }
+}
+
+void Sweep::compare_names() noexcept {
+    for (const Entry& entry : entries_) {
+        Vhost& vhost = vhosts_[entry.vhost];
+        const bool seen = entry.seen_in != SizeSource::none;
+        const bool expected = entry.known && !entry.row.gone && entry.row.source != SizeSource::none;
+        if (vhost.sized && seen != expected) {
+            vhost.differs = true;
+        }
+    }
+}
+
+std::size_t Sweep::live() const noexcept {
+    std::size_t count = 0;
+    for (const Entry& entry : entries_) {
+        count += entry.known && !entry.row.gone ? 1 : 0;
+    }
+    return count;
+}
+
+bool is_absent(const Entry& entry, const Vhost& vhost) noexcept {
+    if (!entry.known || entry.row.gone || entry.named || entry.seen_in != SizeSource::none) {
+        return false;
+    }
+    return vhost.gone || (vhost.sized && vhost.named);
+}
+
+bool declared_differently(const Facts& before, const Facts& now) noexcept {
+    return differ(before.type, now.type) || differ(before.durable, now.durable) ||
+           differ(before.exclusive, now.exclusive) || differ(before.auto_delete, now.auto_delete) ||
+           differ(before.arguments, now.arguments);
+}
+
+bool believe_absence(std::size_t absent, std::size_t live, const AbsenceBrake& brake, Micros now) noexcept {
+    if (absent <= std::max(absent_at_once, live / 2)) {
+        return true;
+    }
+    return brake.polls >= 2 && now - brake.since >= minute;
+}
+
+Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept {
+    Step result;
+    const Micros now = context.circumstances.now;
+    const bool sized = entry.seen_in != SizeSource::none;
+
+    if (!sized && !entry.named) {
+        result.row = entry.row;
+        result.write = entry.ruled;
+        // Whether an intended deletion came true is settled by the act, which looks for itself.
+        if (context.believe_absent && is_absent(entry, vhost) && !entry.row.standing.intended) {
+            result.write = result.vanished = true;
+            result.ended = entry.row.standing.level != Level::normal;
+            result.row.gone = true;
+            result.row.standing = {};
+            result.row.growth = 0;
+            result.row.changed_at = now;
+        }
+        return result;
+    }
+
+    const bool live_before = entry.known && !entry.row.gone;
+    // Numbers without a name, and no row: it went while we looked, or has yet to be listed. The next sweep
+    // will tell.
+    if (!live_before && !entry.named) {
+        result.row = entry.row;
+        return result;
+    }
+
+    result.redeclared = live_before && declared_differently(entry.row.facts, entry.seen);
+    result.appeared = !live_before || result.redeclared;
+    Known before = entry.row;
+    if (result.appeared) {
+        result.ended = result.redeclared && before.standing.level != Level::normal;
+        result.withdrawn = result.redeclared && before.standing.intended;
+        before.facts = {};
+        before.standing = {};
+        before.source = SizeSource::none;
+        before.growth = 0;
+        result.row = before;
+        result.row.facts = entry.seen;
+        result.row.changed_at = now;
+    } else {
+        result.row = before;
+        merge(result.row.facts, entry.seen);
+        result.row.growth = next_growth(before, result.row.facts, context);
+    }
+    // A sweep that has no sizes of this vhost says nothing about where they come from.
+    result.row.source = sized || vhost.sized ? entry.seen_in : before.source;
+    result.row.gone = false;
+
+    result.verdict = judge(before.standing, sample_of(entry, result.row.facts), result.row.limits,
+                           result.row.owner, context.circumstances);
+    result.row.standing = result.verdict.next;
+
+    const bool told_more = !(result.row.facts == before.facts);
+    if (told_more) {
+        result.row.changed_at = now;
+    }
+    result.sample = !same_numbers(result.row.facts, before.facts) && result.row.facts.messages.has_value();
+    result.write = result.appeared || entry.ruled || told_more || result.row.source != before.source ||
+                   result.row.growth != before.growth || !(result.row.standing == before.standing);
+    return result;
+}
+
+} // namespace cloudsat::core

@@ -1,0 +1,151 @@
+// One sweep over a broker against what is known of its queues: who is new, who changed, who is gone. Pure:
+// rows come from the table and from the listings as views, and go out as one Step each; nobody is asked and
+// nothing is written.
+//
+// A sweep sees queues by two kinds of listing. A *sizes* listing (metrics, totals or statistics) has the
+// numbers and is taken in every cycle; a *names* listing has every queue that exists, with its arguments, and
+// is taken when the first gives reason to. Only what both of one cycle miss is absent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/judge.hpp"
+
+namespace cloudsat::core {
+
+// Which listing last had the sizes of a queue. `none`: only listings of names show it.
+enum class SizeSource : std::uint8_t { none, metrics, totals, statistics };
+std::string_view to_string(SizeSource source) noexcept; // empty for none
+SizeSource parse_size_source(std::string_view text) noexcept;
+
+// What is told of a queue. Empty and absent mean: not told, so keep what was known.
+struct Facts {
+    std::string_view type;
+    std::string_view state;
+    std::string_view arguments; // JSON, as the broker prints it
+    std::optional<bool> durable;
+    std::optional<bool> exclusive;
+    std::optional<bool> auto_delete;
+    std::optional<std::int64_t> messages;
+    std::optional<std::int64_t> ready;
+    std::optional<std::int64_t> unacknowledged;
+    std::optional<std::int64_t> consumers;
+    std::optional<std::int64_t> memory; // bytes
+
+    friend bool operator==(const Facts&, const Facts&) = default;
+};
+
+// A row of the table.
+struct Known {
+    Facts facts;
+    SizeSource source = SizeSource::none;
+    Standing standing;
+    Limits limits;
+    std::int64_t policy = 0; // whose limits they are; 0: the server's own
+    Owner owner = Owner::none;
+    std::string_view owner_name;
+    double growth = 0;     // messages per minute
+    Micros changed_at = 0; // when its facts last changed
+    bool gone = false;
+};
+
+struct Entry {
+    std::string_view name;
+    std::uint32_t vhost = 0; // index into vhosts()
+    std::size_t hash = 0;
+    bool known = false; // `row` is from the table
+    bool named = false; // seen in a names listing of this sweep
+    bool ruled = false; // its limits or its owner were found anew and differ from the table
+    Known row;
+    Facts seen;
+    SizeSource seen_in = SizeSource::none;
+};
+
+struct Vhost {
+    std::string_view name;
+    bool listed = false;  // the broker's list of vhosts has it, and we watch it
+    bool stopped = false; // it runs on no node: what is told of its queues is not true
+    bool sized = false;   // a sizes listing of it was read to the end
+    bool totals = false;  // the totals were
+    bool named = false;   // so was a names listing
+    bool gone = false;    // missing in the list of vhosts, and asking for it was answered "no such vhost"
+    bool differs = false; // its sizes listing gives reason to read its names
+    bool split = false;   // the metrics do not have all of its queues: other nodes keep them
+};
+
+class Sweep {
+public:
+    explicit Sweep(std::pmr::memory_resource* memory);
+
+    // Vhosts and queues are kept by view: the bytes must outlive the sweep.
+    std::uint32_t vhost(std::string_view name);
+    std::span<Vhost> vhosts() noexcept { return vhosts_; }
+    std::span<Entry> entries() noexcept { return entries_; }
+    std::span<const Entry> entries() const noexcept { return entries_; }
+    std::string_view vhost_of(const Entry& entry) const noexcept { return vhosts_[entry.vhost].name; }
+
+    void reserve(std::size_t queues);
+    void know(std::uint32_t vhost, std::string_view name, const Known& row);
+    void saw_size(std::uint32_t vhost, std::string_view name, const Facts& facts, SizeSource source);
+    void saw_name(std::uint32_t vhost, std::string_view name, const Facts& facts);
+    Entry* find(std::uint32_t vhost, std::string_view name) noexcept;
+
+    // Marks the vhosts whose metrics miss a queue that is there: another node keeps it, so totals must be
+    // read as well.
+    void find_split() noexcept;
+    // Marks the vhosts whose sizes listing has a name that is not known, or misses one that it had before.
+    void compare_names() noexcept;
+
+    std::size_t live() const noexcept; // known and not gone
+
+private:
+    Entry& at(std::uint32_t vhost, std::string_view name);
+    void grow(std::size_t slots);
+
+    std::pmr::vector<Vhost> vhosts_;
+    std::pmr::vector<Entry> entries_;
+    std::pmr::vector<std::uint32_t> slots_; // open addressing; index + 1 into entries_, 0 is free
+};
+
+// Is this known queue absent from the broker, as far as this sweep can tell?
+bool is_absent(const Entry& entry, const Vhost& vhost) noexcept;
+
+// Do these two describe queues that cannot be the same one? What is not told does not differ.
+bool declared_differently(const Facts& before, const Facts& now) noexcept;
+
+// Absent queues are believed at once when they are few. Many at once may be the listing's fault: then three
+// polls in a row and a minute must say the same.
+struct AbsenceBrake {
+    int polls = 0;    // in a row that had too many absent, this one not counted
+    Micros since = 0; // the first of them
+};
+bool believe_absence(std::size_t absent, std::size_t live, const AbsenceBrake& brake, Micros now) noexcept;
+constexpr std::size_t absent_at_once = 20;
+
+struct StepContext {
+    Circumstances circumstances;
+    Micros last_poll = 0;        // the last good one: growth is per time between the two
+    bool believe_absent = false; // else absent queues stay as they are
+};
+
+// What becomes of one queue. When `write` is false there is nothing to do at all.
+struct Step {
+    bool write = false;  // the row changed, or is new
+    bool sample = false; // its numbers did: worth a line of history
+    bool appeared = false;
+    bool redeclared = false; // with `appeared`: another queue of the same name had been there
+    bool vanished = false;
+    bool ended = false;     // the incident is over because the queue is (redeclared or vanished)
+    bool withdrawn = false; // an intention meant the queue that was there before
+    Verdict verdict;
+    Known row; // as it shall be
+};
+Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept;
+
+} // namespace cloudsat::core

@@ -1,0 +1,68 @@
+// What is said of a queue: the numbers that matter, and no name that breaks out of its quotes.
+
+#include "core/incident_text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace {
+
+using namespace cloudsat::core;
+
+class IncidentText : public testing::Test {
+protected:
+    std::pmr::monotonic_buffer_resource memory;
+    Incident incident{.server = "pulse",
+                      .vhost = "/",
+                      .queue = "queue/alice@example.com/x",
+                      .size = 2345,
+                      .limits = {},
+                      .stream = false,
+                      .enforce = false};
+    static bool has(std::string_view text, std::string_view part) {
+        return text.find(part) != std::string_view::npos;
+    }
+};
+
+TEST_F(IncidentText, AWarningSaysWhatHappensNextAndWhen) {
+    const std::string_view off = say_warned(incident, &memory);
+    EXPECT_EQ(
+        off,
+        "Queue \"queue/alice@example.com/x\" in vhost \"/\" of broker pulse has 2345 messages, more than its "
+        "warning size of 2000.\nAbove 8000 it would be deleted; for now this guardian only says so.\n"
+        "The warning is over when it has 1600 or fewer.");
+    incident.enforce = true;
+    EXPECT_TRUE(has(say_warned(incident, &memory), "Above 8000 it will be deleted, with all its messages."));
+    incident.limits.unbounded = true;
+    EXPECT_TRUE(has(say_warned(incident, &memory), "It will not be deleted, however large it grows."));
+}
+
+TEST_F(IncidentText, TheOthers) {
+    EXPECT_TRUE(has(say_would_delete(incident, &memory), "deletion size of 8000"));
+    EXPECT_TRUE(has(say_recovered(incident, &memory), "back to normal, with 2345 messages."));
+    incident.limits.basis = Basis::ready;
+    EXPECT_TRUE(has(say_recovered(incident, &memory), "with 2345 messages ready."));
+    incident.size = 1;
+    EXPECT_TRUE(has(say_deleted(incident, &memory), "was deleted, and 1 message with it"));
+    incident.size.reset();
+    EXPECT_TRUE(has(say_deleted(incident, &memory), "is gone."));
+    EXPECT_TRUE(has(say_gone(incident, "has vanished", &memory), "of broker pulse has vanished."));
+    EXPECT_TRUE(
+        has(say_failed(incident, "the broker is cross", &memory), "could not be: the broker is cross."));
+    incident.limits.exempt = true;
+    EXPECT_TRUE(has(say_recovered(incident, &memory), "exempt"));
+}
+
+TEST_F(IncidentText, HostileNamesStayInTheirQuotes) {
+    EXPECT_EQ(quoted("a\"b\\c", &memory), "\"a\\\"b\\\\c\"");
+    EXPECT_EQ(quoted("a\r\nBcc: x", &memory), "\"a\\u000d\\u000aBcc: x\"");
+    EXPECT_EQ(quoted("\x7f\xc2\x85", &memory), "\"\\u007f\\u0085\"");
+    EXPECT_EQ(quoted("evil\xe2\x80\xaetxt", &memory), "\"evil\\u202etxt\"");
+    EXPECT_EQ(quoted("grün \xf0\x9f\x90\xb0", &memory), "\"grün \xf0\x9f\x90\xb0\"");
+    EXPECT_EQ(quoted("", &memory), "\"\"");
+    EXPECT_EQ(quoted("cut \xe2\x80", &memory).size(),
+              std::string_view("\"cut \"").size() + 1 + 6); // no UTF-8, yet no crash
+}
+
+} // namespace

@@ -1,0 +1,319 @@
+// The judge as a truth table: what was, what is seen, and what must come of it.
+
+#include "core/judge.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <string>
+
+namespace {
+
+using namespace cloudsat::core;
+
+constexpr Micros second = micros_per_second;
+constexpr Micros now = 1'000'000 * second;
+
+Sample size(std::int64_t messages) {
+    return {.messages = messages, .ready = messages, .liveness = Liveness::live, .stream = false};
+}
+Circumstances watching() {
+    return {.now = now};
+}
+Circumstances enforcing() {
+    return {.now = now, .enforce = true};
+}
+
+// Shows a sequence of sizes to the judge, one per poll, and counts what it says.
+struct Course {
+    Standing standing;
+    int warned = 0, recovered = 0, would_delete = 0, intended = 0;
+
+    void poll(const Sample& sample, const Limits& limits = {}, Owner owner = Owner::person,
+              const Circumstances& c = watching()) {
+        const Verdict v = judge(standing, sample, limits, owner, c);
+        standing = v.next;
+        warned += v.warned;
+        recovered += v.recovered;
+        would_delete += v.would_delete;
+        intended += v.delete_intended;
+    }
+    void poll_twice(std::int64_t messages, const Limits& limits = {}, Owner owner = Owner::person,
+                    const Circumstances& c = watching()) {
+        poll(size(messages), limits, owner, c);
+        poll(size(messages), limits, owner, c);
+    }
+};
+
+struct Row {
+    const char* what;
+    Level level, pending;
+    std::int64_t messages;
+    Level then, then_pending;
+    bool warned, recovered, would_delete;
+};
+
+class JudgeTable : public testing::TestWithParam<Row> {};
+
+TEST_P(JudgeTable, OnePollOfAPersonsQueue) {
+    const Row& row = GetParam();
+    const Standing was{.level = row.level, .pending = row.pending};
+    const Verdict v = judge(was, size(row.messages), Limits{}, Owner::person, watching());
+    EXPECT_EQ(v.next.level, row.then);
+    EXPECT_EQ(v.next.pending, row.then_pending);
+    EXPECT_EQ(v.warned, row.warned);
+    EXPECT_EQ(v.recovered, row.recovered);
+    EXPECT_EQ(v.would_delete, row.would_delete);
+    EXPECT_FALSE(v.delete_intended);
+}
+
+std::string name_of_row(const testing::TestParamInfo<Row>& row) {
+    std::string name;
+    for (const char* c = row.param.what; *c != '\0'; ++c) {
+        name += std::isalnum(static_cast<unsigned char>(*c)) != 0 ? *c : '_';
+    }
+    return name;
+}
+
+constexpr auto n = Level::normal, w = Level::warned, d = Level::deleted;
+INSTANTIATE_TEST_SUITE_P(
+    Limits2000And8000, JudgeTable,
+    testing::Values(Row{"small", n, n, 10, n, n, false, false, false},
+                    Row{"at the limit is not over it", n, w, 2000, n, n, false, false, false},
+                    Row{"first time over", n, n, 2001, n, w, false, false, false},
+                    Row{"second time over", n, w, 2001, w, w, true, false, false},
+                    Row{"over much more the second time", n, w, 9000, w, d, true, false, false},
+                    Row{"still over", w, w, 2001, w, w, false, false, false},
+                    Row{"below, not yet armed again", w, w, 1601, w, n, false, false, false},
+                    Row{"armed again at 0.8", w, w, 1600, n, n, false, true, false},
+                    Row{"empty", w, w, 0, n, n, false, true, false},
+                    Row{"first time over delete_size", w, w, 8001, w, d, false, false, false},
+                    Row{"second time over delete_size", w, d, 8001, w, d, false, false, true},
+                    Row{"at delete_size", w, d, 8000, w, w, false, false, false},
+                    Row{"flooded at once, warned and told in one", n, d, 9000, w, d, true, false, true}),
+    name_of_row);
+
+TEST(Judge, OscillationAroundTheLimitWarnsOnce) {
+    Course course;
+    for (int i = 0; i < 200; ++i) {
+        course.poll(size(i % 3 == 0 ? 1900 : 2100));
+    }
+    EXPECT_EQ(course.warned, 1);
+    EXPECT_EQ(course.recovered, 0);
+}
+
+TEST(Judge, OnePeakOnEverySecondPollIsNoReason) {
+    Course course;
+    for (int i = 0; i < 200; ++i) {
+        course.poll(size(i % 2 == 0 ? 100 : 100'000));
+    }
+    EXPECT_EQ(course.warned + course.would_delete, 0);
+}
+
+TEST(Judge, WouldDeleteIsSaidOncePerIncident) {
+    Course course;
+    for (int i = 0; i < 100; ++i) {
+        course.poll(size(i % 5 == 0 ? 3000 : 9000));
+    }
+    EXPECT_EQ(course.would_delete, 1);
+    course.poll(size(0)); // recovered: the next incident is another one
+    course.poll_twice(9000);
+    EXPECT_EQ(course.recovered, 1);
+    EXPECT_EQ(course.would_delete, 2);
+    EXPECT_EQ(course.warned, 2);
+}
+
+TEST(Judge, EnforcingIntendsAndThenWaitsForTheAct) {
+    Course course;
+    course.poll_twice(9000, {}, Owner::person, enforcing());
+    EXPECT_EQ(course.warned, 1);
+    EXPECT_EQ(course.intended, 1);
+    EXPECT_TRUE(course.standing.intended);
+    for (int i = 0; i < 10; ++i) {
+        course.poll(size(i % 2 == 0 ? 0 : 90'000), {}, Owner::person, enforcing());
+    }
+    EXPECT_EQ(course.intended, 1);
+    EXPECT_EQ(course.recovered, 0);
+    EXPECT_EQ(course.standing.pending, Level::normal);
+}
+
+TEST(Judge, SwitchingEnforceOnDeletesWhatItWouldHave) {
+    Course course;
+    course.poll_twice(9000);
+    EXPECT_EQ(course.would_delete, 1);
+    course.poll(size(9000), {}, Owner::person, enforcing());
+    EXPECT_EQ(course.intended, 1);
+}
+
+TEST(Judge, NoOwnerMeansNoWarningAndSilentDeletion) {
+    Course course;
+    course.poll_twice(5000, {}, Owner::none, enforcing());
+    EXPECT_EQ(course.standing.level, Level::normal);
+    course.poll_twice(9000, {}, Owner::none, enforcing());
+    EXPECT_EQ(course.warned, 0);
+    EXPECT_EQ(course.intended, 1);
+}
+
+TEST(Judge, NoOwnerNotEnforcedIsToldOnceUntilItFallsWell) {
+    Course course;
+    course.poll_twice(9000, {}, Owner::none);
+    course.poll_twice(7000, {}, Owner::none);
+    course.poll_twice(9000, {}, Owner::none);
+    EXPECT_EQ(course.would_delete, 1);
+    course.poll(size(6400), {}, Owner::none);
+    course.poll_twice(9000, {}, Owner::none);
+    EXPECT_EQ(course.would_delete, 2);
+}
+
+TEST(Judge, ReservedOwnersAndExemptQueuesAreLeftAlone) {
+    Course reserved;
+    reserved.poll_twice(90'000, {}, Owner::reserved, enforcing());
+    Course exempt;
+    exempt.poll_twice(90'000, {.exempt = true}, Owner::person, enforcing());
+    for (const Course& course : {reserved, exempt}) {
+        EXPECT_EQ(course.warned + course.intended + course.would_delete, 0);
+        EXPECT_EQ(course.standing, Standing{});
+    }
+}
+
+TEST(Judge, AnExemptionEndsTheIncidentEvenWithoutNumbers) {
+    Course course;
+    course.poll_twice(9000);
+    course.poll(Sample{}, {.exempt = true});
+    EXPECT_EQ(course.recovered, 1);
+    EXPECT_EQ(course.standing, Standing{});
+}
+
+TEST(Judge, UnboundedAndStreamsAreWarnedAboutAndNeverDeleted) {
+    Course unbounded;
+    unbounded.poll_twice(90'000, {.unbounded = true}, Owner::person, enforcing());
+    EXPECT_EQ(unbounded.warned, 1);
+    EXPECT_EQ(unbounded.intended + unbounded.would_delete, 0);
+    Course stream;
+    Sample sample = size(90'000);
+    sample.stream = true;
+    stream.poll(sample, {}, Owner::person, enforcing());
+    stream.poll(sample, {}, Owner::person, enforcing());
+    EXPECT_EQ(stream.warned, 1);
+    EXPECT_EQ(stream.intended + stream.would_delete, 0);
+}
+
+TEST(Judge, WithoutANumberNothingIsDecided) {
+    Course course;
+    course.poll_twice(9000);
+    const int told = course.warned + course.would_delete;
+    Sample no_number{.messages = {}, .ready = {}, .liveness = Liveness::live, .stream = false};
+    course.poll(no_number);
+    EXPECT_EQ(course.standing.level, Level::warned);
+    EXPECT_EQ(course.warned + course.would_delete, told);
+    EXPECT_EQ(course.recovered, 0);
+}
+
+TEST(Judge, AGapBreaksTheRowOfTwo) {
+    Course course;
+    course.poll(size(9000));
+    course.poll(Sample{});
+    course.poll(size(9000));
+    EXPECT_EQ(course.warned, 0);
+    course.poll(size(9000));
+    EXPECT_EQ(course.warned, 1);
+}
+
+TEST(Judge, StatesWhoseNumbersLieAreNotBelieved) {
+    for (const char* state : {"down", "stopped", "crashed", "minority", "terminated", "whatever"}) {
+        EXPECT_EQ(liveness_of(state), Liveness::dead) << state;
+    }
+    for (const char* state : {"running", "idle", "flow", "live"}) {
+        EXPECT_EQ(liveness_of(state), Liveness::live) << state;
+    }
+    EXPECT_EQ(liveness_of(""), Liveness::unknown);
+
+    Course course;
+    course.poll_twice(9000);
+    Sample zero = size(0);
+    zero.liveness = Liveness::dead; // a stopped vhost says messages: 0
+    course.poll(zero);
+    EXPECT_EQ(course.recovered, 0);
+    EXPECT_EQ(course.standing.level, Level::warned);
+}
+
+TEST(Judge, AnUnknownStateIsJudgedByItsNumber) {
+    Course course;
+    Sample sample = size(3000);
+    sample.liveness = Liveness::unknown; // metrics tell no state
+    course.poll(sample);
+    course.poll(sample);
+    EXPECT_EQ(course.warned, 1);
+}
+
+TEST(Judge, HoldsAfterTheBrokerCameBack) {
+    Circumstances back = enforcing();
+    back.up_since = now - 15 * second + 1;
+    Course course;
+    course.poll_twice(9000, {}, Owner::person, back);
+    EXPECT_EQ(course.warned + course.intended, 0);
+    EXPECT_EQ(course.standing.pending, Level::normal);
+    back.up_since = now - 15 * second;
+    course.poll_twice(9000, {}, Owner::person, back);
+    EXPECT_EQ(course.warned, 1);
+    EXPECT_EQ(course.intended, 1);
+}
+
+TEST(Judge, HoldsAfterAnAction) {
+    Course course;
+    course.standing.level = Level::warned;
+    course.standing.acted_at = now - 9 * second;
+    course.poll(size(0));
+    EXPECT_EQ(course.recovered, 0);
+    course.standing.acted_at = now - 10 * second;
+    course.poll(size(0));
+    EXPECT_EQ(course.recovered, 1);
+}
+
+TEST(Judge, AFailedActionIsNotRepeatedBeforeItsTime) {
+    Course course;
+    course.standing.retry_after = now + 1;
+    course.poll_twice(9000, {}, Owner::person, enforcing());
+    EXPECT_EQ(course.intended, 0);
+    course.standing.retry_after = now;
+    course.poll(size(9000), {}, Owner::person, enforcing());
+    EXPECT_EQ(course.intended, 1);
+}
+
+TEST(Judge, APartialSweepDeletesNothing) {
+    Circumstances partial = enforcing();
+    partial.may_delete = false;
+    Course course;
+    course.poll_twice(9000, {}, Owner::person, partial);
+    EXPECT_EQ(course.warned, 1);
+    EXPECT_EQ(course.intended, 0);
+}
+
+TEST(Judge, ReadyMayBeTheBasis) {
+    const Limits limits{.basis = Basis::ready};
+    Sample sample = size(9000);
+    sample.ready = 10; // the rest is with consumers
+    Course course;
+    course.poll(sample, limits);
+    course.poll(sample, limits);
+    EXPECT_EQ(course.warned, 0);
+    sample.ready.reset();
+    course.poll(sample, limits);
+    EXPECT_EQ(course.standing.pending, Level::normal);
+}
+
+TEST(Judge, RearmSizeIsFourFifthsRoundedDown) {
+    for (std::int64_t limit = 0; limit < 1000; ++limit) {
+        EXPECT_EQ(rearm_size(limit), limit * 4 / 5) << limit;
+    }
+    EXPECT_GT(rearm_size(INT64_MAX), 0);
+}
+
+TEST(Judge, LevelsKeepTheirNames) {
+    for (Level level : {Level::normal, Level::warned, Level::archiving, Level::deleted}) {
+        EXPECT_EQ(parse_level(to_string(level)), level);
+    }
+    EXPECT_FALSE(parse_level("overgrown"));
+}
+
+} // namespace
