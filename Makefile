@@ -19,7 +19,13 @@ SQL_PARTS = \
 	src/board/registration.sql \
 	src/board/thread.sql \
 	src/board/partition.sql \
+	src/guardian/server.sql \
+	src/guardian/queue.sql \
+	src/guardian/event.sql \
+	src/guardian/policy.sql \
+	src/guardian/poll.sql \
 	src/board/grants.sql \
+	src/guardian/grants.sql \
 	src/worker/status.sql \
 	src/worker/start.sql \
 	src/worker/grants.sql

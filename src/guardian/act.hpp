@@ -1,0 +1,63 @@
+// Acting on intentions: look at the queue again, delete it or withdraw, and record what came of it. The
+// intention was committed by an earlier transaction, so whatever happens in between, it is there to be
+// finished or withdrawn:
+//
+//     in a transaction:  open_intentions()   what is to be done, under the limits in force now
+//     anywhere:          act()               asks the broker; waits, can be cancelled
+//     in a transaction:  conclude()          records the outcome
+//
+// All by the holder of the server's lock. A process that ends between act() and conclude() leaves the
+// intention open; the next one looks again, finds no queue, and records the deletion.
+#pragma once
+
+#include <memory_resource>
+#include <span>
+#include <string_view>
+
+#include "core/second_look.hpp"
+#include "guardian/server.hpp"
+#include "net/http.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+}
+
+namespace cloudsat::guardian {
+
+// What came of an intention. `left` leaves it open: the broker could not be asked, or it is too early to ask
+// again.
+enum class Conclusion { left, withdrawn, deleted, gone, failed, unknown };
+
+struct Intention {
+    std::string_view vhost;
+    std::string_view name;
+    core::SecondLook look;
+    std::string_view owner_name;
+    bool in_incident = false;
+    pg_uuid_t incident{};
+    std::int64_t cycle = 0;
+    int attempts = 0;
+    int failures = 0;
+    TimestampTz acted_at = 0;
+
+    // from act()
+    Conclusion conclusion = Conclusion::left;
+    std::string_view reason;
+    bool sent = false;     // a DELETE went out
+    bool hopeless = false; // it will never work: not to be tried again
+};
+
+struct Intentions {
+    const Server* server = nullptr;
+    net::Http* http = nullptr;
+    std::pmr::memory_resource* arena = nullptr;
+    std::span<Intention> list;
+    bool unreachable = false; // the broker did not answer: leave the rest for later
+};
+
+Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context);
+void act(Intentions& intentions, Intention& intention);
+void conclude(const Intentions& intentions, const Intention& intention);
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,136 @@
+// One cycle with a broker: what is known, what is fetched, what is recorded. The pieces are separate so that
+// a worker holds no transaction while it waits for the broker:
+//
+//     in a transaction:  begin()    reads the server's options and what is known of its queues
+//     anywhere:          fetch()    asks the broker; waits on latch, socket and time, can be cancelled
+//     in a transaction:  record()   judges and writes; nothing counts before the caller has committed
+//
+// All three by the holder of the server's lock (guardian/server.hpp). A cycle lives in its memory context and
+// goes with it; when that is reset while a request is under way, the request is dropped.
+#pragma once
+
+#include <cstdint>
+#include <memory_resource>
+#include <string_view>
+#include <vector>
+
+#include "core/binding_listing.hpp"
+#include "core/fault.hpp"
+#include "core/sweep_diff.hpp"
+#include "guardian/server.hpp"
+#include "net/http.hpp"
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+}
+
+namespace cloudsat::guardian {
+
+// What a row of cloudsat.queues holds beside what core judges. Times are 0 for null.
+struct Keepsake {
+    TimestampTz first_seen = 0;
+    TimestampTz gone_at = 0;
+    TimestampTz would_delete_at = 0;
+    TimestampTz intended_at = 0;
+    TimestampTz incident_at = 0;
+    std::int64_t incident_size = 0;
+    std::uint64_t intended_xact = 0;
+    std::int32_t attempts = 0;
+    std::int32_t failures = 0;
+    bool in_incident = false;
+    pg_uuid_t incident{};
+};
+
+// The row of cloudsat.polls, as the last poll left it. Times are 0 for null.
+struct Past {
+    bool known = false;
+    std::int64_t cycle = 0;
+    TimestampTz last_success = 0;
+    TimestampTz up_since = 0;
+    std::int32_t failures = 0;
+    std::string_view error_kind;
+    std::int32_t missing_polls = 0;
+    TimestampTz missing_since = 0;
+    TimestampTz names_at = 0;
+    TimestampTz bindings_at = 0;
+    std::string_view rules;
+};
+
+struct Fault {
+    core::FaultKind kind = core::FaultKind::none;
+    std::string_view text; // one line for people
+};
+
+// The bindings of one vhost, or of one queue in it.
+struct BindingsRead {
+    std::uint32_t vhost = 0;
+    std::string_view queue; // empty: of the whole vhost
+    std::span<const core::BindingRow> rows;
+};
+
+struct Cycle {
+    MemoryContext context = nullptr;
+    const Server* server = nullptr;
+    net::Http* http = nullptr;
+    std::pmr::memory_resource* arena =
+        nullptr; // for what lives as long as the cycle; nothing is given back singly
+    Past past;
+    core::Sweep* sweep = nullptr;
+    std::pmr::vector<Keepsake>* keepsakes = nullptr; // of the known entries of the sweep, by the same index
+
+    // from fetch()
+    TimestampTz began = 0;
+    bool reached = false;  // the broker listed at least one vhost's queues
+    bool complete = false; // it listed all of them, as far as we may see: absence counts
+    bool all_names = false;
+    bool all_bindings = false;
+    Fault fault;
+    std::int64_t bytes = 0;
+    std::int64_t fetch_us = 0;
+    std::size_t unusable = 0;
+    std::pmr::vector<BindingsRead>* bindings = nullptr;
+};
+
+struct Report {
+    bool well = false; // the broker was seen whole
+    std::int64_t queues = 0;
+    std::int64_t changed = 0;
+    std::int64_t events = 0;
+    std::int64_t bytes = 0;
+    double fetch_ms = 0;
+    double record_ms = 0;
+    core::FaultKind kind = core::FaultKind::none;
+    const char* error = ""; // lives as long as the cycle
+    TimestampTz next_poll = 0;
+};
+
+// Drops the request that is under way when the memory context goes that it is made in.
+struct Hangup {
+    net::Http* http;
+    explicit Hangup(net::Http* which) noexcept : http(which) {}
+    Hangup(const Hangup&) = delete;
+    Hangup& operator=(const Hangup&) = delete;
+    ~Hangup() {
+        if (http->running()) {
+            http->abandon();
+        }
+    }
+};
+
+// The process's HTTP connection; one is enough, since a process asks one broker at a time. Made at first use.
+net::Http& http_of_process();
+
+// The bytes of the parts, one after the other, in the arena and with a NUL behind.
+std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts);
+
+// Asks and waits. The reply lives until the next one. Raises when cancelled; needs no transaction.
+const net::Reply& exchange(net::Http& http, const Server& server, net::Method method, std::string_view url,
+                           core::Expect expect);
+
+Cycle* begin(const Server* server, net::Http& http, MemoryContext context);
+void fetch(Cycle& cycle);
+Report record(Cycle& cycle);
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,534 @@
+// Fetching, see cycle.hpp: which documents a cycle asks for, and what it makes of faults. Needs no
+// transaction, writes nothing, judges nothing. Documents are decoded whole before one row of them is used.
+
+#include "guardian/cycle.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/broker_documents.hpp"
+#include "core/queue_listing.hpp"
+#include "core/queue_metrics.hpp"
+#include "core/url.hpp"
+#include "pg/compat.hpp"
+#include "pg/memory.hpp"
+#include "pg/wait.hpp"
+
+extern "C" {
+#include "portability/instr_time.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::guardian {
+namespace {
+
+using core::FaultKind;
+using core::SizeSource;
+
+constexpr std::string_view totals_query = "?disable_stats=true&enable_queue_totals=true&columns=name,type,"
+                                          "durable,exclusive,auto_delete,state,messages,"
+                                          "messages_ready,messages_unacknowledged";
+constexpr std::string_view names_query =
+    "?disable_stats=true&columns=name,type,durable,exclusive,auto_delete,state,arguments";
+constexpr std::string_view statistics_query = "?columns=name,type,durable,exclusive,auto_delete,state,"
+                                              "messages,messages_ready,messages_unacknowledged,consumers,"
+                                              "memory";
+constexpr std::string_view bindings_query =
+    "?columns=source,vhost,destination,destination_type,routing_key,arguments";
+
+// How often all names and all bindings are read although nothing calls for it.
+constexpr TimestampTz names_every = 5 * 60 * USECS_PER_SEC;
+constexpr TimestampTz bindings_every = 5 * 60 * USECS_PER_SEC;
+// More new queues than this in one vhost, and all its bindings are read instead of each queue's own.
+constexpr std::size_t most_single_bindings = 20;
+// Streams have no size in totals, and each costs a request of some 3 ms; of more than this, each cycle asks a
+// part.
+constexpr std::size_t most_single_streams = 100;
+
+// A cycle under way, with what only fetching needs.
+struct Fetching {
+    Cycle& cycle;
+    std::string_view management;
+    bool partial = false; // some vhost could not be read
+    bool stop = false;    // it makes no sense to go on asking
+};
+
+core::Facts facts_of(const core::QueueRow& row) noexcept {
+    core::Facts facts;
+    facts.type = row.type;
+    facts.state = row.state;
+    facts.arguments = row.arguments;
+    facts.durable = row.durable;
+    facts.exclusive = row.exclusive;
+    facts.auto_delete = row.auto_delete;
+    facts.messages = row.messages;
+    facts.ready = row.ready;
+    facts.unacknowledged = row.unacknowledged;
+    facts.consumers = row.consumers;
+    facts.memory = row.memory;
+    return facts;
+}
+
+// The first fault is the one that is told.
+void note(Cycle& cycle, FaultKind kind, std::string_view what, std::string_view text) {
+    if (cycle.fault.kind == FaultKind::none) {
+        cycle.fault = {kind, join(cycle.arena, {what, ": ", text})};
+    }
+}
+
+// After these there is nobody to ask.
+bool ends_conversation(FaultKind kind) noexcept {
+    switch (kind) {
+    case FaultKind::unresolved:
+    case FaultKind::refused:
+    case FaultKind::unreachable:
+    case FaultKind::timed_out:
+    case FaultKind::tls:
+    case FaultKind::closed:
+    case FaultKind::protocol:
+    case FaultKind::out_of_memory:
+    case FaultKind::failed:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
+    instr_time began;
+    INSTR_TIME_SET_CURRENT(began);
+    const net::Reply& reply = exchange(*f.cycle.http, *f.cycle.server, net::Method::get, url, expect);
+    instr_time ended;
+    INSTR_TIME_SET_CURRENT(ended);
+    INSTR_TIME_SUBTRACT(ended, began);
+    f.cycle.fetch_us += static_cast<std::int64_t>(INSTR_TIME_GET_MICROSEC(ended));
+    f.cycle.bytes += static_cast<std::int64_t>(reply.bytes);
+    return reply;
+}
+
+std::string_view base_of(std::string_view url, std::pmr::memory_resource* arena) {
+    const auto base = core::check_base_url(url, arena);
+    return base ? base.value().text : url; // the validator has checked it
+}
+
+std::string_view vhost_url(const Fetching& f, std::string_view kind, std::string_view vhost,
+                           std::string_view query) {
+    const auto segment = core::encode_segment(vhost, f.cycle.arena);
+    return segment ? join(f.cycle.arena, {f.management, "/api/", kind, "/", *segment, query})
+                   : std::string_view{};
+}
+
+std::string_view queue_url(const Fetching& f, std::string_view vhost, std::string_view queue,
+                           std::string_view rest) {
+    const auto v = core::encode_segment(vhost, f.cycle.arena);
+    const auto q = core::encode_segment(queue, f.cycle.arena);
+    return v && q ? join(f.cycle.arena, {f.management, "/api/queues/", *v, "/", *q, rest})
+                  : std::string_view{};
+}
+
+enum class Asked { well, missing, timed_out, failed };
+
+// One listing of queues; `use` gets each row. The fault is noted unless the vhost is missing or the caller
+// has another way.
+template <class Use>
+Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, bool last_way, Use use) {
+    const std::string_view url = vhost_url(f, "queues", vhost, query);
+    const net::Reply& reply = ask(f, url, core::Expect::json);
+    if (reply.kind == FaultKind::not_found) {
+        return Asked::missing;
+    }
+    if (reply.kind != FaultKind::none) {
+        const bool timed_out = reply.kind == FaultKind::timed_out;
+        if (!timed_out || last_way) {
+            note(f.cycle, reply.kind, join(f.cycle.arena, {"queues of vhost \"", vhost, "\""}), reply.error);
+            f.stop = f.stop || ends_conversation(reply.kind);
+        }
+        return timed_out ? Asked::timed_out : Asked::failed;
+    }
+    const auto listing = core::read_queue_listing(reply.json(), f.cycle.arena);
+    if (!listing) {
+        note(f.cycle, listing.error().kind, join(f.cycle.arena, {"queues of vhost \"", vhost, "\""}),
+             listing.error().detail);
+        return Asked::failed;
+    }
+    f.cycle.unusable += listing.value().unusable;
+    for (const core::QueueRow& row : listing.value().rows) {
+        use(row);
+    }
+    return Asked::well;
+}
+
+bool watched(const Cycle& cycle, std::string_view vhost) {
+    return cycle.server->options.vhosts.empty() || matches(vhost, cycle.server->options.vhosts);
+}
+
+// Which vhosts there are. Without that list there is no sweep.
+bool read_vhosts(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    const net::Reply& reply = ask(
+        f, join(cycle.arena, {f.management, "/api/vhosts?columns=name,cluster_state"}), core::Expect::json);
+    if (reply.kind != FaultKind::none) {
+        note(cycle, reply.kind, "vhosts", reply.error);
+        return false;
+    }
+    const auto listing = core::read_vhost_listing(reply.json(), cycle.arena);
+    if (!listing) {
+        note(cycle, listing.error().kind, "vhosts", listing.error().detail);
+        return false;
+    }
+    cycle.unusable += listing.value().unusable;
+    for (const core::VhostRow& row : listing.value().rows) {
+        if (!watched(cycle, row.name)) {
+            continue;
+        }
+        // A vhost called "." or ".." has no address over HTTP.
+        if (!core::encode_segment(row.name, cycle.arena)) {
+            ++cycle.unusable;
+            continue;
+        }
+        const std::uint32_t index = cycle.sweep->vhost(row.name); // may move the others
+        core::Vhost& vhost = cycle.sweep->vhosts()[index];
+        vhost.listed = true;
+        vhost.stopped = row.nodes > 0 && row.running == 0;
+    }
+    return true;
+}
+
+void saw(Cycle& cycle, std::uint32_t vhost, std::string_view name, core::Facts facts, SizeSource source) {
+    // A stopped vhost tells old numbers at first and then zeros.
+    if (cycle.sweep->vhosts()[vhost].stopped) {
+        facts.messages.reset();
+        facts.ready.reset();
+        facts.unacknowledged.reset();
+    }
+    cycle.sweep->saw_size(vhost, name, facts, source);
+}
+
+// The sizes of all vhosts in one document. False when it is of no use; totals take its place then.
+bool read_metrics(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    const std::string_view base = base_of(cycle.server->options.metrics_url, cycle.arena);
+    const net::Reply& reply = ask(
+        f, join(cycle.arena, {base, "/metrics/detailed?family=queue_coarse_metrics"}), core::Expect::metrics);
+    if (reply.kind != FaultKind::none) {
+        note(cycle, reply.kind, "metrics", reply.error);
+        return false;
+    }
+    const auto metrics = core::read_queue_metrics(reply.body, cycle.arena);
+    if (!metrics) {
+        note(cycle, metrics.error().kind, "metrics", metrics.error().detail);
+        return false;
+    }
+    cycle.unusable += metrics.value().unusable;
+    std::uint32_t vhost = 0;
+    std::string_view last;
+    for (const core::QueueSizes& row : metrics.value().rows) {
+        if (row.vhost != last) {
+            last = row.vhost;
+            vhost = cycle.sweep->vhost(row.vhost);
+        }
+        if (!cycle.sweep->vhosts()[vhost].listed) {
+            continue;
+        }
+        core::Facts facts;
+        facts.messages = row.messages;
+        facts.ready = row.ready;
+        facts.unacknowledged = row.unacknowledged;
+        saw(cycle, vhost, row.name, facts, SizeSource::metrics);
+    }
+    for (core::Vhost& each : cycle.sweep->vhosts()) {
+        each.sized = each.listed;
+    }
+    return true;
+}
+
+void read_sizes(Fetching& f, std::uint32_t vhost) {
+    Cycle& cycle = f.cycle;
+    const std::string_view name = cycle.sweep->vhosts()[vhost].name;
+    SizeSource source = SizeSource::totals;
+    const auto use = [&](const core::QueueRow& row) { saw(cycle, vhost, row.name, facts_of(row), source); };
+    // One stuck queue hangs the totals of its whole vhost; statistics, slow and old as they are, still come.
+    Asked asked = read_queues(f, name, totals_query, false, use);
+    if (asked == Asked::timed_out) {
+        source = SizeSource::statistics;
+        asked = read_queues(f, name, statistics_query, true, use);
+    }
+    if (asked == Asked::well) {
+        cycle.sweep->vhosts()[vhost].sized = true;
+        cycle.sweep->vhosts()[vhost].totals = source == SizeSource::totals;
+    } else {
+        f.partial = true; // a vhost that is missing now was there a moment ago: the next cycle sees clearer
+    }
+}
+
+void read_names(Fetching& f, std::uint32_t vhost) {
+    Cycle& cycle = f.cycle;
+    const Asked asked =
+        read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, [&](const core::QueueRow& row) {
+            cycle.sweep->saw_name(vhost, row.name, facts_of(row));
+        });
+    if (asked == Asked::well) {
+        cycle.sweep->vhosts()[vhost].named = true;
+    } else {
+        f.partial = true;
+    }
+}
+
+// A vhost with queues that we know, but which the broker does not list: gone, or not ours to see any more.
+void read_unlisted(Fetching& f, std::uint32_t vhost) {
+    Cycle& cycle = f.cycle;
+    const Asked asked =
+        read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, [](const core::QueueRow&) {});
+    cycle.sweep->vhosts()[vhost].gone = asked == Asked::missing;
+    f.partial = f.partial || asked != Asked::missing;
+}
+
+template <class Wanted, class Read> void for_vhosts(Fetching& f, Wanted wanted, Read read) {
+    for (std::uint32_t i = 0; i < f.cycle.sweep->vhosts().size(); ++i) {
+        if (wanted(f.cycle.sweep->vhosts()[i])) {
+            if (f.stop) {
+                f.partial = true;
+                return;
+            }
+            read(f, i);
+        }
+    }
+}
+
+// One stream's size, by the only listing that has it.
+void read_stream(Fetching& f, core::Entry& entry) {
+    Cycle& cycle = f.cycle;
+    const std::string_view url = queue_url(f, cycle.sweep->vhost_of(entry), entry.name, statistics_query);
+    if (url.empty()) {
+        return;
+    }
+    const net::Reply& reply = ask(f, url, core::Expect::json);
+    if (reply.kind != FaultKind::none) {
+        f.stop = f.stop || ends_conversation(reply.kind);
+        if (reply.kind != FaultKind::not_found) {
+            note(cycle, reply.kind, "a stream", reply.error);
+        }
+        return;
+    }
+    // the decoder reads lists
+    const std::size_t size = reply.body.size() + 2;
+    auto* bytes = static_cast<char*>(cycle.arena->allocate(size + core::json_padding, 1));
+    bytes[0] = '[';
+    std::memcpy(bytes + 1, reply.body.data(), reply.body.size());
+    bytes[size - 1] = ']';
+    std::memset(bytes + size, 0, core::json_padding);
+    const auto listing = core::read_queue_listing({{bytes, size}, core::json_padding}, cycle.arena);
+    if (!listing) {
+        note(cycle, listing.error().kind, "a stream", listing.error().detail);
+        return;
+    }
+    for (const core::QueueRow& row : listing.value().rows) {
+        if (row.name == entry.name) {
+            core::Facts facts = facts_of(row);
+            facts.state = {}; // as totals told it
+            saw(cycle, entry.vhost, entry.name, facts, SizeSource::statistics);
+        }
+    }
+}
+
+void read_streams(Fetching& f) {
+    const auto is_unsized = [](const core::Entry& entry) {
+        return entry.seen_in == SizeSource::totals && entry.seen.type == "stream" && !entry.seen.messages;
+    };
+    std::span<core::Entry> entries = f.cycle.sweep->entries();
+    const auto streams = static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), is_unsized));
+    if (streams == 0) {
+        return;
+    }
+    // all of them, or another part in each cycle
+    std::size_t skip = streams > most_single_streams
+                           ? static_cast<std::size_t>(f.cycle.past.cycle) * most_single_streams % streams
+                           : 0;
+    std::size_t left = std::min(streams, most_single_streams);
+    for (int round = 0; round < 2 && left > 0; ++round) {
+        for (core::Entry& entry : entries) {
+            if (!is_unsized(entry)) {
+                continue;
+            }
+            if (skip > 0) {
+                --skip;
+                continue;
+            }
+            if (left == 0 || f.stop) {
+                return;
+            }
+            --left;
+            read_stream(f, entry);
+        }
+    }
+}
+
+void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
+    Cycle& cycle = f.cycle;
+    const std::string_view name = cycle.sweep->vhosts()[vhost].name;
+    const std::string_view url =
+        queue.empty() ? vhost_url(f, "bindings", name, bindings_query)
+                      : queue_url(f, name, queue, join(cycle.arena, {"/bindings", bindings_query}));
+    if (url.empty()) {
+        return;
+    }
+    const net::Reply& reply = ask(f, url, core::Expect::json);
+    if (reply.kind != FaultKind::none) {
+        f.stop = f.stop || ends_conversation(reply.kind);
+        if (reply.kind != FaultKind::not_found) {
+            note(cycle, reply.kind, "bindings", reply.error);
+        }
+        return;
+    }
+    const auto listing = core::read_binding_listing(reply.json(), cycle.arena);
+    if (!listing) {
+        note(cycle, listing.error().kind, "bindings", listing.error().detail);
+        return;
+    }
+    cycle.bindings->push_back({vhost, queue, listing.value().rows});
+}
+
+bool is_new(const core::Entry& entry) noexcept {
+    return entry.named && (!entry.known || entry.row.gone);
+}
+
+// Bindings change rarely: all of them every few minutes, and those of new queues at once. What goes wrong
+// here is noted, and spoils nothing else.
+void read_all_bindings(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    cycle.all_bindings = cycle.past.bindings_at == 0 ||
+                         cycle.began - cycle.past.bindings_at >= bindings_every ||
+                         cycle.began < cycle.past.bindings_at;
+    const std::span<core::Entry> entries = cycle.sweep->entries();
+    if (!cycle.all_bindings && std::none_of(entries.begin(), entries.end(), is_new)) {
+        return;
+    }
+    for (std::uint32_t i = 0; i < cycle.sweep->vhosts().size() && !f.stop; ++i) {
+        if (!cycle.sweep->vhosts()[i].listed) {
+            continue;
+        }
+        std::size_t fresh = 0;
+        for (const core::Entry& entry : entries) {
+            fresh += entry.vhost == i && is_new(entry) ? 1 : 0;
+        }
+        if (cycle.all_bindings || fresh > most_single_bindings) {
+            read_bindings(f, i, {});
+        } else if (fresh > 0) {
+            for (const core::Entry& entry : entries) {
+                if (entry.vhost == i && is_new(entry) && !f.stop) {
+                    read_bindings(f, i, entry.name);
+                }
+            }
+        }
+    }
+}
+
+void sweep_over(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    core::Sweep& sweep = *cycle.sweep;
+    if (!read_vhosts(f)) {
+        return;
+    }
+    const bool by_metrics = !cycle.server->options.metrics_url.empty() && read_metrics(f);
+    if (by_metrics) {
+        sweep.find_split();
+        for_vhosts(
+            f, [](const core::Vhost& v) { return v.listed && v.split; }, read_sizes);
+    } else {
+        for_vhosts(
+            f, [](const core::Vhost& v) { return v.listed; }, read_sizes);
+    }
+
+    sweep.compare_names();
+    cycle.all_names = cycle.past.names_at == 0 || cycle.began - cycle.past.names_at >= names_every ||
+                      cycle.began < cycle.past.names_at;
+    const bool all_names = cycle.all_names;
+    for_vhosts(
+        f, [all_names](const core::Vhost& v) { return v.listed && (v.differs || all_names); }, read_names);
+    if (by_metrics) {
+        sweep.find_split(); // names that the metrics do not have
+        for_vhosts(
+            f, [](const core::Vhost& v) { return v.listed && v.split && !v.totals; }, read_sizes);
+    }
+    read_streams(f);
+
+    // Known vhosts that are not listed.
+    for (core::Vhost& vhost : sweep.vhosts()) {
+        vhost.differs = false;
+    }
+    for (const core::Entry& entry : sweep.entries()) {
+        core::Vhost& vhost = sweep.vhosts()[entry.vhost];
+        if (entry.known && !entry.row.gone && !vhost.listed && !vhost.differs) {
+            vhost.differs = watched(cycle, vhost.name);
+        }
+    }
+    for_vhosts(
+        f, [](const core::Vhost& v) { return !v.listed && v.differs; }, read_unlisted);
+
+    for (const core::Vhost& vhost : sweep.vhosts()) {
+        cycle.reached = cycle.reached || vhost.sized || vhost.named || vhost.gone;
+    }
+    cycle.reached = cycle.reached || !f.partial; // a broker without a vhost that we watch is seen whole, too
+    cycle.complete = !f.partial;
+    if (cycle.reached) {
+        read_all_bindings(f);
+    }
+}
+
+} // namespace
+
+net::Http& http_of_process() {
+    static net::Http* http = nullptr;
+    if (http == nullptr) {
+        http = pg::make<net::Http>(TopMemoryContext);
+    }
+    return *http;
+}
+
+std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts) {
+    std::size_t size = 0;
+    for (std::string_view part : parts) {
+        size += part.size();
+    }
+    auto* bytes = static_cast<char*>(arena->allocate(size + 1, 1));
+    char* end = bytes;
+    for (std::string_view part : parts) {
+        end = std::copy(part.begin(), part.end(), end);
+    }
+    *end = '\0';
+    return {bytes, size};
+}
+
+const net::Reply& exchange(net::Http& http, const Server& server, net::Method method, std::string_view url,
+                           core::Expect expect) {
+    const core::ServerOptions& options = server.options;
+    const bool metrics =
+        expect == core::Expect::metrics; // the Prometheus plugin takes no password, so it is given none
+    net::Request request;
+    request.method = method;
+    request.url = url;
+    request.user = metrics ? std::string_view{} : server.mapping.user;
+    request.password = metrics ? std::string_view{} : server.password;
+    request.ca_file = options.ca_file;
+    request.connect_timeout_ms = static_cast<long>(options.connect_timeout / 1000);
+    request.timeout_ms = static_cast<long>(options.timeout / 1000);
+    request.max_body = static_cast<std::size_t>(options.max_body);
+    request.expect = expect;
+    request.tls_verify = options.tls_verify != 0;
+    static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
+    http.start(request);
+    while (!http.done()) {
+        pg::wait(http.fd(), http.timeout_ms(), event);
+        http.step();
+    }
+    return http.reply();
+}
+
+void fetch(Cycle& cycle) {
+    cycle.began = GetCurrentTimestamp();
+    Fetching f{cycle, base_of(cycle.server->options.management_url, cycle.arena)};
+    sweep_over(f);
+    cycle.http->release();
+}
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,69 @@
+// SQL function cloudsat.poll(server): one cycle in the calling session. The session's transaction stays open
+// while the broker is asked, which a worker's does not; so this is for people, tests and small brokers.
+
+#include <string_view>
+
+#include "guardian/act.hpp"
+#include "guardian/cycle.hpp"
+#include "guardian/server.hpp"
+#include "pg/boundary.hpp"
+#include "pg/memory.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "miscadmin.h"
+}
+
+namespace cloudsat::guardian {
+namespace {
+
+Datum as_row(FunctionCallInfo fcinfo, const Report& report) {
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE) {
+        elog(ERROR, "return type must be a row type");
+    }
+    Datum values[] = {Int64GetDatum(report.queues),    Int64GetDatum(report.changed),
+                      Int64GetDatum(report.events),    Int64GetDatum(report.bytes),
+                      Float8GetDatum(report.fetch_ms), Float8GetDatum(report.record_ms)};
+    bool nulls[] = {!report.well, false, false, false, false, false};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}
+
+Datum poll(FunctionCallInfo fcinfo) {
+    pg::require_argument(fcinfo, 0, "server");
+    PreventCommandIfReadOnly("cloudsat.poll()"); // before anything is done to a queue
+    const Oid oid = find_server(pg::view(PG_GETARG_DATUM(0)));
+    lock_server(oid, LockKind::transaction);
+
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat poll");
+    const Server* server = load_server(oid, context); // after the lock: it may have waited for long
+    net::Http& http = http_of_process();
+
+    Intentions* intentions = open_intentions(server, http, context);
+    for (Intention& intention : intentions->list) {
+        if (intentions->unreachable) {
+            break;
+        }
+        act(*intentions, intention);
+        conclude(*intentions, intention);
+    }
+
+    Cycle* cycle = begin(server, http, context);
+    fetch(*cycle);
+    const Report report = record(*cycle);
+    if (!report.well) {
+        ereport(WARNING, errmsg("broker \"%s\" could not be polled: %s", server->name, report.error),
+                errdetail("The kind of fault is %s.", core::name_of(report.kind).data()),
+                errhint("See cloudsat.polls."));
+    }
+    const Datum row = as_row(fcinfo, report);
+    MemoryContextDelete(context);
+    return row;
+}
+
+} // namespace
+
+SQL_FUNCTION(poll);
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,58 @@
+-- How polling goes, one row per broker, and one poll by hand.
+
+CREATE TABLE cloudsat.polls (
+    server               pg_catalog.text NOT NULL PRIMARY KEY,
+    home                 pg_catalog.text NOT NULL,
+    cycle                pg_catalog.int8 NOT NULL DEFAULT 0,
+    last_poll            pg_catalog.timestamptz,
+    last_success         pg_catalog.timestamptz,
+    next_poll            pg_catalog.timestamptz,
+    up_since             pg_catalog.timestamptz,
+    fetch_ms             pg_catalog.float8,
+    record_ms            pg_catalog.float8,
+    bytes                pg_catalog.int8,
+    queues               pg_catalog.int8,
+    unusable             pg_catalog.int8 NOT NULL DEFAULT 0,
+    consecutive_failures pg_catalog.int4 NOT NULL DEFAULT 0,
+    last_error_kind      pg_catalog.text,
+    last_error           pg_catalog.text,
+    last_error_at        pg_catalog.timestamptz,
+    missing              pg_catalog.int8 NOT NULL DEFAULT 0,
+    missing_polls        pg_catalog.int4 NOT NULL DEFAULT 0,
+    missing_since        pg_catalog.timestamptz,
+    names_at             pg_catalog.timestamptz,
+    bindings_at          pg_catalog.timestamptz,
+    rules                pg_catalog.text
+) WITH (fillfactor = 50);
+COMMENT ON TABLE cloudsat.polls IS 'how polling each broker goes';
+COMMENT ON COLUMN cloudsat.polls.server IS 'name of the foreign server';
+COMMENT ON COLUMN cloudsat.polls.home IS 'cluster, database and oid of the foreign server, by which a renamed one is found again';
+COMMENT ON COLUMN cloudsat.polls.cycle IS 'number of polls so far';
+COMMENT ON COLUMN cloudsat.polls.last_poll IS 'when the last poll began';
+COMMENT ON COLUMN cloudsat.polls.last_success IS 'when the last poll that saw the whole broker began: queues that are not gone were there at that time';
+COMMENT ON COLUMN cloudsat.polls.next_poll IS 'when the guard polls again';
+COMMENT ON COLUMN cloudsat.polls.up_since IS 'when the broker was first reached after a failure; decisions wait for 15 s';
+COMMENT ON COLUMN cloudsat.polls.fetch_ms IS 'time that the broker took for the documents of the last poll';
+COMMENT ON COLUMN cloudsat.polls.record_ms IS 'time that recording and judging took';
+COMMENT ON COLUMN cloudsat.polls.bytes IS 'bytes fetched by the last poll';
+COMMENT ON COLUMN cloudsat.polls.queues IS 'queues that the last whole poll saw';
+COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last whole poll that could not be kept: names that no text can hold, samples that could not be read';
+COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; 0: all is well';
+COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure';
+COMMENT ON COLUMN cloudsat.polls.last_error IS 'the last failure in words';
+COMMENT ON COLUMN cloudsat.polls.last_error_at IS 'when the last failure was';
+COMMENT ON COLUMN cloudsat.polls.missing IS 'queues that are absent, but too many at once to be believed yet';
+COMMENT ON COLUMN cloudsat.polls.missing_polls IS 'polls in a row that missed too many';
+COMMENT ON COLUMN cloudsat.polls.missing_since IS 'the first of those polls';
+COMMENT ON COLUMN cloudsat.polls.names_at IS 'when the names and arguments of all queues were last read';
+COMMENT ON COLUMN cloudsat.polls.bindings_at IS 'when all bindings were last read';
+COMMENT ON COLUMN cloudsat.polls.rules IS 'fingerprint of the limits, patterns and policies that the rows of queues were last matched with';
+
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.polls', '');
+
+CREATE FUNCTION cloudsat.poll(server pg_catalog.text,
+    OUT queues pg_catalog.int8, OUT changed pg_catalog.int8, OUT events pg_catalog.int8, OUT bytes pg_catalog.int8,
+    OUT fetch_ms pg_catalog.float8, OUT record_ms pg_catalog.float8) RETURNS record
+    AS 'MODULE_PATHNAME', 'cloudsat_poll' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.poll(pg_catalog.text) IS
+    'one cycle with a broker, here and now: acts on intentions of earlier transactions, fetches, records and judges; a broker''s fault is a warning and a row in cloudsat.polls';

@@ -1,0 +1,205 @@
+-- What is known of each queue, what is bound to it, and how its size went.
+
+-- How overgrown a queue is, in rising order. `archiving` is not reached in this release.
+CREATE TYPE cloudsat.level AS ENUM ('normal', 'warned', 'archiving', 'deleted');
+COMMENT ON TYPE cloudsat.level IS 'how overgrown a queue is';
+
+-- One row per queue that is or was there. A sweep writes only what changed, so a quiet broker costs no write here; room
+-- is left in each page for the next version of a row, and no index but the key, so that an update stays in its page.
+CREATE TABLE cloudsat.queues (
+    server         pg_catalog.text        NOT NULL,
+    vhost          pg_catalog.text        NOT NULL,
+    name           pg_catalog.text        NOT NULL,
+    type           pg_catalog.text,
+    durable        pg_catalog.bool,
+    exclusive      pg_catalog.bool,
+    auto_delete    pg_catalog.bool,
+    arguments      pg_catalog.jsonb,
+    state          pg_catalog.text,
+    messages       pg_catalog.int8,
+    ready          pg_catalog.int8,
+    unacknowledged pg_catalog.int8,
+    consumers      pg_catalog.int8,
+    memory         pg_catalog.int8,
+    size_source    pg_catalog.text CHECK (size_source OPERATOR(pg_catalog.=) ANY (ARRAY['metrics', 'totals', 'statistics'])),
+    owner          pg_catalog.text,
+    owner_kind     pg_catalog.text CHECK (owner_kind OPERATOR(pg_catalog.=) ANY (ARRAY['person', 'reserved'])),
+    level          cloudsat.level         NOT NULL DEFAULT 'normal',
+    pending        cloudsat.level         NOT NULL DEFAULT 'normal',
+    policy         pg_catalog.int8,
+    warn_size      pg_catalog.int8        NOT NULL,
+    delete_size    pg_catalog.int8        NOT NULL,
+    unbounded      pg_catalog.bool        NOT NULL DEFAULT false,
+    exempt         pg_catalog.bool        NOT NULL DEFAULT false,
+    basis          pg_catalog.text        NOT NULL DEFAULT 'total'
+                   CHECK (basis OPERATOR(pg_catalog.=) ANY (ARRAY['total', 'ready'])),
+    growth         pg_catalog.float8      NOT NULL DEFAULT 0,
+    time_to_delete pg_catalog.interval GENERATED ALWAYS AS (
+                   CASE WHEN growth OPERATOR(pg_catalog.>) 0 AND NOT unbounded AND NOT exempt
+                             AND messages OPERATOR(pg_catalog.<=) delete_size
+                        THEN pg_catalog.make_interval(secs => pg_catalog.round(
+                             60.0 OPERATOR(pg_catalog.*) (delete_size OPERATOR(pg_catalog.-) messages)
+                                  OPERATOR(pg_catalog./) growth)) END) STORED,
+    incident       pg_catalog.uuid,
+    incident_size  pg_catalog.int8,
+    incident_at    pg_catalog.timestamptz,
+    would_delete_at pg_catalog.timestamptz,
+    intended_at    pg_catalog.timestamptz,
+    intended_xact  pg_catalog.xid8,
+    attempts       pg_catalog.int4        NOT NULL DEFAULT 0,
+    failures       pg_catalog.int4        NOT NULL DEFAULT 0,
+    acted_at       pg_catalog.timestamptz,
+    retry_after    pg_catalog.timestamptz,
+    first_seen     pg_catalog.timestamptz NOT NULL,
+    changed_at     pg_catalog.timestamptz NOT NULL,
+    gone_at        pg_catalog.timestamptz,
+    PRIMARY KEY (server, vhost, name)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not give is null, never 0';
+COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
+COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';
+COMMENT ON COLUMN cloudsat.queues.name IS 'name of the queue';
+COMMENT ON COLUMN cloudsat.queues.type IS 'classic, quorum, stream';
+COMMENT ON COLUMN cloudsat.queues.durable IS 'survives a restart of the broker';
+COMMENT ON COLUMN cloudsat.queues.exclusive IS 'belongs to one connection';
+COMMENT ON COLUMN cloudsat.queues.auto_delete IS 'goes when its last consumer goes';
+COMMENT ON COLUMN cloudsat.queues.arguments IS 'what it was declared with';
+COMMENT ON COLUMN cloudsat.queues.state IS 'as last told: of running, idle, flow and live the numbers are believed';
+COMMENT ON COLUMN cloudsat.queues.messages IS 'messages in it, as last told';
+COMMENT ON COLUMN cloudsat.queues.ready IS 'messages that wait for a consumer';
+COMMENT ON COLUMN cloudsat.queues.unacknowledged IS 'messages that consumers hold';
+COMMENT ON COLUMN cloudsat.queues.consumers IS 'number of consumers; only some listings tell it';
+COMMENT ON COLUMN cloudsat.queues.memory IS 'bytes of memory it takes in the broker; only some listings tell it';
+COMMENT ON COLUMN cloudsat.queues.size_source IS 'listing that has its sizes: metrics, totals, or statistics (up to 10 s old); null: none has them';
+COMMENT ON COLUMN cloudsat.queues.owner IS 'what the server''s owner_pattern takes from the name';
+COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: an address with a local part, who is warned; reserved: left alone; null: neither, so nobody is warned';
+COMMENT ON COLUMN cloudsat.queues.level IS 'how overgrown it is';
+COMMENT ON COLUMN cloudsat.queues.pending IS 'level that the size of the last poll called for; two polls in a row raise the level';
+COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id whose limits are in force; null: the server''s own';
+COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above it the owner is warned';
+COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above it the queue is deleted';
+COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
+COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
+COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
+COMMENT ON COLUMN cloudsat.queues.growth IS 'messages per minute, smoothed over about a minute';
+COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth';
+COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the thread of the incident that is on; null: none';
+COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
+COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
+COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
+COMMENT ON COLUMN cloudsat.queues.intended_at IS 'since when there is an open intention to delete it';
+COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the intention: only a later one acts on it';
+COMMENT ON COLUMN cloudsat.queues.attempts IS 'requests to delete it whose outcome is unknown, for the open intention';
+COMMENT ON COLUMN cloudsat.queues.failures IS 'actions in a row that failed';
+COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when a request to delete it was last sent; its numbers are not believed for 10 s';
+COMMENT ON COLUMN cloudsat.queues.retry_after IS 'no new intention before; infinity: it cannot be addressed over HTTP';
+COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or seen again after it was gone or declared anew';
+COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when what is told of it last changed';
+COMMENT ON COLUMN cloudsat.queues.gone_at IS 'when it was found to be gone, or was deleted; null while it is there';
+
+CREATE TABLE cloudsat.bindings (
+    server      pg_catalog.text NOT NULL,
+    vhost       pg_catalog.text NOT NULL,
+    queue       pg_catalog.text NOT NULL,
+    source      pg_catalog.text NOT NULL,
+    routing_key pg_catalog.text NOT NULL,
+    arguments   pg_catalog.jsonb NOT NULL,
+    first_seen  pg_catalog.timestamptz NOT NULL
+);
+-- No unique key: what makes a binding unique is longer than an index entry may be.
+CREATE INDEX bindings_queue_idx ON cloudsat.bindings (server, vhost, queue);
+COMMENT ON TABLE cloudsat.bindings IS 'what is bound to each queue, read every few minutes; the default exchange, to which every queue is bound by its name, is left out';
+COMMENT ON COLUMN cloudsat.bindings.server IS 'name of the foreign server';
+COMMENT ON COLUMN cloudsat.bindings.vhost IS 'virtual host in the broker';
+COMMENT ON COLUMN cloudsat.bindings.queue IS 'name of the queue';
+COMMENT ON COLUMN cloudsat.bindings.source IS 'exchange that messages come from';
+COMMENT ON COLUMN cloudsat.bindings.routing_key IS 'routing key';
+COMMENT ON COLUMN cloudsat.bindings.arguments IS 'arguments of the binding';
+COMMENT ON COLUMN cloudsat.bindings.first_seen IS 'when it was first seen';
+
+-- Cut into days; cloudsat.maintain() makes the days ahead and drops the old ones. Each partition has indexes of its own
+-- and the parent none, so that a dump can be restored into the parent that CREATE EXTENSION makes.
+CREATE TABLE cloudsat.queue_history (
+    "time"         pg_catalog.timestamptz NOT NULL,
+    server         pg_catalog.text NOT NULL,
+    vhost          pg_catalog.text NOT NULL,
+    name           pg_catalog.text NOT NULL,
+    messages       pg_catalog.int8 NOT NULL,
+    ready          pg_catalog.int8,
+    unacknowledged pg_catalog.int8
+) PARTITION BY RANGE ("time");
+COMMENT ON TABLE cloudsat.queue_history IS 'the size of each queue whenever it changed, for as long as cloudsat.history_retention says';
+COMMENT ON COLUMN cloudsat.queue_history."time" IS 'when the poll recorded it';
+COMMENT ON COLUMN cloudsat.queue_history.server IS 'name of the foreign server';
+COMMENT ON COLUMN cloudsat.queue_history.vhost IS 'virtual host in the broker';
+COMMENT ON COLUMN cloudsat.queue_history.name IS 'name of the queue';
+COMMENT ON COLUMN cloudsat.queue_history.messages IS 'messages in it';
+COMMENT ON COLUMN cloudsat.queue_history.ready IS 'messages that wait for a consumer';
+COMMENT ON COLUMN cloudsat.queue_history.unacknowledged IS 'messages that consumers hold';
+
+CREATE TABLE cloudsat.queue_history_default PARTITION OF cloudsat.queue_history DEFAULT;
+CREATE INDEX queue_history_default_idx ON cloudsat.queue_history_default (server, vhost, name, "time");
+COMMENT ON TABLE cloudsat.queue_history_default IS 'samples for which there is no dated partition (yet)';
+
+-- Makes the days from today to `ahead` days later, moves into them what the default caught, drops the days that ended
+-- before now() - retain, and forgets queues that have been gone for so long. Called by cloudsat.maintain().
+CREATE FUNCTION cloudsat._maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+AS $body$
+DECLARE
+    today   CONSTANT date := now()::date;
+    horizon CONSTANT timestamptz := now() - retain;
+    wanted  date;
+    partition text;
+    old     record;
+    changes int := 0;
+BEGIN
+    -- the days that the default holds rows of, and the days ahead
+    FOR wanted IN
+        SELECT day FROM (
+            SELECT DISTINCT "time"::date AS day FROM ONLY cloudsat.queue_history_default WHERE "time" >= horizon
+            UNION
+            SELECT today + generate_series(0, ahead)) AS days
+        ORDER BY day
+    LOOP
+        partition := 'queue_history_' || to_char(wanted, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass('cloudsat.' || quote_ident(partition)) IS NOT NULL;
+        EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
+        EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
+                       ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
+                       wanted::timestamptz, (wanted + 1)::timestamptz, partition);
+        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (server, vhost, name, "time")', partition || '_idx', partition);
+        EXECUTE format('ALTER TABLE cloudsat.queue_history ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+                       partition, wanted::timestamptz, (wanted + 1)::timestamptz);
+        EXECUTE format('COMMENT ON TABLE cloudsat.%I IS %L', partition, 'samples of ' || wanted);
+        changes := changes + 1;
+    END LOOP;
+    DELETE FROM ONLY cloudsat.queue_history_default WHERE "time" < horizon;
+    FOR old IN
+        SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'cloudsat.queue_history'::regclass AND c.relname ~ '^queue_history_[0-9]{8}$'
+              AND (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamptz <= horizon
+    LOOP
+        EXECUTE format('DROP TABLE cloudsat.%I', old.relname);
+        changes := changes + 1;
+    END LOOP;
+    -- what is gone, and what belongs to a broker that is no foreign server any more
+    DELETE FROM cloudsat.queues AS q WHERE q.gone_at < horizon AND q.intended_at IS NULL;
+    DELETE FROM cloudsat.polls AS p WHERE p.last_poll < horizon
+        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = p.server);
+    DELETE FROM cloudsat.queues AS q WHERE q.changed_at < horizon
+        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server);
+    DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
+        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
+    RETURN changes;
+END
+$body$;
+COMMENT ON FUNCTION cloudsat._maintain_history(pg_catalog.interval, pg_catalog.int4) IS
+    'makes the days of queue_history ahead, drops the old ones, forgets queues long gone; returns how many partitions it made and dropped';
+REVOKE ALL ON FUNCTION cloudsat._maintain_history(pg_catalog.interval, pg_catalog.int4) FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.queues', '');
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.bindings', '');
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_history', '');
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_history_default', '');

@@ -1,0 +1,384 @@
+// Rows of cloudsat.queues, see queue_row.hpp. Both statements list the columns in the order of `Field`.
+
+#include "guardian/queue_row.hpp"
+
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+}
+
+namespace cloudsat::guardian {
+namespace {
+
+enum Field : int {
+    f_vhost,
+    f_name,
+    f_type,
+    f_durable,
+    f_exclusive,
+    f_auto_delete,
+    f_arguments,
+    f_state,
+    f_messages,
+    f_ready,
+    f_unacknowledged,
+    f_consumers,
+    f_memory,
+    f_size_source,
+    f_owner,
+    f_owner_kind,
+    f_level,
+    f_pending,
+    f_policy,
+    f_warn_size,
+    f_delete_size,
+    f_unbounded,
+    f_exempt,
+    f_basis,
+    f_growth,
+    f_incident,
+    f_incident_size,
+    f_incident_at,
+    f_would_delete_at,
+    f_intended_at,
+    f_intended_xact,
+    f_attempts,
+    f_failures,
+    f_acted_at,
+    f_retry_after,
+    f_first_seen,
+    f_changed_at,
+    f_gone_at,
+    fields
+};
+
+// Arguments are long and seldom needed: they are compared in the server, when a listing has told them.
+pg::Statement all_queues("SELECT vhost, name, type, durable, exclusive, auto_delete, NULL::pg_catalog.text, "
+                         "state, messages, ready, "
+                         "unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, "
+                         "policy, warn_size, delete_size, "
+                         "unbounded, exempt, basis, growth, incident, incident_size, incident_at, "
+                         "would_delete_at, intended_at, intended_xact, "
+                         "attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at "
+                         "FROM cloudsat.queues AS q WHERE q.server OPERATOR(pg_catalog.=) $1",
+                         {TEXTOID});
+
+pg::Statement upsert(
+    "INSERT INTO cloudsat.queues AS q (server, vhost, name, type, durable, exclusive, auto_delete, "
+    "arguments, state, "
+    "messages, ready, unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, "
+    "policy, warn_size, "
+    "delete_size, unbounded, exempt, basis, growth, incident, incident_size, incident_at, would_delete_at, "
+    "intended_at, "
+    "intended_xact, attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at) "
+    "SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete, "
+    "n.arguments::pg_catalog.jsonb, n.state, "
+    "n.messages, n.ready, n.unacknowledged, n.consumers, n.memory, n.size_source, n.owner, n.owner_kind, "
+    "n.level::cloudsat.level, n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.unbounded, "
+    "n.exempt, "
+    "n.basis, n.growth, n.incident, n.incident_size, n.incident_at, n.would_delete_at, n.intended_at, "
+    "n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after, n.first_seen, "
+    "n.changed_at, "
+    "n.gone_at "
+    "FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, "
+    "$22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39) AS n(vhost, "
+    "name, type, "
+    "durable, exclusive, auto_delete, arguments, state, messages, ready, unacknowledged, consumers, memory, "
+    "size_source, "
+    "owner, owner_kind, level, pending, policy, warn_size, delete_size, unbounded, exempt, basis, growth, "
+    "incident, "
+    "incident_size, incident_at, would_delete_at, intended_at, intended_xact, attempts, failures, acted_at, "
+    "retry_after, "
+    "first_seen, changed_at, gone_at) "
+    "ON CONFLICT (server, vhost, name) DO UPDATE SET type = EXCLUDED.type, durable = EXCLUDED.durable, "
+    "exclusive = EXCLUDED.exclusive, auto_delete = EXCLUDED.auto_delete, "
+    "arguments = coalesce(EXCLUDED.arguments, q.arguments), state = EXCLUDED.state, messages = "
+    "EXCLUDED.messages, "
+    "ready = EXCLUDED.ready, unacknowledged = EXCLUDED.unacknowledged, consumers = EXCLUDED.consumers, "
+    "memory = EXCLUDED.memory, size_source = EXCLUDED.size_source, owner = EXCLUDED.owner, "
+    "owner_kind = EXCLUDED.owner_kind, level = EXCLUDED.level, pending = EXCLUDED.pending, policy = "
+    "EXCLUDED.policy, "
+    "warn_size = EXCLUDED.warn_size, delete_size = EXCLUDED.delete_size, unbounded = EXCLUDED.unbounded, "
+    "exempt = EXCLUDED.exempt, basis = EXCLUDED.basis, growth = EXCLUDED.growth, incident = "
+    "EXCLUDED.incident, "
+    "incident_size = EXCLUDED.incident_size, incident_at = EXCLUDED.incident_at, "
+    "would_delete_at = EXCLUDED.would_delete_at, intended_at = EXCLUDED.intended_at, "
+    "intended_xact = EXCLUDED.intended_xact, attempts = EXCLUDED.attempts, failures = EXCLUDED.failures, "
+    "acted_at = EXCLUDED.acted_at, retry_after = EXCLUDED.retry_after, first_seen = EXCLUDED.first_seen, "
+    "changed_at = EXCLUDED.changed_at, gone_at = EXCLUDED.gone_at",
+    {TEXTOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     BOOLARRAYOID,
+     BOOLARRAYOID,
+     BOOLARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     TEXTARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     INT8ARRAYOID,
+     BOOLARRAYOID,
+     BOOLARRAYOID,
+     TEXTARRAYOID,
+     FLOAT8ARRAYOID,
+     UUIDARRAYOID,
+     INT8ARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TEXTARRAYOID,
+     INT4ARRAYOID,
+     INT4ARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID});
+
+constexpr Oid field_types[] = {
+    TEXTOID,        TEXTOID,        TEXTOID,       BOOLOID,   BOOLOID, BOOLOID,        TEXTOID,
+    TEXTOID,        INT8OID,        INT8OID,       INT8OID,   INT8OID, INT8OID,        TEXTOID,
+    TEXTOID,        TEXTOID,        TEXTOID,       TEXTOID,   INT8OID, INT8OID,        INT8OID,
+    BOOLOID,        BOOLOID,        TEXTOID,       FLOAT8OID, UUIDOID, INT8OID,        TIMESTAMPTZOID,
+    TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,       INT4OID,   INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+    TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+static_assert(sizeof field_types / sizeof field_types[0] == fields);
+
+// Reads rows: each is taken apart once, and texts that repeat from row to row are kept once.
+class Reader {
+public:
+    explicit Reader(Cycle& cycle) : cycle_(&cycle) {}
+
+    void read(HeapTuple tuple, TupleDesc columns) {
+        heap_deform_tuple(tuple, columns, values_, nulls_);
+        core::Known row;
+        row.facts.type = repeated(f_type, type_);
+        row.facts.state = repeated(f_state, state_);
+        row.facts.durable = optional_bool(f_durable);
+        row.facts.exclusive = optional_bool(f_exclusive);
+        row.facts.auto_delete = optional_bool(f_auto_delete);
+        row.facts.messages = optional_int8(f_messages);
+        row.facts.ready = optional_int8(f_ready);
+        row.facts.unacknowledged = optional_int8(f_unacknowledged);
+        row.facts.consumers = optional_int8(f_consumers);
+        row.facts.memory = optional_int8(f_memory);
+        row.source = core::parse_size_source(text(f_size_source));
+        row.owner_name = repeated(f_owner, owner_);
+        row.owner = parse_owner(text(f_owner_kind));
+        row.standing.level = level(f_level);
+        row.standing.pending = level(f_pending);
+        row.standing.would_delete = !nulls_[f_would_delete_at];
+        row.standing.intended = !nulls_[f_intended_at];
+        row.standing.acted_at = time(f_acted_at);
+        row.standing.retry_after = time(f_retry_after);
+        row.policy = int8(f_policy);
+        row.limits.warn_size = int8(f_warn_size);
+        row.limits.delete_size = int8(f_delete_size);
+        row.limits.unbounded = DatumGetBool(values_[f_unbounded]);
+        row.limits.exempt = DatumGetBool(values_[f_exempt]);
+        row.limits.basis = parse_basis(text(f_basis));
+        row.growth = DatumGetFloat8(values_[f_growth]);
+        row.changed_at = time(f_changed_at);
+        row.gone = !nulls_[f_gone_at];
+
+        const std::string_view vhost_name = text(f_vhost);
+        if (vhost_name != vhost_ || !any_) {
+            any_ = true;
+            vhost_ = keep(vhost_name);
+            vhost_index_ = cycle_->sweep->vhost(vhost_);
+        }
+        cycle_->sweep->know(vhost_index_, keep(text(f_name)), row);
+        cycle_->keepsakes->push_back(keepsake());
+    }
+
+private:
+    Keepsake keepsake() const {
+        Keepsake kept;
+        kept.first_seen = time(f_first_seen);
+        kept.gone_at = time(f_gone_at);
+        kept.would_delete_at = time(f_would_delete_at);
+        kept.intended_at = time(f_intended_at);
+        kept.incident_at = time(f_incident_at);
+        kept.incident_size = int8(f_incident_size);
+        kept.intended_xact =
+            nulls_[f_intended_xact]
+                ? 0
+                : U64FromFullTransactionId(DatumGetFullTransactionId(values_[f_intended_xact]));
+        kept.attempts = DatumGetInt32(values_[f_attempts]);
+        kept.failures = DatumGetInt32(values_[f_failures]);
+        kept.in_incident = !nulls_[f_incident];
+        if (kept.in_incident) {
+            kept.incident = *DatumGetUUIDP(values_[f_incident]);
+        }
+        return kept;
+    }
+
+    std::string_view keep(std::string_view bytes) const { return join(cycle_->arena, {bytes}); }
+    std::string_view text(Field field) const {
+        return nulls_[field] ? std::string_view{} : pg::view(values_[field]);
+    }
+    std::string_view repeated(Field field, std::string_view& last) const {
+        const std::string_view bytes = text(field);
+        if (bytes != last) {
+            last = keep(bytes);
+        }
+        return last;
+    }
+    std::int64_t int8(Field field) const { return nulls_[field] ? 0 : DatumGetInt64(values_[field]); }
+    TimestampTz time(Field field) const { return nulls_[field] ? 0 : DatumGetTimestampTz(values_[field]); }
+    std::optional<std::int64_t> optional_int8(Field field) const {
+        return nulls_[field] ? std::nullopt : std::optional<std::int64_t>(DatumGetInt64(values_[field]));
+    }
+    std::optional<bool> optional_bool(Field field) const {
+        return nulls_[field] ? std::nullopt : std::optional<bool>(DatumGetBool(values_[field]));
+    }
+    // An enum's values are oids: the name of each is asked for once.
+    core::Level level(Field field) {
+        const Oid label = DatumGetObjectId(values_[field]);
+        for (int i = 0; i < labels_known_; ++i) {
+            if (labels_[i] == label) {
+                return levels_[i];
+            }
+        }
+        const char* name = DatumGetCString(OidFunctionCall1(F_ENUM_OUT, ObjectIdGetDatum(label)));
+        const core::Level found = core::parse_level(name).value_or(core::Level::normal);
+        if (labels_known_ < 4) {
+            labels_[labels_known_] = label;
+            levels_[labels_known_] = found;
+            ++labels_known_;
+        }
+        return found;
+    }
+
+    Cycle* cycle_;
+    Datum values_[fields];
+    bool nulls_[fields];
+    std::string_view type_, state_, owner_, vhost_;
+    std::uint32_t vhost_index_ = 0;
+    bool any_ = false;
+    Oid labels_[4] = {};
+    core::Level levels_[4] = {};
+    int labels_known_ = 0;
+};
+
+} // namespace
+
+std::string_view to_string(core::Owner owner) noexcept {
+    switch (owner) {
+    case core::Owner::person:
+        return "person";
+    case core::Owner::reserved:
+        return "reserved";
+    case core::Owner::none:
+        break;
+    }
+    return {};
+}
+std::string_view to_string(core::Basis basis) noexcept {
+    return basis == core::Basis::ready ? "ready" : "total";
+}
+core::Owner parse_owner(std::string_view text) noexcept {
+    return text == "person"     ? core::Owner::person
+           : text == "reserved" ? core::Owner::reserved
+                                : core::Owner::none;
+}
+core::Basis parse_basis(std::string_view text) noexcept {
+    return text == "ready" ? core::Basis::ready : core::Basis::total;
+}
+
+void load_queues(Cycle& cycle) {
+    const Datum values[] = {pg::to_text(cycle.server->name)};
+    const uint64 rows = all_queues.run(values);
+    cycle.sweep->reserve(rows);
+    cycle.keepsakes->reserve(rows);
+    Reader reader(cycle);
+    for (uint64 row = 0; row < rows; ++row) {
+        reader.read(SPI_tuptable->vals[row], SPI_tuptable->tupdesc);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void QueueRows::add(std::string_view vhost, std::string_view name, const core::Known& row,
+                    const Keepsake& kept) {
+    static_assert(column_count == fields);
+    columns_[f_vhost].add_text(vhost);
+    columns_[f_name].add_text(name);
+    columns_[f_type].add_told(row.facts.type);
+    columns_[f_durable].add_bool(row.facts.durable);
+    columns_[f_exclusive].add_bool(row.facts.exclusive);
+    columns_[f_auto_delete].add_bool(row.facts.auto_delete);
+    columns_[f_arguments].add_told(row.facts.arguments);
+    columns_[f_state].add_told(row.facts.state);
+    columns_[f_messages].add_int8(row.facts.messages);
+    columns_[f_ready].add_int8(row.facts.ready);
+    columns_[f_unacknowledged].add_int8(row.facts.unacknowledged);
+    columns_[f_consumers].add_int8(row.facts.consumers);
+    columns_[f_memory].add_int8(row.facts.memory);
+    columns_[f_size_source].add_told(core::to_string(row.source));
+    columns_[f_owner].add_told(row.owner_name);
+    columns_[f_owner_kind].add_told(to_string(row.owner));
+    columns_[f_level].add_text(core::to_string(row.standing.level));
+    columns_[f_pending].add_text(core::to_string(row.standing.pending));
+    columns_[f_policy].add_int8(row.policy == 0 ? std::nullopt : std::optional(row.policy));
+    columns_[f_warn_size].add_int8(row.limits.warn_size);
+    columns_[f_delete_size].add_int8(row.limits.delete_size);
+    columns_[f_unbounded].add_bool(row.limits.unbounded);
+    columns_[f_exempt].add_bool(row.limits.exempt);
+    columns_[f_basis].add_text(to_string(row.limits.basis));
+    columns_[f_growth].add(Float8GetDatum(row.growth));
+    if (kept.in_incident) {
+        auto* incident = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+        *incident = kept.incident;
+        columns_[f_incident].add(UUIDPGetDatum(incident));
+        columns_[f_incident_size].add_int8(kept.incident_size);
+    } else {
+        columns_[f_incident].add_null();
+        columns_[f_incident_size].add_null();
+    }
+    columns_[f_incident_at].add_time(kept.in_incident ? kept.incident_at : 0);
+    columns_[f_would_delete_at].add_time(kept.would_delete_at);
+    columns_[f_intended_at].add_time(kept.intended_at);
+    if (kept.intended_xact != 0) {
+        columns_[f_intended_xact].add_text(psprintf(UINT64_FORMAT, kept.intended_xact));
+    } else {
+        columns_[f_intended_xact].add_null();
+    }
+    columns_[f_attempts].add(Int32GetDatum(kept.attempts));
+    columns_[f_failures].add(Int32GetDatum(kept.failures));
+    columns_[f_acted_at].add_time(row.standing.acted_at);
+    columns_[f_retry_after].add_time(row.standing.retry_after);
+    columns_[f_first_seen].add_time(kept.first_seen);
+    columns_[f_changed_at].add_time(row.changed_at);
+    columns_[f_gone_at].add_time(kept.gone_at);
+}
+
+void QueueRows::write(const Server& server) const {
+    if (size() == 0) {
+        return;
+    }
+    Datum values[fields + 1];
+    values[0] = pg::to_text(server.name);
+    for (int i = 0; i < fields; ++i) {
+        values[i + 1] = columns_[i].array(field_types[i]);
+    }
+    upsert.run(values);
+}
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,513 @@
+// Recording, see cycle.hpp: one short transaction in which a sweep is judged and written, set by set. The
+// decisions are core's (sweep_diff, judge, cadence); here they become rows, events and words on the board.
+
+#include "guardian/cycle.hpp"
+
+#include <new>
+#include <optional>
+
+#include "core/cadence.hpp"
+#include "core/incident_text.hpp"
+#include "guardian/audit.hpp"
+#include "guardian/incident.hpp"
+#include "guardian/queue_row.hpp"
+#include "guardian/rules.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "portability/instr_time.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::guardian {
+namespace {
+
+pg::Statement insert_history(
+    "INSERT INTO cloudsat.queue_history (\"time\", server, vhost, name, messages, ready, unacknowledged) "
+    "SELECT $1, $2, n.* FROM unnest($3, $4, $5, $6, $7) AS n",
+    {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID});
+
+// jsonb knows that {"a":1,"b":2} and {"b": 2, "a": 1} are the same arguments
+pg::Statement other_arguments(
+    "SELECT n.i, q.arguments::pg_catalog.text FROM unnest($2, $3, $4, $5) AS n(i, vhost, name, arguments) "
+    "JOIN cloudsat.queues AS q ON q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) "
+    "n.vhost "
+    "     AND q.name OPERATOR(pg_catalog.=) n.name "
+    "WHERE NOT coalesce(q.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb, false)",
+    {TEXTOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+
+pg::Statement delete_bindings(
+    "DELETE FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost "
+    "OPERATOR(pg_catalog.=) $2 "
+    "AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3) AND NOT EXISTS ("
+    "SELECT FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments) "
+    "WHERE n.queue OPERATOR(pg_catalog.=) b.queue AND n.source OPERATOR(pg_catalog.=) b.source "
+    "AND n.routing_key OPERATOR(pg_catalog.=) b.routing_key "
+    "AND n.arguments::pg_catalog.jsonb OPERATOR(pg_catalog.=) b.arguments)",
+    {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+pg::Statement insert_bindings(
+    "INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments, first_seen) "
+    "SELECT $1, $2, n.queue, n.source, n.routing_key, n.arguments::pg_catalog.jsonb, $3 "
+    "FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments) WHERE NOT EXISTS ("
+    "SELECT FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost "
+    "OPERATOR(pg_catalog.=) $2 "
+    "AND b.queue OPERATOR(pg_catalog.=) n.queue AND b.source OPERATOR(pg_catalog.=) n.source "
+    "AND b.routing_key OPERATOR(pg_catalog.=) n.routing_key "
+    "AND b.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb)",
+    {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+pg::Statement
+    delete_bindings_of("DELETE FROM cloudsat.bindings AS b USING unnest($2, $3) AS n(vhost, name) "
+                       "WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost OPERATOR(pg_catalog.=) n.vhost "
+                       "AND b.queue OPERATOR(pg_catalog.=) n.name",
+                       {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
+
+pg::Statement upsert_poll(
+    "INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll, up_since, "
+    "fetch_ms, record_ms, "
+    "bytes, queues, unusable, consecutive_failures, last_error_kind, last_error, last_error_at, missing, "
+    "missing_polls, "
+    "missing_since, names_at, bindings_at, rules) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17, $18, "
+    "$19, $20, $21, $22) "
+    "ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll = "
+    "EXCLUDED.last_poll, "
+    "last_success = coalesce(EXCLUDED.last_success, p.last_success), next_poll = EXCLUDED.next_poll, "
+    "up_since = EXCLUDED.up_since, fetch_ms = EXCLUDED.fetch_ms, record_ms = EXCLUDED.record_ms, bytes = "
+    "EXCLUDED.bytes, "
+    "queues = coalesce(EXCLUDED.queues, p.queues), unusable = coalesce($12, p.unusable), "
+    "consecutive_failures = EXCLUDED.consecutive_failures, "
+    "last_error_kind = coalesce(EXCLUDED.last_error_kind, p.last_error_kind), "
+    "last_error = coalesce(EXCLUDED.last_error, p.last_error), "
+    "last_error_at = coalesce(EXCLUDED.last_error_at, p.last_error_at), missing = EXCLUDED.missing, "
+    "missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, "
+    "names_at = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at, "
+    "p.bindings_at), "
+    "rules = coalesce(EXCLUDED.rules, p.rules)",
+    {TEXTOID,        TEXTOID,        INT8OID,        TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+     TIMESTAMPTZOID, FLOAT8OID,      FLOAT8OID,      INT8OID,        INT8OID,        INT8OID,
+     INT4OID,        TEXTOID,        TEXTOID,        TIMESTAMPTZOID, INT8OID,        INT4OID,
+     TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID});
+
+// What one transaction writes, gathered.
+struct Harvest {
+    QueueRows rows;
+    Audit audit;
+    Column sample_vhosts, sample_names, sample_messages, sample_ready, sample_unacknowledged;
+    Column lost_vhosts, lost_names; // queues that are no more, so neither are their bindings
+};
+static_assert(pg::Plain<Harvest>);
+
+struct Recording {
+    explicit Recording(Cycle& which) : cycle(which) {}
+
+    Cycle& cycle;
+    TimestampTz now = 0;
+    std::string_view rules; // fingerprint in force now; empty: nothing was matched
+    std::size_t absent = 0; // but too many to be believed
+    std::int64_t seen = 0;
+    TimestampTz up_since = 0;
+    Harvest* harvest = nullptr;
+};
+
+// Looks up limits and owner of queues that are new; of all, when what decides about them has changed.
+void apply_rules(Recording& r) {
+    Cycle& cycle = r.cycle;
+    r.rules = join(cycle.arena, {fingerprint_rules(*cycle.server)});
+    const bool all = r.rules != cycle.past.rules;
+    const std::span<core::Entry> entries = cycle.sweep->entries();
+    auto* names =
+        static_cast<QueueName*>(palloc_extended(sizeof(QueueName) * entries.size() + 1, MCXT_ALLOC_HUGE));
+    std::size_t wanted = 0;
+    for (const core::Entry& entry : entries) {
+        if (all || !entry.known || (entry.row.gone && entry.named)) {
+            names[wanted++] = {cycle.sweep->vhost_of(entry), entry.name};
+        }
+    }
+    const std::span<Rules> found = find_rules(*cycle.server, {names, wanted});
+    std::size_t next = 0;
+    for (core::Entry& entry : entries) {
+        if (!(all || !entry.known || (entry.row.gone && entry.named))) {
+            continue;
+        }
+        const Rules& rule = found[next++];
+        entry.ruled =
+            entry.known && (entry.row.limits != rule.limits || entry.row.policy != rule.policy ||
+                            entry.row.owner != rule.owner || entry.row.owner_name != rule.owner_name);
+        entry.row.limits = rule.limits;
+        entry.row.policy = rule.policy;
+        entry.row.owner = rule.owner;
+        entry.row.owner_name = rule.owner_name;
+    }
+}
+
+// Of known queues whose arguments were told, keeps those that differ: what is the same need not be looked at
+// again.
+void compare_arguments(Recording& r) {
+    Cycle& cycle = r.cycle;
+    const std::span<core::Entry> entries = cycle.sweep->entries();
+    Column indexes, vhosts, names, arguments;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const core::Entry& entry = entries[i];
+        if (entry.known && !entry.row.gone && !entry.seen.arguments.empty()) {
+            indexes.add(Int32GetDatum(static_cast<std::int32_t>(i)));
+            vhosts.add_text(cycle.sweep->vhost_of(entry));
+            names.add_text(entry.name);
+            arguments.add_text(entry.seen.arguments);
+        }
+    }
+    if (indexes.size() == 0) {
+        return;
+    }
+    const Datum values[] = {pg::to_text(cycle.server->name), indexes.array(INT4OID), vhosts.array(TEXTOID),
+                            names.array(TEXTOID), arguments.array(TEXTOID)};
+    const uint64 rows = other_arguments.run(values);
+    // Those that are answered differ, and get to know what they had; those that are not are the same.
+    auto* differs = static_cast<bool*>(palloc0(entries.size()));
+    for (uint64 row = 0; row < rows; ++row) {
+        bool isnull = false;
+        const auto index = static_cast<std::size_t>(DatumGetInt32(pg::spi_value(row, 1, isnull)));
+        const Datum before = pg::spi_value(row, 2, isnull);
+        entries[index].row.facts.arguments =
+            isnull ? std::string_view{} : join(cycle.arena, {pg::view(before)});
+        differs[index] = true;
+    }
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        if (entries[i].known && !entries[i].row.gone && !differs[i]) {
+            entries[i].seen.arguments = {};
+        }
+    }
+}
+
+core::Incident incident_of(const Cycle& cycle, const core::Entry& entry, const core::Known& row) {
+    core::Incident incident;
+    incident.server = cycle.server->name;
+    incident.vhost = cycle.sweep->vhost_of(entry);
+    incident.queue = entry.name;
+    incident.size =
+        core::judged_size({.messages = row.facts.messages, .ready = row.facts.ready}, row.limits.basis);
+    incident.limits = row.limits;
+    incident.stream = row.facts.type == "stream";
+    incident.enforce = cycle.server->options.enforce != 0;
+    return incident;
+}
+
+// One queue's step, as events, words and a row.
+class Chronicle {
+public:
+    Chronicle(Recording& r, const core::Entry& entry, const core::Step& step, Keepsake& kept)
+        : r_(r), entry_(entry), step_(step), kept_(kept) {}
+
+    void write() {
+        end_former();
+        if (step_.appeared) {
+            kept_ = Keepsake{};
+            kept_.first_seen = r_.now;
+            event(Event::appeared, step_.redeclared ? "declared again" : "");
+        }
+        judge_events();
+        if (step_.vanished) {
+            event(Event::vanished, "");
+            kept_.gone_at = r_.now;
+        }
+        if (step_.vanished || step_.redeclared) {
+            r_.harvest->lost_vhosts.add_text(vhost());
+            r_.harvest->lost_names.add_text(entry_.name);
+        }
+        kept_.would_delete_at = !step_.row.standing.would_delete ? 0
+                                : kept_.would_delete_at != 0     ? kept_.would_delete_at
+                                                                 : r_.now;
+        r_.harvest->rows.add(vhost(), entry_.name, step_.row, kept_);
+        if (step_.sample) {
+            sample();
+        }
+    }
+
+private:
+    std::string_view vhost() const { return r_.cycle.sweep->vhost_of(entry_); }
+
+    core::Incident incident() const { return incident_of(r_.cycle, entry_, step_.row); }
+
+    void event(Event which, std::string_view reason, const core::Limits* limits = nullptr) {
+        r_.harvest->audit.add({.vhost = vhost(),
+                               .name = entry_.name,
+                               .event = which,
+                               .messages = step_.row.facts.messages,
+                               .incident = kept_.in_incident ? &kept_.incident : nullptr,
+                               .reason = reason,
+                               .limits = limits});
+    }
+
+    void reply(core::Disposition disposition, std::string_view text) {
+        if (kept_.in_incident) {
+            reply_in_incident(*r_.cycle.server, kept_.incident, entry_.row.owner_name, disposition, text);
+        }
+    }
+
+    // The queue that the incident was about is no more.
+    void end_former() {
+        if (step_.withdrawn) {
+            event(Event::delete_withdrawn, "it was declared again");
+        }
+        if (kept_.in_incident && (step_.vanished || step_.redeclared)) {
+            reply(core::Disposition::end,
+                  core::say_gone(incident(), step_.vanished ? "has vanished" : "was declared again",
+                                 r_.cycle.arena));
+        }
+        if (step_.redeclared) {
+            kept_.in_incident = false;
+        }
+    }
+
+    void judge_events() {
+        const core::Verdict& verdict = step_.verdict;
+        if (verdict.warned) {
+            kept_.incident = open_incident(*r_.cycle.server, step_.row.owner_name,
+                                           core::say_warned(incident(), r_.cycle.arena));
+            kept_.in_incident = true;
+            kept_.incident_at = r_.now;
+            kept_.incident_size = incident().size.value_or(0);
+            event(Event::warned, "", &step_.row.limits);
+        }
+        if (verdict.recovered) {
+            event(Event::recovered, "", &step_.row.limits);
+            reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
+            kept_.in_incident = false;
+        }
+        if (verdict.would_delete) {
+            event(Event::would_delete, "enforce is off", &step_.row.limits);
+            reply(core::Disposition::info, core::say_would_delete(incident(), r_.cycle.arena));
+        }
+        if (verdict.delete_intended) {
+            event(Event::delete_intended, "", &step_.row.limits);
+            kept_.intended_at = r_.now;
+            kept_.intended_xact = U64FromFullTransactionId(GetTopFullTransactionId());
+            kept_.attempts = 0;
+        }
+    }
+
+    void sample() {
+        const core::Facts& facts = step_.row.facts;
+        r_.harvest->sample_vhosts.add_text(vhost());
+        r_.harvest->sample_names.add_text(entry_.name);
+        r_.harvest->sample_messages.add_int8(facts.messages);
+        r_.harvest->sample_ready.add_int8(facts.ready);
+        r_.harvest->sample_unacknowledged.add_int8(facts.unacknowledged);
+    }
+
+    Recording& r_;
+    const core::Entry& entry_;
+    const core::Step& step_;
+    Keepsake& kept_;
+};
+
+core::StepContext context_of(const Recording& r, bool believe_absent) {
+    core::StepContext context;
+    context.circumstances.now = r.now;
+    context.circumstances.up_since = r.up_since;
+    context.circumstances.enforce = r.cycle.server->options.enforce != 0;
+    context.circumstances.may_delete = r.cycle.complete;
+    context.last_poll = r.cycle.past.last_success;
+    context.believe_absent = believe_absent;
+    return context;
+}
+
+// Whether the queues that both listings miss are to be called gone; notes how many are not.
+bool believe_absence(Recording& r) {
+    const Cycle& cycle = r.cycle;
+    if (!cycle.complete) {
+        return false;
+    }
+    std::size_t absent = 0;
+    for (const core::Entry& entry : cycle.sweep->entries()) {
+        absent += core::is_absent(entry, cycle.sweep->vhosts()[entry.vhost]) ? 1 : 0;
+    }
+    const core::AbsenceBrake brake{cycle.past.missing_polls, cycle.past.missing_since};
+    const bool believed = core::believe_absence(absent, cycle.sweep->live(), brake, r.now);
+    r.absent = believed ? 0 : absent;
+    return believed;
+}
+
+void judge_all(Recording& r) {
+    Cycle& cycle = r.cycle;
+    const core::StepContext context = context_of(r, believe_absence(r));
+    const std::span<core::Entry> entries = cycle.sweep->entries();
+    const std::span<core::Vhost> vhosts = cycle.sweep->vhosts();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const core::Entry& entry = entries[i];
+        r.seen += entry.named || (entry.known && entry.seen_in != core::SizeSource::none) ? 1 : 0;
+        const core::Step step = core::step(entry, vhosts[entry.vhost], context);
+        if (!step.write) {
+            continue;
+        }
+        Keepsake fresh;
+        Keepsake& kept = i < cycle.keepsakes->size() ? (*cycle.keepsakes)[i] : fresh;
+        Chronicle(r, entry, step, kept).write();
+    }
+}
+
+void write_samples(const Recording& r) {
+    const Harvest& h = *r.harvest;
+    if (h.sample_names.size() > 0) {
+        const Datum values[] = {TimestampTzGetDatum(r.now),
+                                pg::to_text(r.cycle.server->name),
+                                h.sample_vhosts.array(TEXTOID),
+                                h.sample_names.array(TEXTOID),
+                                h.sample_messages.array(INT8OID),
+                                h.sample_ready.array(INT8OID),
+                                h.sample_unacknowledged.array(INT8OID)};
+        insert_history.run(values);
+    }
+}
+
+void write_bindings(const Recording& r) {
+    const Cycle& cycle = r.cycle;
+    const Harvest& h = *r.harvest;
+    if (h.lost_names.size() > 0) {
+        const Datum values[] = {pg::to_text(cycle.server->name), h.lost_vhosts.array(TEXTOID),
+                                h.lost_names.array(TEXTOID)};
+        delete_bindings_of.run(values);
+    }
+    for (const BindingsRead& read : *cycle.bindings) {
+        Column queues, sources, keys, arguments;
+        for (const core::BindingRow& row : read.rows) {
+            if (row.destination_type == "queue" && (read.queue.empty() || row.destination == read.queue)) {
+                queues.add_text(row.destination);
+                sources.add_text(row.source);
+                keys.add_text(row.routing_key);
+                arguments.add_text(row.arguments.empty() ? std::string_view("{}") : row.arguments);
+            }
+        }
+        const Datum server = pg::to_text(cycle.server->name);
+        const Datum vhost = pg::to_text(cycle.sweep->vhosts()[read.vhost].name);
+        const Datum q = queues.array(TEXTOID);
+        const Datum s = sources.array(TEXTOID);
+        const Datum k = keys.array(TEXTOID);
+        const Datum a = arguments.array(TEXTOID);
+        const Datum stale[] = {server, vhost, pg::to_text(read.queue), q, s, k, a};
+        const bool nulls[] = {false, false, read.queue.empty(), false, false, false, false};
+        delete_bindings.run(stale, nulls);
+        const Datum fresh[] = {server, vhost, TimestampTzGetDatum(r.now), q, s, k, a};
+        insert_bindings.run(fresh);
+    }
+}
+
+// One line in the log for each change of state, not for each poll.
+void log_change(const Cycle& cycle, bool well) {
+    const Past& past = cycle.past;
+    const std::string_view kind = core::name_of(cycle.fault.kind);
+    if (!well && (past.failures == 0 || past.error_kind != kind)) {
+        ereport(LOG, errmsg("broker \"%s\" cannot be polled: %.*s (%.*s)", cycle.server->name,
+                            static_cast<int>(cycle.fault.text.size()), cycle.fault.text.data(),
+                            static_cast<int>(kind.size()), kind.data()));
+    } else if (well && past.failures > 0) {
+        ereport(LOG,
+                errmsg("broker \"%s\" is polled again after %d failures", cycle.server->name, past.failures));
+    }
+}
+
+// A null for what this poll cannot tell: the row keeps what it had.
+struct Argument {
+    Datum value;
+    bool isnull;
+};
+Argument time_or_null(TimestampTz time) {
+    return {TimestampTzGetDatum(time), time == 0};
+}
+
+void write_poll(Recording& r, Report& report, double record_ms) {
+    const Cycle& cycle = r.cycle;
+    const Past& past = cycle.past;
+    const core::ServerOptions& options = cycle.server->options;
+    const bool fault = cycle.fault.kind != core::FaultKind::none;
+    const int failures = report.well ? 0 : past.failures + 1;
+    const core::Cadence cadence{options.poll_interval, options.max_poll_interval};
+    report.next_poll = core::next_poll(cadence, cycle.began, GetCurrentTimestamp(), failures,
+                                       pg_prng_double(&pg_global_prng_state));
+    // Too many absent: one more of such polls. A poll that did not see everything says nothing about it.
+    const int missing_polls = !cycle.complete ? past.missing_polls
+                              : r.absent > 0  ? past.missing_polls + 1
+                                              : 0;
+    const TimestampTz missing_since = missing_polls == 0       ? 0
+                                      : past.missing_polls > 0 ? past.missing_since
+                                                               : r.now;
+    const std::string_view kind = core::name_of(cycle.fault.kind);
+
+    const Argument arguments[] = {
+        {pg::to_text(cycle.server->name), false},
+        {pg::to_text(home_of(*cycle.server, cycle.arena)), false},
+        {Int64GetDatum(past.cycle + 1), false},
+        {TimestampTzGetDatum(cycle.began), false},
+        {TimestampTzGetDatum(cycle.began), !report.well},
+        {TimestampTzGetDatum(report.next_poll), false},
+        time_or_null(r.up_since),
+        {Float8GetDatum(report.fetch_ms), false},
+        {Float8GetDatum(record_ms), false},
+        {Int64GetDatum(cycle.bytes), false},
+        {Int64GetDatum(r.seen), !report.well},
+        {Int64GetDatum(static_cast<std::int64_t>(cycle.unusable)), !report.well},
+        {Int32GetDatum(failures), false},
+        {fault ? pg::to_text(kind) : Datum{0}, !fault},
+        {fault ? pg::to_text(cycle.fault.text) : Datum{0}, !fault},
+        {TimestampTzGetDatum(cycle.began), !fault},
+        {Int64GetDatum(static_cast<std::int64_t>(r.absent)), false},
+        {Int32GetDatum(missing_polls), false},
+        time_or_null(missing_since),
+        {TimestampTzGetDatum(cycle.began), !(cycle.all_names && cycle.complete)},
+        {TimestampTzGetDatum(cycle.began), !cycle.all_bindings},
+        {r.rules.empty() ? Datum{0} : pg::to_text(r.rules), r.rules.empty()},
+    };
+    constexpr std::size_t count = sizeof arguments / sizeof arguments[0];
+    Datum values[count];
+    bool nulls[count];
+    for (std::size_t i = 0; i < count; ++i) {
+        values[i] = arguments[i].value;
+        nulls[i] = arguments[i].isnull;
+    }
+    upsert_poll.run(values, nulls);
+}
+
+} // namespace
+
+Report record(Cycle& cycle) {
+    instr_time began;
+    INSTR_TIME_SET_CURRENT(began);
+    pg::spi_begin();
+    Recording r(cycle);
+    r.now = GetCurrentTimestamp();
+    r.harvest = new (palloc(sizeof(Harvest))) Harvest;
+    // When the broker answers again after it did not, that is noted; decisions wait for a while after it.
+    const Past& past = cycle.past;
+    r.up_since = !cycle.reached ? 0 : past.failures > 0 && past.up_since == 0 ? cycle.began : past.up_since;
+
+    Report report;
+    report.well = cycle.reached && cycle.complete;
+    if (cycle.reached) {
+        apply_rules(r);
+        compare_arguments(r);
+        judge_all(r);
+        r.harvest->rows.write(*cycle.server);
+        write_samples(r);
+        r.harvest->audit.write(cycle.server->name, r.now, past.cycle + 1);
+        write_bindings(r);
+    }
+    instr_time ended;
+    INSTR_TIME_SET_CURRENT(ended);
+    INSTR_TIME_SUBTRACT(ended, began);
+    report.queues = r.seen;
+    report.changed = r.harvest->rows.size();
+    report.events = r.harvest->audit.size();
+    report.bytes = cycle.bytes;
+    report.fetch_ms = static_cast<double>(cycle.fetch_us) / 1000.0;
+    report.record_ms = INSTR_TIME_GET_MILLISEC(ended);
+    report.kind = cycle.fault.kind;
+    report.error = cycle.fault.text.empty() ? "" : cycle.fault.text.data();
+    write_poll(r, report, report.record_ms);
+    log_change(cycle, report.well);
+    pg::spi_end();
+    return report;
+}
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,109 @@
+// Limits and owners of queues, see rules.hpp.
+
+#include "guardian/rules.hpp"
+
+#include <new>
+
+#include "core/address.hpp"
+#include "guardian/columns.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+
+namespace cloudsat::guardian {
+namespace {
+
+pg::Statement policies_fingerprint(
+    "SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\\n', $2, $3, $4, $5, "
+    "pg_catalog.string_agg(p::pg_catalog.text, E'\\n' ORDER BY p.id)), 0)::pg_catalog.text "
+    "FROM cloudsat.queue_policies AS p "
+    "WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1",
+    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID});
+
+// A policy may give one size and leave the other to the server: they must rise all the same.
+pg::Statement rules_of_queues(
+    "SELECT n.i, p.id, "
+    "       CASE WHEN p.warn_size IS NULL AND p.delete_size OPERATOR(pg_catalog.<) $4 THEN p.delete_size"
+    "            ELSE coalesce(p.warn_size, $4) END, "
+    "       CASE WHEN p.delete_size IS NULL AND p.warn_size OPERATOR(pg_catalog.>) $5 THEN p.warn_size"
+    "            ELSE coalesce(p.delete_size, $5) END, "
+    "       p.unbounded, p.exempt, p.basis, o.owner, "
+    "       $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7 "
+    "FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i) "
+    "CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog.\"C\", $6) AS owner) AS o "
+    "LEFT JOIN LATERAL (SELECT q.* FROM cloudsat.queue_policies AS q "
+    "                   WHERE (q.server IS NULL OR q.server OPERATOR(pg_catalog.=) $1) "
+    "                     AND (q.vhost IS NULL OR n.vhost COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) "
+    "q.vhost) "
+    "                     AND n.name COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.queue "
+    "                   ORDER BY q.priority DESC, q.id LIMIT 1) AS p ON true",
+    {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID});
+
+core::Owner kind_of(std::string_view owner, bool reserved) {
+    if (owner.empty()) {
+        return core::Owner::none;
+    }
+    if (reserved) {
+        return core::Owner::reserved;
+    }
+    const auto address = core::parse_address(owner);
+    return address && core::local(address.value()) ? core::Owner::person : core::Owner::none;
+}
+
+} // namespace
+
+std::string_view fingerprint_rules(const Server& server) {
+    const core::ServerOptions& options = server.options;
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(options.owner_pattern),
+                            pg::to_text(options.reserved_owners), Int64GetDatum(options.warn_size),
+                            Int64GetDatum(options.delete_size)};
+    policies_fingerprint.run(values, {}, false, 1);
+    bool isnull = false;
+    return pg::view(pg::spi_value(0, 1, isnull));
+}
+
+std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues) {
+    auto* rules = static_cast<Rules*>(palloc_extended(sizeof(Rules) * queues.size() + 1, MCXT_ALLOC_HUGE));
+    const std::span<Rules> result(new (rules) Rules[queues.size()], queues.size());
+    if (queues.empty()) {
+        return result;
+    }
+    const core::ServerOptions& options = server.options;
+    Column vhosts;
+    Column names;
+    for (const QueueName& queue : queues) {
+        vhosts.add_text(queue.vhost);
+        names.add_text(queue.name);
+    }
+    const Datum values[] = {pg::to_text(server.name),
+                            vhosts.array(TEXTOID),
+                            names.array(TEXTOID),
+                            Int64GetDatum(options.warn_size),
+                            Int64GetDatum(options.delete_size),
+                            pg::to_text(options.owner_pattern),
+                            pg::to_text(options.reserved_owners)};
+    const bool nulls[] = {false, false, false, false, false, false, options.reserved_owners.empty()};
+    const uint64 rows = rules_of_queues.run(values, nulls);
+    for (uint64 row = 0; row < rows; ++row) {
+        bool isnull = false;
+        const auto ordinal = static_cast<std::size_t>(DatumGetInt64(pg::spi_value(row, 1, isnull)));
+        Rules& rule = result[ordinal - 1];
+        const Datum policy = pg::spi_value(row, 2, isnull);
+        const bool by_policy = !isnull;
+        rule.policy = by_policy ? DatumGetInt64(policy) : 0;
+        rule.limits.warn_size = DatumGetInt64(pg::spi_value(row, 3, isnull));
+        rule.limits.delete_size = DatumGetInt64(pg::spi_value(row, 4, isnull));
+        if (by_policy) {
+            rule.limits.unbounded = DatumGetBool(pg::spi_value(row, 5, isnull));
+            rule.limits.exempt = DatumGetBool(pg::spi_value(row, 6, isnull));
+            rule.limits.basis =
+                pg::view(pg::spi_value(row, 7, isnull)) == "ready" ? core::Basis::ready : core::Basis::total;
+        }
+        const Datum owner = pg::spi_value(row, 8, isnull);
+        rule.owner_name = isnull ? std::string_view{} : pg::view(owner);
+        const Datum reserved = pg::spi_value(row, 9, isnull);
+        rule.owner = kind_of(rule.owner_name, !isnull && DatumGetBool(reserved));
+    }
+    return result;
+}
+
+} // namespace cloudsat::guardian

@@ -1,0 +1,39 @@
+// A broker as the guardian needs it: the options of its foreign server, and whom to be there. The validator
+// of those options is here too (SQL function cloudsat._rabbitmq_validator).
+#pragma once
+
+#include <string_view>
+
+#include "core/server_options.hpp"
+#include "pg/boundary.hpp"
+
+namespace cloudsat::guardian {
+
+// Plain; all texts live in the context that load_server was given.
+struct Server {
+    Oid oid = InvalidOid;
+    const char* name = "";
+    core::ServerOptions options;
+    core::MappingOptions mapping;
+    std::string_view password; // from the mapping, or read from its password_file
+};
+
+// The server's oid. 42704 when there is no such server, 42809 when it is no broker.
+Oid find_server(std::string_view name);
+
+// Reads the options of the server, and the user mapping of its owner or else of PUBLIC. Needs a transaction;
+// raises when what is needed is missing or wrong, with a hint.
+const Server* load_server(Oid server, MemoryContext context);
+
+// Does the text match the pattern? Both UTF-8; a pattern that does not compile raises. Needs no transaction:
+// patterns are compared by code point, without regard to any locale.
+bool matches(std::string_view text, std::string_view pattern);
+
+// Only one cycle at a time may be under way with a server. The lock belongs to the session until
+// unlock_server, or, when `transactional`, to the transaction.
+enum class LockKind { session, transaction };
+bool try_lock_server(Oid server, LockKind kind);
+void lock_server(Oid server, LockKind kind); // waits; can be cancelled
+void unlock_server(Oid server);              // a session's
+
+} // namespace cloudsat::guardian
