@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# post: what a post costs, against a prepared INSERT into an identical table and against PgQ's insert_event.
+#
+#   bench/post.sh          connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#
+# Competitors take turns, round after round, and the median counts: the machine is noisy, the ratio is not. A line for
+# each figure: name, ratio, goal, ok or NOT ok; then what each competitor did. From the environment: ROUNDS (5),
+# SECONDS_PER_RUN (5) of pgbench, CALLS (20000) of a loop, CLIENTS (1 8 64).
+set -euo pipefail
+
+rounds=${ROUNDS:-5}
+seconds=${SECONDS_PER_RUN:-5}
+calls=${CALLS:-20000}
+clients=${CLIENTS:-1 8 64}
+payload=200
+db=cloudsat_bench_post
+work=$(mktemp -d)
+trap 'rm -rf "$work"; dropdb --if-exists --force "$db" 2>/dev/null' EXIT
+
+sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
+
+dropdb --if-exists --force "$db" 2>/dev/null
+createdb "$db"
+sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()'
+pgq=1
+sql -c 'CREATE EXTENSION pgq' -c "SELECT FROM pgq.create_queue('bench')" >/dev/null 2>&1 || pgq=
+
+# a table like cloudsat.messages, its partitions and their indexes, but for what makes it a board: triggers, checks
+sql <<'SQL'
+SET client_min_messages = warning;
+CREATE SCHEMA bench;
+CREATE TABLE bench.messages (LIKE cloudsat.messages) PARTITION BY RANGE (uuid);
+DO $$
+DECLARE
+    leaf record;
+BEGIN
+    FOR leaf IN SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) AS bound FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'cloudsat.messages'::regclass
+    LOOP
+        EXECUTE format('CREATE TABLE bench.%I PARTITION OF bench.messages %s', leaf.relname, leaf.bound);
+        EXECUTE format('ALTER TABLE bench.%I ADD PRIMARY KEY (uuid)', leaf.relname);
+        EXECUTE format('CREATE INDEX ON bench.%I (chan, xact)', leaf.relname);
+        EXECUTE format('CREATE INDEX ON bench.%I (root) WHERE root IS NOT NULL', leaf.relname);
+    END LOOP;
+END $$;
+SQL
+first=$(sql -c 'SET cloudsat.notify = off' -c "SELECT cloudsat.post('bot@h1.example.com', 'example.com', 'first')")
+
+text=$(printf 'x%.0s' $(seq $payload))
+statement_of() {
+    local from="'bot@h1.example.com', 'example.com', '$text'"
+    case $1 in
+    raw) echo "INSERT INTO bench.messages VALUES (cloudsat._uuid(), clock_timestamp(), $from," \
+        "NULL, NULL, NULL, NULL, pg_current_xact_id())" ;;
+    raw_reply) echo "INSERT INTO bench.messages VALUES (cloudsat._uuid(), clock_timestamp(), $from," \
+        "'$first', 'info', '$first', 1, pg_current_xact_id())" ;;
+    post) echo "SELECT cloudsat.post($from)" ;;
+    reply) echo "SELECT cloudsat.reply($from, '$first', 'info')" ;;
+    pgq) echo "SELECT pgq.insert_event('bench', 'type', '$text')" ;;
+    esac
+}
+competitors=(raw post raw_reply reply)
+if [[ -n $pgq ]]; then competitors+=(pgq); fi
+
+# in_loop COMPETITOR: microseconds for each call in a plpgsql loop
+in_loop() {
+    local statement
+    statement=$(statement_of "$1")
+    sql <<SQL
+SET cloudsat.notify = off;
+SET synchronous_commit = off;
+DO \$\$
+DECLARE
+    began timestamptz := clock_timestamp();
+BEGIN
+    FOR i IN 1 .. $calls LOOP
+        ${statement/#SELECT/PERFORM};
+    END LOOP;
+    PERFORM set_config('bench.took', (extract(epoch FROM clock_timestamp() - began) * 1e6 / $calls)::text, false);
+END \$\$;
+SELECT current_setting('bench.took');
+SQL
+}
+
+# in_pgbench COMPETITOR CLIENTS SYNCHRONOUS: transactions a second, each a prepared statement
+in_pgbench() {
+    statement_of "$1" >"$work/script"
+    PGOPTIONS="-c synchronous_commit=$3 -c cloudsat.notify=${NOTIFY:-off}" \
+        pgbench -n -M prepared -c "$2" -j 2 -T "$seconds" -f "$work/script" "$db" 2>/dev/null |
+        sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+}
+
+empty() {
+    sql -c 'TRUNCATE bench.messages' -c "DELETE FROM cloudsat.messages WHERE uuid <> '$first'" \
+        -c 'VACUUM cloudsat.messages' -c 'CHECKPOINT'
+}
+median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+note() { printf '    %-44s %s\n' "$1" "$2" | tee -a "$work/notes" >/dev/null; }
+
+# ratio NAME OURS THEIRS GOAL: more is better
+missed=0
+ratio() {
+    awk -v name="$1" -v ours="$2" -v theirs="$3" -v goal="$4" 'BEGIN {
+        r = ours / theirs; printf "%-52s %5.2f  %5.2f  %s\n", name, r, goal, (r >= goal ? "ok" : "NOT ok"); exit (r < goal) }' ||
+        missed=1
+}
+
+echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync')," \
+    "$payload-byte messages, notify off, median of $rounds rounds of $seconds s, $calls calls a loop"
+for ((round = 1; round <= rounds; round++)); do
+    empty
+    for one in "${competitors[@]}"; do in_loop "$one" >>"$work/loop.$one"; done
+done
+for one in "${competitors[@]}"; do note "loop $one" "$(median "$work/loop.$one") µs"; done
+# time: less is better, so the ratio is turned round
+ratio 'post / raw INSERT, in the server' "$(median "$work/loop.raw")" "$(median "$work/loop.post")" 0.9
+ratio 'reply / raw INSERT of a reply, in the server' "$(median "$work/loop.raw_reply")" "$(median "$work/loop.reply")" 0.9
+if [[ -n $pgq ]]; then
+    ratio 'post / pgq.insert_event, in the server' "$(median "$work/loop.pgq")" "$(median "$work/loop.post")" 1.2
+fi
+
+for synchronous in off on; do
+    for count in $clients; do
+        for ((round = 1; round <= rounds; round++)); do
+            empty
+            for one in "${competitors[@]}"; do in_pgbench "$one" "$count" $synchronous >>"$work/$synchronous.$count.$one"; done
+        done
+        of() { median "$work/$synchronous.$count.$1"; }
+        for one in "${competitors[@]}"; do note "$count clients, sync $synchronous, $one" "$(of "$one") tps"; done
+        where="$count clients, sync $synchronous"
+        ratio "post / raw INSERT, $where" "$(of post)" "$(of raw)" 0.9
+        ratio "reply / raw INSERT of a reply, $where" "$(of reply)" "$(of raw_reply)" 0.9
+        if [[ -n $pgq ]]; then ratio "post / pgq.insert_event, $where" "$(of post)" "$(of pgq)" 1.05; fi
+    done
+done
+echo
+cat "$work/notes"
+exit $missed
