@@ -66,23 +66,26 @@ const char* database_of(Node* command) {
     }
 }
 
-// A command that the server will refuse anyway stops nobody: others' databases, one's own current one,
-// transaction blocks. (A template that everybody may copy is its owner's to keep free of workers.)
-bool may_have_it(Oid database) {
-    return OidIsValid(database) && database != MyDatabaseId &&
-           CLOUDSAT_OWNS_DATABASE(database, GetUserId()) && !IsTransactionBlock();
-}
-
 struct Way {
     Node* command;
+    ProcessUtilityContext context;
     Oid database; // that was held; else InvalidOid
 };
+
+// A command that the server will refuse anyway stops nobody: it is for another's database, for the session's
+// own, or in a transaction, which only RENAME may be in. (A template that everybody may copy is its owner's
+// to keep free.)
+bool may_have_it(const Way& way, Oid database) {
+    bool in_place = nodeTag(way.command) == T_RenameStmt ||
+                    (way.context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock());
+    return in_place && database != MyDatabaseId && CLOUDSAT_OWNS_DATABASE(database, GetUserId());
+}
 
 void make_way(void* argument) {
     auto* way = static_cast<Way*>(argument);
     const char* name = database_of(way->command);
     Oid database = name != nullptr ? get_database_oid(name, true) : InvalidOid;
-    if (!may_have_it(database)) {
+    if (!OidIsValid(database) || !may_have_it(*way, database)) {
         return;
     }
     way->database = database;
@@ -106,8 +109,8 @@ void give_back(const Way& way) {
 void process_utility(PlannedStmt* planned, const char* text, bool read_only_tree,
                      ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
                      DestReceiver* destination, QueryCompletion* completion) {
-    Way way{planned->utilityStmt, InvalidOid};
-    if (context == PROCESS_UTILITY_TOPLEVEL && IsUnderPostmaster && !RecoveryInProgress()) {
+    Way way{planned->utilityStmt, context, InvalidOid};
+    if (IsUnderPostmaster && !RecoveryInProgress()) {
         pg::enter(make_way, &way);
     }
     (next_hook != nullptr ? next_hook : standard_ProcessUtility)(

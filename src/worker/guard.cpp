@@ -1,32 +1,40 @@
 // The guard: one process per broker. Polls it, again and again, in its cadence, and leaves when its server or
-// the extension is gone. What a poll does is the guardian's business; this file knows when.
+// the extension is gone. What a poll does is the guardian's business; this file knows when, and puts its
+// pieces between transactions:
 //
-// Between polls it waits with no transaction and no snapshot; so it does while the broker keeps it waiting.
-// Every wait answers interrupts, so nothing that the broker does delays the process's end.
+//     begin | fetch | record | intentions | act | conclude | act | conclude ...
+//
+// Each | is a commit. While it fetches, acts, or waits for the next poll there is no transaction and no
+// snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
+// EXTENSION, or the process's end.
 
+#include "core/cadence.hpp"
+#include "guardian/act.hpp"
+#include "guardian/cycle.hpp"
+#include "guardian/server.hpp"
+#include "pg/presence.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
 #include "common/pg_prng.h"
-#include "foreign/foreign.h"
 #include "pgstat.h"
 #include "utils/inval.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
-#include "pg/presence.hpp"
-
 namespace cloudsat::worker {
 namespace {
 
+constexpr TimestampTz soon = core::micros_per_second; // when somebody else is at our server or extension
+
 struct Guard {
     Oid server;
-    MemoryContext tick; // reset each round
+    MemoryContext tick; // reset each round; what a cycle holds goes with it
     bool server_changed;
-    bool gone;
+    bool gone;   // the server or the extension
+    bool locked; // we hold the server's lock
+    int errors;  // rounds in a row that ended in an error
     TimestampTz next_poll;
 };
 
@@ -43,19 +51,100 @@ void mapping_changed(Datum, int, uint32) noexcept {
     state.server_changed = true;
 }
 
-void poll(void*) {
-    state.server_changed =
-        false; // before the poll reads the options: what changes from now on is for the next one
+// Begins a transaction that can rely on the extension and the server. False, and no transaction, when they
+// are gone or somebody is about to drop or alter the extension.
+bool begin_with_server() {
     begin_transaction();
     pg::Presence presence = pg::hold_presence();
-    ForeignServer* server =
-        presence == pg::Presence::present ? GetForeignServerExtended(state.server, FSV_MISSING_OK) : nullptr;
-    state.gone = presence == pg::Presence::absent || (presence == pg::Presence::present && server == nullptr);
-    if (server != nullptr) {
-        report_name(server->servername);
+    bool there = presence == pg::Presence::present &&
+                 SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(state.server));
+    if (!there) {
+        commit_transaction();
+        state.gone = presence != pg::Presence::busy;
+        state.next_poll = GetCurrentTimestamp() + soon;
     }
+    return there;
+}
+
+struct Deed {
+    guardian::Intentions* intentions;
+    guardian::Intention* intention;
+};
+
+void do_deed(void* argument) {
+    auto* deed = static_cast<Deed*>(argument);
+    guardian::act(*deed->intentions, *deed->intention);
+    if (begin_with_server()) {
+        guardian::conclude(*deed->intentions, *deed->intention);
+        commit_transaction();
+    }
+}
+
+// What this poll or an earlier one committed to do. One queue that makes trouble must not keep the others
+// from their turn, so each has its own recovery.
+void act(const guardian::Server* server) {
+    if (!begin_with_server()) {
+        return;
+    }
+    guardian::Intentions* intentions =
+        guardian::open_intentions(server, guardian::http_of_process(), state.tick);
     commit_transaction();
-    state.next_poll = GetCurrentTimestamp() + 5'000'000;
+    for (guardian::Intention& intention : intentions->list) {
+        if (intentions->unreachable || state.gone) {
+            return;
+        }
+        Deed deed{intentions, &intention};
+        pg::survive(do_deed, &deed);
+    }
+}
+
+void poll(void*) {
+    state.server_changed =
+        false; // before the options are read: what changes from now on is for the next poll
+    if (is_dismissed()) {
+        state.gone = true;
+        return;
+    }
+    if (!begin_with_server()) {
+        return;
+    }
+    state.locked = guardian::try_lock_server(state.server, guardian::LockKind::session);
+    if (!state.locked) { // somebody calls poll()
+        commit_transaction();
+        state.next_poll = GetCurrentTimestamp() + soon;
+        return;
+    }
+    const guardian::Server* server = guardian::load_server(state.server, state.tick);
+    report_name(server->name);
+    guardian::Cycle* cycle = guardian::begin(server, guardian::http_of_process(), state.tick);
+    commit_transaction();
+    pgstat_report_activity(STATE_RUNNING, psprintf("polling broker \"%s\"", server->name));
+    guardian::fetch(*cycle);
+    if (!begin_with_server()) {
+        return;
+    }
+    guardian::Report report = guardian::record(*cycle);
+    commit_transaction();
+    if (cycle->reached) {
+        act(server);
+    }
+    state.next_poll = report.next_poll;
+}
+
+bool do_round() {
+    report_state(State::working);
+    bool well = run_round(poll, nullptr);
+    if (state.locked) {
+        guardian::unlock_server(state.server); // the session's lock outlives an error
+        state.locked = false;
+    }
+    MemoryContextReset(state.tick);
+    state.errors = well ? 0 : state.errors + 1;
+    if (!well) {
+        state.next_poll = GetCurrentTimestamp() + core::wait_after(core::Cadence{}, state.errors,
+                                                                   pg_prng_double(&pg_global_prng_state));
+    }
+    return well;
 }
 
 void keep_polling(void*) {
@@ -65,10 +154,7 @@ void keep_polling(void*) {
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(state.tick);
     for (;;) {
-        pgstat_report_activity(STATE_RUNNING, "polling");
-        report_state(State::working);
-        bool well = run_round(poll, nullptr);
-        MemoryContextReset(state.tick);
+        bool well = do_round();
         if (state.gone) {
             break;
         }

@@ -107,11 +107,13 @@ void read_servers() {
 
 void say_presence(pg::Presence now) {
     if (now == pg::Presence::present && state.presence != now) {
-        ereport(LOG, errmsg("%s found the extension, and begins", MyBgworkerEntry->bgw_name));
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s found the extension, and begins", MyBgworkerEntry->bgw_name));
         state.next_upkeep = 0;
     }
     if (now == pg::Presence::absent && state.presence == pg::Presence::present) {
-        ereport(LOG, errmsg("%s stops its guards: the extension was dropped", MyBgworkerEntry->bgw_name));
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s stops its guards: the extension was dropped", MyBgworkerEntry->bgw_name));
     }
 }
 
@@ -247,7 +249,8 @@ void keep_launching(void*) {
         MemoryContextReset(state.tick);
         rest(well ? tick_milliseconds : failed_milliseconds);
     }
-    ereport(LOG, errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));
+    ereport(LOG, errhidecontext(true),
+            errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));
 }
 
 } // namespace

@@ -24,7 +24,7 @@ namespace {
 // How soon the postmaster brings back a worker that failed: late enough not to flood the log.
 constexpr int restart_seconds = 5;
 
-MemoryContext context_outside; // in which the open transaction was begun
+MemoryContext context_outside; // where memory comes from, in a transaction and out of it
 
 struct Setting {
     const char* name;
@@ -123,6 +123,7 @@ void begin_transaction() {
     SetCurrentStatementStartTimestamp(); // now() is that of the statement, and no client sends us one
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
+    MemoryContextSwitchTo(context_outside);
 }
 
 void commit_transaction() {

@@ -37,7 +37,7 @@ bool launch(const Orders& orders, const char* about, Restarted restarted,
 Orders begin_service();
 
 // A short transaction with a snapshot, around what a worker does with the database. Nobody waits for another
-// computer in between.
+// computer in between. Memory comes from the same context before, in and after it.
 void begin_transaction();
 void commit_transaction();
 

@@ -346,6 +346,10 @@ void dismiss(const Duty& duty) {
     });
 }
 
+bool is_dismissed() {
+    return locked(LW_SHARED, [] { return mine->member.told_at != 0; });
+}
+
 int end_all(Oid database, Manner manner) {
     return locked(LW_EXCLUSIVE, [&] {
         int told = 0;

@@ -75,6 +75,7 @@ void wake(const Duty& duty);
 // Tells a process that its duty is over. At first by its latch, so that it can see for itself and take its
 // leave; who is still there a second later, because it waits for a broker, is ended.
 void dismiss(const Duty& duty);
+bool is_dismissed(); // the calling process
 
 enum class Manner {
     for_now, // it may come back when there is no hold

@@ -103,11 +103,13 @@ void read_list() {
 void set(Place& place, Oid database, Found found) {
     const char* name = NameStr(place.name);
     if (found == Found::missing && place.found != found) {
-        ereport(LOG, errmsg("cloudsat.databases names database \"%s\", which does not exist", name),
+        ereport(LOG, errhidecontext(true),
+                errmsg("cloudsat.databases names database \"%s\", which does not exist", name),
                 errdetail("Its workers are started when it is created."));
     }
     if (found == Found::closed && place.found != found) {
-        ereport(LOG, errmsg("cloudsat.databases names database \"%s\", which accepts no connections", name),
+        ereport(LOG, errhidecontext(true),
+                errmsg("cloudsat.databases names database \"%s\", which accepts no connections", name),
                 errdetail("Its workers are started when it does."));
     }
     if (database != place.database) {
