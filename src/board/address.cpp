@@ -23,6 +23,11 @@ namespace cloudsat::board {
 
 using core::AddressView;
 
+Oid address_oid() {
+    static pg::Name type(pg::Name::Kind::type, "address");
+    return type.oid();
+}
+
 core::AddressView address_view(Datum address) {
     return AddressView(pg::view(address));
 }
@@ -97,20 +102,11 @@ Datum address_to_text(FunctionCallInfo fcinfo) {
 }
 
 // Comparisons run inside index builds and sorts, which expect them to leave nothing behind.
-void release(FunctionCallInfo fcinfo, int number, AddressView view) {
-    const char* original = DatumGetPointer(PG_GETARG_DATUM(number));
-    auto* value = reinterpret_cast<const struct varlena*>(original);
-    if (view.key().data() != VARDATA_ANY(value)) {
-        const char* copy = view.key().data() - VARHDRSZ; // a detoasted copy has a long header
-        pfree(const_cast<char*>(copy));
-    }
-}
-
 std::strong_ordering compare(FunctionCallInfo fcinfo) {
-    const AddressView a = address_view(PG_GETARG_DATUM(0)), b = address_view(PG_GETARG_DATUM(1));
-    const std::strong_ordering order = a <=> b;
-    release(fcinfo, 0, a);
-    release(fcinfo, 1, b);
+    AddressArgument a(PG_GETARG_DATUM(0)), b(PG_GETARG_DATUM(1));
+    const std::strong_ordering order = a.view() <=> b.view();
+    a.release();
+    b.release();
     return order;
 }
 
@@ -145,20 +141,22 @@ Datum address_larger(FunctionCallInfo fcinfo) {
     return compare(fcinfo) >= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
 }
 
+const unsigned char* bytes_of(AddressView address) {
+    return reinterpret_cast<const unsigned char*>(address.key().data());
+}
+
 Datum address_hash(FunctionCallInfo fcinfo) {
-    const AddressView a = address_view(PG_GETARG_DATUM(0));
-    const auto* bytes = reinterpret_cast<const unsigned char*>(a.key().data());
-    const Datum hash = hash_any(bytes, static_cast<int>(a.key().size()));
-    release(fcinfo, 0, a);
+    AddressArgument a(PG_GETARG_DATUM(0));
+    const Datum hash = hash_any(bytes_of(a.view()), static_cast<int>(a.view().key().size()));
+    a.release();
     return hash;
 }
 
 Datum address_hash_extended(FunctionCallInfo fcinfo) {
-    const AddressView a = address_view(PG_GETARG_DATUM(0));
-    const auto* bytes = reinterpret_cast<const unsigned char*>(a.key().data());
+    AddressArgument a(PG_GETARG_DATUM(0));
     const auto seed = static_cast<uint64>(PG_GETARG_INT64(1));
-    const Datum hash = hash_any_extended(bytes, static_cast<int>(a.key().size()), seed);
-    release(fcinfo, 0, a);
+    const Datum hash = hash_any_extended(bytes_of(a.view()), static_cast<int>(a.view().key().size()), seed);
+    a.release();
     return hash;
 }
 
@@ -194,8 +192,6 @@ Datum subtree_end(FunctionCallInfo fcinfo) {
     return address_datum(AddressView(end.view()));
 }
 
-pg::Name address_type(pg::Name::Kind::type, "address");
-
 // A growing list of addresses for an array.
 class AddressList {
 public:
@@ -218,7 +214,7 @@ public:
                     errmsg("too many addresses for one array"));
         }
         return PointerGetDatum(
-            construct_array(datums_, static_cast<int>(size_), address_type.oid(), -1, false, TYPALIGN_INT));
+            construct_array(datums_, static_cast<int>(size_), address_oid(), -1, false, TYPALIGN_INT));
     }
 
 private:
@@ -245,7 +241,7 @@ Datum suffixes_text(FunctionCallInfo fcinfo) {
 }
 
 Datum suffixes_array(FunctionCallInfo fcinfo) {
-    const pg::Elements elements = pg::elements(PG_GETARG_DATUM(0), address_type.oid());
+    const pg::Elements elements = pg::elements(PG_GETARG_DATUM(0), address_oid());
     const std::size_t count = elements.values.size();
     auto* views = static_cast<AddressView*>(
         MemoryContextAllocHuge(CurrentMemoryContext, std::max<std::size_t>(count, 1) * sizeof(AddressView)));

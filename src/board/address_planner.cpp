@@ -157,9 +157,12 @@ Statistics read_statistics(VariableStatData& variable, Oid function) {
     bool is_default = false;
     statistics.distinct = get_variable_numdistinct(&variable, &is_default);
 
+    // The values are looked at as addresses, so they must be some: the column may be of any type that a
+    // function makes an address of.
     AttStatsSlot slot; // its arrays are palloc'd copies; they are kept
     if (get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_MCV, InvalidOid,
-                         ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS)) {
+                         ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS) &&
+        getBaseType(slot.valuetype) == address_oid()) {
         const auto count = static_cast<std::size_t>(std::min(slot.nvalues, slot.nnumbers));
         statistics.common = {slot.values, count};
         statistics.common_shares = {slot.numbers, count};
@@ -168,7 +171,8 @@ Statistics read_statistics(VariableStatData& variable, Oid function) {
         }
     }
     if (get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_HISTOGRAM, InvalidOid,
-                         ATTSTATSSLOT_VALUES)) {
+                         ATTSTATSSLOT_VALUES) &&
+        getBaseType(slot.valuetype) == address_oid()) {
         const auto count = static_cast<std::size_t>(slot.nvalues);
         auto* bounds = static_cast<std::string_view*>(
             palloc(std::max<std::size_t>(count, 1) * sizeof(std::string_view)));
@@ -245,12 +249,11 @@ double mean_share_under(const Statistics& members, const Statistics& containers)
     return containers.common_total * common_mean + containers.rest() * rest_mean;
 }
 
-// The X in _subtree_start(X), or the expression itself. Other functions are looked into as well, but to no
-// avail: a column inside has no meaning for them, and only bounds and addresses come here.
+// The X in _subtree_start(X); any other expression is itself.
 Node* inside_bound(Node* expression) {
-    return is_funcclause(expression) && list_length(reinterpret_cast<FuncExpr*>(expression)->args) == 1
-               ? static_cast<Node*>(linitial(reinterpret_cast<FuncExpr*>(expression)->args))
-               : expression;
+    const bool is_bound = is_funcclause(expression) && getBaseType(exprType(expression)) != address_oid();
+    return is_bound ? static_cast<Node*>(linitial(reinterpret_cast<FuncExpr*>(expression)->args))
+                    : expression;
 }
 
 double restriction(PlannerInfo* root, List* arguments, int relation, Oid function, Member member) {
@@ -349,6 +352,7 @@ Datum within_restriction(FunctionCallInfo fcinfo) {
 Datum contains_restriction(FunctionCallInfo fcinfo) {
     return restriction(fcinfo, Member::second);
 }
+
 // An index range is two conditions: the first one is estimated for both, and the second one lets everything
 // through.
 Datum range_start_restriction(FunctionCallInfo fcinfo) {

@@ -29,27 +29,11 @@ struct SortState {
         0.20; // labels per address below which abbreviation is given up; falls as it has paid
 };
 
-// Frees the copy that detoasting made, if it made one: sorts call this a million times in one context.
-void release(Datum datum, struct varlena* packed) {
-    if (PointerGetDatum(packed) != datum) {
-        pfree(packed);
-    }
-}
-
-struct varlena* packed(Datum datum) {
-    return pg_detoast_datum_packed(reinterpret_cast<struct varlena*>(DatumGetPointer(datum)));
-}
-
-std::string_view key_of(struct varlena* value) {
-    return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
-
 int compare(Datum x, Datum y, SortSupport) {
-    struct varlena* a = packed(x);
-    struct varlena* b = packed(y);
-    const int order = key_of(a).compare(key_of(b));
-    release(x, a);
-    release(y, b);
+    AddressArgument a(x), b(y);
+    const int order = a.view().key().compare(b.view().key());
+    a.release();
+    b.release();
     return order;
 }
 
@@ -59,12 +43,12 @@ uint32 hash_of(std::string_view bytes) {
 
 Datum abbreviate(Datum original, SortSupport sort) {
     auto* state = static_cast<SortState*>(sort->ssup_extra);
-    struct varlena* value = packed(original);
-    const std::string_view key = key_of(value);
+    AddressArgument address(original);
+    const std::string_view key = address.view().key();
     const std::uint64_t label = state->abbreviation.label(key);
     addHyperLogLog(&state->keys, hash_of(key));
     addHyperLogLog(&state->labels, hash_bytes_uint32(static_cast<uint32>(label ^ (label >> 32))));
-    release(original, value);
+    address.release();
     if constexpr (sizeof(Datum) == sizeof label) {
         return static_cast<Datum>(label);
     } else {

@@ -70,6 +70,7 @@ void close_leaf(Appender& to) {
     }
     ExecCloseIndices(to.info);
     ExecCloseResultRelations(to.estate);
+    ExecResetTupleTable(to.estate->es_tupleTable, false); // the slots of triggers
     ExecDropSingleTupleTableSlot(to.slot);
     FreeExecutorState(to.estate); // and the info, which is in its memory
     if (to.leaf != to.table) {

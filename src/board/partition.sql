@@ -26,15 +26,20 @@ BEGIN
     -- One maintain() at a time. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
-    -- the time that partitions cover already; a bound is a uuid that begins with its milliseconds
-    SELECT coalesce(range_agg(tstzrange(period[1], period[2])), '{}') INTO taken
+    -- The time that partitions cover already, to the microsecond outwards: one made by hand may have any uuid as its
+    -- bound, so the marks of a UUIDv7 are put in before its time is read.
+    SELECT coalesce(range_agg(tstzrange(starting, ending)), '{}') INTO taken
       FROM pg_inherits AS i
       JOIN pg_class AS c ON c.oid = i.inhrelid,
-           regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \(('[^']+'|MINVALUE)\) TO \(('[^']+'|MAXVALUE)\)$$)
-               AS bounds,
-           LATERAL (SELECT array_agg(to_timestamp(('x' || substr(translate(bound, $$'-$$, ''), 1, 12))::bit(48)::bigint
-                                                  / 1000.0) ORDER BY n) FILTER (WHERE bound LIKE $$'%$$)
-                      FROM unnest(bounds) WITH ORDINALITY AS b (bound, n)) AS p (period)
+           LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
+           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER (WHERE n = 1),
+                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER (WHERE n = 2)
+                      FROM unnest(bounds) WITH ORDINALITY AS b (bound, n),
+                           LATERAL (SELECT bound::uuid, interval '1 microsecond',
+                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7' FROM 15) PLACING '8' FROM 20)::uuid)
+                                     WHERE bound NOT IN ('MINVALUE', 'MAXVALUE')) AS at (uuid, micro, t)
+                   ) AS period (starting, ending)
      WHERE i.inhparent = 'cloudsat.messages'::regclass AND bounds IS NOT NULL;
 
     -- this period, those ahead, and those of messages that the default partition caught

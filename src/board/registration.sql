@@ -43,12 +43,26 @@ CREATE VIEW cloudsat.inbox WITH (security_barrier) AS
       FROM cloudsat.messages
      WHERE chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions());
 COMMENT ON VIEW cloudsat.inbox IS 'all messages on the subscriptions of this session, its own included';
+COMMENT ON COLUMN cloudsat.inbox.uuid IS 'UUIDv7: who sorts by it sorts by time';
+COMMENT ON COLUMN cloudsat.inbox."timestamp" IS 'when it was posted: the time in uuid';
+COMMENT ON COLUMN cloudsat.inbox.poster IS 'who speaks';
+COMMENT ON COLUMN cloudsat.inbox.chan IS 'to whom: one of the subscriptions';
+COMMENT ON COLUMN cloudsat.inbox.message IS 'the text';
+COMMENT ON COLUMN cloudsat.inbox.before IS 'the message that this one replies to; null in one that starts a thread';
+COMMENT ON COLUMN cloudsat.inbox.disposition IS 'how the reply relates to the work of its parent';
+COMMENT ON COLUMN cloudsat.inbox.root IS 'the message that started the thread; null in that message itself';
+COMMENT ON COLUMN cloudsat.inbox.depth IS 'steps to the root of the thread; null in the root itself';
 
 CREATE VIEW cloudsat.recent AS
     SELECT DISTINCT ON (nick) nick, "timestamp", chans, pid, backend_start
       FROM cloudsat.registered
      ORDER BY nick, "timestamp" DESC;
 COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; without chans when it was cancelled';
+COMMENT ON COLUMN cloudsat.recent.nick IS 'the first of the connection''s own addresses';
+COMMENT ON COLUMN cloudsat.recent."timestamp" IS 'when it registered';
+COMMENT ON COLUMN cloudsat.recent.chans IS 'the addresses it is subscribed to; empty when it cancelled';
+COMMENT ON COLUMN cloudsat.recent.pid IS 'process that serves the connection';
+COMMENT ON COLUMN cloudsat.recent.backend_start IS 'when that process began: with pid it names the connection';
 
 -- pg_stat_activity hides the times of other users' sessions, and these say whether a pid is still the same connection.
 CREATE FUNCTION cloudsat._sessions()
@@ -71,3 +85,13 @@ CREATE VIEW cloudsat.connections AS
                                     AND s.backend_start OPERATOR(pg_catalog.=) r.backend_start
      WHERE pg_catalog.cardinality(r.chans) OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection lives, with what it does';
+COMMENT ON COLUMN cloudsat.connections.nick IS 'the first of the connection''s own addresses';
+COMMENT ON COLUMN cloudsat.connections."timestamp" IS 'when it registered';
+COMMENT ON COLUMN cloudsat.connections.chans IS 'the addresses it is subscribed to';
+COMMENT ON COLUMN cloudsat.connections.pid IS 'process that serves the connection';
+COMMENT ON COLUMN cloudsat.connections.backend_start IS 'when that process began';
+COMMENT ON COLUMN cloudsat.connections.usename IS 'the role that connected';
+COMMENT ON COLUMN cloudsat.connections.application_name IS 'what the client calls itself';
+COMMENT ON COLUMN cloudsat.connections.client_addr IS 'where the client is; null on a local socket';
+COMMENT ON COLUMN cloudsat.connections.state IS 'active, idle, idle in transaction, and so on';
+COMMENT ON COLUMN cloudsat.connections.state_change IS 'since when it is in this state';

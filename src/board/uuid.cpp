@@ -95,3 +95,9 @@ static Datum uuid_ceil(PG_FUNCTION_ARGS) {
     return board::bound(PG_GETARG_TIMESTAMPTZ(0), core::uuid_ceil);
 }
 SQL_FUNCTION(uuid_ceil);
+
+static Datum uuid(PG_FUNCTION_ARGS) {
+    (void)fcinfo;
+    return board::copy_datum(board::new_uuid());
+}
+SQL_FUNCTION(uuid);

@@ -13,3 +13,7 @@ CREATE FUNCTION cloudsat.uuid_ceil(instant pg_catalog.timestamptz) RETURNS pg_ca
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cloudsat_uuid_ceil';
 COMMENT ON FUNCTION cloudsat.uuid_ceil(pg_catalog.timestamptz) IS
     'the greatest UUIDv7 of an instant: uuid <= uuid_ceil(t) is what was posted at t or before';
+
+CREATE FUNCTION cloudsat._uuid() RETURNS pg_catalog.uuid
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_uuid';
+COMMENT ON FUNCTION cloudsat._uuid() IS 'the next UUIDv7 of this session, as a post would get it';
