@@ -40,8 +40,10 @@ REGRESS_OPTS = --inputdir=. --load-extension=cloudsat
 ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation
 
-# -Wno-deprecated-volatile: the server's HOLD_INTERRUPTS counts in a volatile, which C++20 frowns upon
-WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-deprecated-volatile $(if $(WERROR),-Werror)
+# Three for the server's macros: HOLD_INTERRUPTS counts in a volatile, which C++20 frowns upon; statement expressions
+# and compound literals are what clang calls extensions.
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-deprecated-volatile -Wno-gnu-statement-expression -Wno-c99-extensions \
+	$(if $(WERROR),-Werror)
 
 PG_CONFIG ?= pg_config
 ifneq (,$(shell command -v $(PG_CONFIG) 2>/dev/null))
