@@ -205,6 +205,7 @@ CREATE TYPE cloudsat._bound (
     INPUT = cloudsat._bound_in, OUTPUT = cloudsat._bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
 );
 COMMENT ON TYPE cloudsat._bound IS 'internal: where the index range of a subtree begins or ends';
+REVOKE ALL ON TYPE cloudsat._bound FROM PUBLIC;
 CREATE FUNCTION cloudsat._subtree_start(cloudsat.address) RETURNS cloudsat._bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_start' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat._subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';

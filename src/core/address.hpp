@@ -52,8 +52,8 @@ std::string_view explain(AddressRule rule) noexcept;
 
 struct AddressError {
     AddressRule rule;
-    std::size_t
-        place; // of the first byte that breaks the rule, from 1; one past the end when something is missing
+    // Of the first byte that breaks the rule, from 1; one past the end when something is missing.
+    std::size_t place;
     friend bool operator==(const AddressError&, const AddressError&) = default;
 };
 
