@@ -6,6 +6,7 @@
 #include <ctime>
 
 extern "C" {
+#include "common/int.h"
 #include "utils/timestamp.h"
 }
 
