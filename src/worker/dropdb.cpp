@@ -69,7 +69,8 @@ const char* database_of(Node* command) {
 struct Way {
     Node* command;
     ProcessUtilityContext context;
-    Oid database; // that was held; else InvalidOid
+    Oid database; // that is held; else InvalidOid
+    bool had_workers;
 };
 
 // A command that the server will refuse anyway stops nobody: it is for another's database, for the session's
@@ -88,9 +89,12 @@ void make_way(void* argument) {
     if (!OidIsValid(database) || !may_have_it(*way, database)) {
         return;
     }
+    if (!hold(database, Manner::for_now)) {
+        forget_dropped_databases();
+        hold(database, Manner::for_now); // should there still be no room, they may be back too soon
+    }
     way->database = database;
-    hold(database, Manner::for_now);
-    end_all(database, Manner::for_now);
+    way->had_workers = end_all(database, Manner::for_now) > 0;
     wait_until_nobody_in(database, leave_milliseconds);
 }
 
@@ -98,7 +102,7 @@ void give_back(const Way& way) {
     if (!OidIsValid(way.database)) {
         return;
     }
-    if (nodeTag(way.command) == T_DropdbStmt) {
+    if (nodeTag(way.command) == T_DropdbStmt && way.had_workers) {
         // It is gone. A launcher that start() began comes back once more, and is not to try and connect.
         hold(way.database, Manner::for_good);
     } else {
@@ -109,7 +113,7 @@ void give_back(const Way& way) {
 void process_utility(PlannedStmt* planned, const char* text, bool read_only_tree,
                      ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
                      DestReceiver* destination, QueryCompletion* completion) {
-    Way way{planned->utilityStmt, context, InvalidOid};
+    Way way{planned->utilityStmt, context, InvalidOid, false};
     if (IsUnderPostmaster && !RecoveryInProgress()) {
         pg::enter(make_way, &way);
     }

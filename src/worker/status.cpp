@@ -53,8 +53,9 @@ shmem_request_hook_type next_request_hook = nullptr;
 
 // As many workers as the server may run at all. Without preloading the memory comes out of the server's
 // reserve of some 100 kB, which is not ours alone, so there the roster stays below 32 kB.
+// A server that runs hardly any still remembers a few holds.
 int capacity() {
-    return preloaded ? max_worker_processes : std::min(max_worker_processes, 64);
+    return preloaded ? std::max(max_worker_processes, 8) : std::clamp(max_worker_processes, 8, 64);
 }
 
 Size slots_at() {

@@ -108,5 +108,18 @@ wait_until_hanging('postgres');
 
 # --- the end
 within(2, 'pg_ctl stop -m fast', sub { $node->stop('fast') });
+
+# --- where no worker runs
+command_ok([ 'pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-w', '-o', '-b -c listen_addresses=', 'start' ],
+	'a server in the mode of pg_upgrade starts');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'cloudsat%'}), 0,
+	'and runs no worker');
+command_ok([ 'pg_ctl', '-D', $node->data_dir, '-w', '-m', 'fast', 'stop' ], 'and stops');
+my $said;
+IPC::Run::run([ 'postgres', '--single', '-D', $node->data_dir, 'postgres' ],
+	'<', \"SELECT cloudsat.stop()\nSELECT cloudsat.start()\nDROP DATABASE watched\nSELECT 'done' AS said\n", '>&', \$said);
+like($said, qr/cannot start cloudsat's workers in this mode/, 'start() is refused in single-user mode');
+like($said, qr/said = "done"/, 'where a database can be dropped');
+unlike($said, qr/database "watched"/, 'without complaint');
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11/, 'nothing broke meanwhile');
 done_testing;

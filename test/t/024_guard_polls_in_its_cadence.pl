@@ -35,6 +35,14 @@ my $cycle = of_poll('cycle');
 $node->safe_psql('postgres', q{ALTER SERVER pulse OPTIONS (SET poll_interval '100ms', SET max_poll_interval '1s')});
 wait_for_cycles('pulse', 'so is a shorter one, without waiting for the longer one to pass');
 
+# --- memory
+sub resident_kb { slurp_file('/proc/' . guard('pid') . '/status') =~ /VmRSS:\s+(\d+) kB/; return $1 }
+my $cycles = of_poll('cycle');
+wait_until($node, "SELECT cycle > $cycles + 20 FROM cloudsat.polls WHERE server = 'pulse'", 't', 60, 'twenty polls');
+my $resident = resident_kb();
+wait_until($node, "SELECT cycle > $cycles + 70 FROM cloudsat.polls WHERE server = 'pulse'", 't', 60, 'fifty more');
+cmp_ok(resident_kb() - $resident, '<', 512, 'memory is flat') or diag "from $resident kB";
+
 # --- by hand, meanwhile
 is($node->safe_psql('postgres', q{SELECT queues FROM cloudsat.poll('pulse')}), 20, 'poll() takes turns with the guard');
 
