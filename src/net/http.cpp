@@ -248,8 +248,7 @@ CURLcode Http::configure(const Request& request) {
     for (const auto part : {set_destination, set_security, set_limits, set_method})
         if (const CURLcode code = part(easy, request); code != CURLE_OK)
             return code;
-    // "Expect:" without a value: do not ask for leave before sending a body, the broker knows no such
-    // manners.
+    // "Expect:" without a value: do not ask for leave before sending a body.
     headers_.reset(curl_slist_append(nullptr, "Expect:"));
     if (!headers_ || curl_slist_append(headers_.get(), "Content-Type: application/json") == nullptr)
         return CURLE_OUT_OF_MEMORY;
@@ -297,8 +296,7 @@ void Http::collect() {
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
         if (message->msg == CURLMSG_DONE && state_ == State::running) {
-            finish(
-                message->data.result); // the message is gone after this, and so is its handle from the multi
+            finish(message->data.result); // which takes the handle out of the multi, and the message with it
             return;
         }
     }

@@ -321,6 +321,14 @@ TEST_F(HttpTest, KeepsItsConnection) {
     EXPECT_EQ(number_after(seen, "\"connections\":"), 1u) << seen;
 }
 
+TEST_F(HttpTest, AQuestionOnAConnectionThatHasDiedIsAskedAgain) {
+    EXPECT_EQ(get(broker.url("/api/overview")).kind, FaultKind::none);
+    broker.control("/behave", R"({"behaviour":"close","path":"/api/vhosts","times":1})");
+    EXPECT_EQ(get(broker.url("/api/vhosts")).kind, FaultKind::none) << http.reply().error;
+    const auto seen = broker.control("/seen");
+    EXPECT_EQ(number_after(seen, "\"GET /api/vhosts\":"), 2u) << seen;
+}
+
 TEST_F(HttpTest, WhatChangesSomethingIsSentOnceOnAConnectionOfItsOwn) {
     EXPECT_EQ(get(broker.url("/api/overview")).kind, FaultKind::none);
     broker.control("/behave", R"({"behaviour":"close","path":"/api/queues/%2F/q","method":"DELETE"})");
