@@ -1,17 +1,16 @@
 // Decodes the Prometheus text of GET /metrics/detailed?family=queue_coarse_metrics: sizes of queues at a
-// tenth of the price of any other listing, and nothing but sizes. Hand-written, because there is no library
-// for it in Debian.
+// tenth of the price of any other listing, and nothing but sizes. Hand-written: Debian has no library for it.
 //
-// RabbitMQ before 3.11.24 and 3.12.7 does not escape label values (measured on RabbitMQ 3.10; rabbitmq-server
-// issue 9648): whoever may declare a queue can write into this document, by a name with a quote or a newline
-// in it. So:
-// * a line that does not read as a sample is left out and counted, and blinds nobody to the other queues;
-// * once there is such a line, the document is taken for an unescaped one, and names with a backslash are
-// left out;
-// * a queue with two samples of one kind has no known count of any kind: a forged line can hide a size (its
-// queue must
-//   then be looked at in another way), never change it.
-// What decides about a queue therefore looks again through the management API before it acts.
+// RabbitMQ does not escape label values (measured on RabbitMQ 3.10; mended in October 2023, rabbitmq-server
+// issue 9648): whoever may declare a queue can write into this document, by a name with a quote in it.
+// (Newlines the broker takes out of names when queues are declared; nothing here relies on that.) Therefore:
+//
+// A line that does not read as a sample is left out and counted, and blinds nobody to the other queues. Once
+// there is such a line, the document is one without escapes, and names with a backslash are left out. A queue
+// with two samples of one kind has no known size at all. So a forged line can hide a size, and then its queue
+// must be looked at in another way; it can never change one.
+//
+// What decides about a queue looks again through the management API before it acts.
 #pragma once
 
 #include "core/fault.hpp"

@@ -23,6 +23,13 @@ FaultKind fault_of_stop(SinkStop stop) noexcept {
     return FaultKind::protocol; // CURLE_WRITE_ERROR that is not ours: a content decoder gave up
 }
 
+FaultKind fault_of_connect(int os_error) noexcept {
+    if (os_error == 0 || os_error == ECONNREFUSED)
+        return FaultKind::refused;
+    // Accepted and reset at once: 8.14 still counts that as connecting.
+    return os_error == ECONNRESET ? FaultKind::closed : FaultKind::unreachable;
+}
+
 FaultKind fault_of_receive(const Progress& progress) noexcept {
     // Reset by the peer, or nonsense in the middle: only the former leaves an errno.
     return progress.answered && progress.os_error == 0 ? FaultKind::protocol : FaultKind::closed;
@@ -130,8 +137,7 @@ core::FaultKind fault_of(const Progress& progress) noexcept {
     case CURLE_COULDNT_RESOLVE_HOST:
         return FaultKind::unresolved;
     case CURLE_COULDNT_CONNECT:
-        return progress.os_error == 0 || progress.os_error == ECONNREFUSED ? FaultKind::refused
-                                                                           : FaultKind::unreachable;
+        return fault_of_connect(progress.os_error);
     case CURLE_INTERFACE_FAILED:
         return FaultKind::unreachable;
     case CURLE_OPERATION_TIMEDOUT:

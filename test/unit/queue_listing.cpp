@@ -146,8 +146,7 @@ TEST_F(QueueListingTest, ArgumentsAreFitForJsonb) {
     EXPECT_EQ(arguments("{}"), "{}");
     EXPECT_EQ(arguments("{ \"a\" : [ 1 , -2 , 1.5 , true , null , {} ] }"),
               R"({"a":[1,-2,1.5,true,null,{}]})");
-    EXPECT_EQ(arguments(R"({"a\u0000":"b\u0000\n\u001f\u007f€"})"),
-              "{\"a�\":\"b�\\u000a\\u001f\x7f€\"}");
+    EXPECT_EQ(arguments(R"({"a\u0000":"b\u0000\n\u001f\u007f€"})"), "{\"a�\":\"b�\\u000a\\u001f\x7f€\"}");
     EXPECT_EQ(arguments("{\"n\":18446744073709551615}"), "{\"n\":18446744073709551615}");
     EXPECT_EQ(arguments("{\"n\":[-0.0,1e2,1180591620717411303424.0]}"),
               "{\"n\":[-0.0,100.0,1180591620717411303424.0]}");
