@@ -49,7 +49,7 @@ SET LOCAL cloudsat.partition_interval = '7d';
 SELECT count(pg_temp.say(t)) FROM unnest('{2020-01-05 12:00Z, 2020-01-14 00:00Z}'::timestamptz[]) AS t;
 SELECT partition, starts AT TIME ZONE 'UTC' AS starts, ends AT TIME ZONE 'UTC' AS ends, moved FROM cloudsat.maintain() WHERE starts < '2021-01-01Z';
 SET LOCAL cloudsat.partition_interval = '1min';
-SET LOCAL cloudsat.partitions_ahead = 1000;
+SET LOCAL cloudsat.partitions_ahead = 100;
 SELECT count(*) FROM cloudsat.maintain();
 RESET cloudsat.partition_interval;
 SET LOCAL cloudsat.partitions_ahead = 2;

@@ -67,13 +67,10 @@ BEGIN
         gaps := gaps || gap;
         names := names || partition;
     END LOOP;
-    IF names = '{}' THEN
-        RETURN;
-    END IF;
 
     -- While this waits, posters and readers of the default partition wait behind it: so it asks for a moment only, again
     -- and again.
-    FOR attempt IN 1 .. 20 LOOP
+    FOR attempt IN 1 .. CASE WHEN names = '{}' THEN 0 ELSE 20 END LOOP
         BEGIN
             PERFORM set_config('lock_timeout', '100ms', true);
             LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
@@ -88,7 +85,6 @@ BEGIN
             PERFORM pg_sleep(0.1);
         END;
     END LOOP;
-    PERFORM set_config('lock_timeout', '10s', true);
 
     FOR n IN 1 .. cardinality(names) LOOP
         partition := names[n];
@@ -104,7 +100,20 @@ BEGIN
         EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
         RETURN NEXT;
     END LOOP;
+
+    -- The guardian's tables live by days, too. What keeps it from its locks must not undo what was done here.
+    IF to_regprocedure('cloudsat._maintain_history(interval, int4)') IS NOT NULL THEN
+        BEGIN
+            PERFORM set_config('lock_timeout', '1s', true);
+            EXECUTE 'SELECT cloudsat._maintain_history($1, $2)'
+                USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
+                      ceil(extract(epoch FROM ahead * stride) / 86400)::int;  -- it counts in days
+        EXCEPTION WHEN lock_not_available THEN
+            RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
+                DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+        END;
+    END IF;
 END
 $maintain$;
 COMMENT ON FUNCTION cloudsat.maintain() IS
-    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there';
+    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days';

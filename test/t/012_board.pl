@@ -113,6 +113,21 @@ within(15, 'maintain() gives up', sub {
 is(sql(q{SELECT count(*) FROM pg_tables WHERE schemaname = 'cloudsat'}), $tables, 'and leaves nothing behind');
 is(sql('SELECT partition, moved FROM cloudsat.maintain()'), 'messages_20200101|1', 'once the reader is gone it succeeds');
 
+# the guardian's history is kept, too; somebody who reads it does not stop the rest
+sql(q{DO $$ DECLARE leaf regclass; BEGIN
+		FOR leaf IN SELECT inhrelid FROM pg_inherits WHERE inhparent IN ('cloudsat.messages'::regclass, 'cloudsat.queue_history'::regclass)
+			AND inhrelid::regclass::text !~ 'default$' LOOP EXECUTE 'DROP TABLE ' || leaf; END LOOP;
+	END $$});
+my ($status, $made, $warning) = $node->psql('postgres', qq{
+	SELECT FROM dblink_connect('reader', 'host=$socket port=$port dbname=postgres');
+	SELECT FROM dblink_exec('reader', 'BEGIN');
+	SELECT FROM dblink('reader', 'SELECT count(*) FROM cloudsat.queue_history_default') AS r (n int8);
+	SELECT count(*) FROM cloudsat.maintain();});
+is($made, '4', 'a reader of queue_history does not keep the board from its partitions');
+like($warning, qr/WARNING:  could not lock cloudsat.queue_history/, 'and there is a warning');
+is( sql('SELECT count(*) FROM cloudsat.maintain()', q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'cloudsat.queue_history'::regclass}),
+	"0\n5", 'which is maintained the next time');
+
 # a poster that waits for the default partition while its rows get a partition of their own goes there
 is( sql(qq{
 		DO \$\$ DECLARE leaf regclass; BEGIN
