@@ -8,6 +8,18 @@
 
 namespace cloudsat::core {
 
+namespace {
+
+// The key of the domain that holds the key's domain: where instances of one kind usually lie. Empty for a
+// top-level one.
+std::string_view group_of(std::string_view key) noexcept {
+    key = domain(AddressView(key)).key();
+    const std::size_t mark = key.size() < 2 ? std::string_view::npos : key.rfind(end_mark, key.size() - 2);
+    return key.substr(0, mark == std::string_view::npos ? 0 : mark + 1);
+}
+
+} // namespace
+
 AddressAbbreviation::AddressAbbreviation() noexcept {
     // Sentinels: the smallest key, and a string behind every key.
     constexpr std::string_view behind_all = "\xff";
@@ -72,10 +84,26 @@ std::uint64_t AddressAbbreviation::label(std::string_view key) noexcept {
     }
 
     const std::uint64_t gap = pivots_[at + 1].label - pivot.label;
-    if (!pivot.taken && gap >= 2 && count_ < pivots_.size() && key.size() <= pool_.size() - pool_used_) {
+    if (!pivot.taken && gap >= 4) {
         const std::uint64_t middle = pivot.label + gap / 2;
-        insert(at, key, middle);
-        return middle;
+        // A key of a new group brings the group's bounds along.
+        const std::string_view start = group_of(key);
+        if (!start.empty() && bytes(pivot) < start && has_room(3, 3 * key.size())) {
+            FixedText<max_key_size> end;
+            end.push(start.substr(0, start.size() - 1));
+            end.push(end_mark + 1);
+            if (end.view() < bytes(pivots_[at + 1])) {
+                insert(at, end.view(), pivot.label + gap / 4 * 3);
+                insert(at, key, middle);
+                insert(at, start, pivot.label + gap / 4);
+                return middle;
+            }
+        }
+        if (plain_ < max_plain_pivots && has_room(1, key.size())) {
+            ++plain_;
+            insert(at, key, middle);
+            return middle;
+        }
     }
     pivot.taken = true;
     if (pivot.squeeze == 64) {
