@@ -14,6 +14,7 @@ CREATE TABLE cloudsat.queue_events (
     cycle    pg_catalog.int8,
     detail   pg_catalog.jsonb
 );
+COMMENT ON SEQUENCE cloudsat.queue_events_id_seq IS 'numbers queue_events';
 CREATE INDEX queue_events_queue_idx ON cloudsat.queue_events (server, vhost, name, id);
 COMMENT ON TABLE cloudsat.queue_events IS 'what happened to each queue, in the order in which it was recorded; append-only';
 COMMENT ON COLUMN cloudsat.queue_events.id IS 'order of recording';

@@ -15,6 +15,7 @@ CREATE TABLE cloudsat.queue_policies (
     comment     pg_catalog.text,
     CONSTRAINT queue_policies_sizes_rise CHECK (warn_size OPERATOR(pg_catalog.<=) delete_size)
 );
+COMMENT ON SEQUENCE cloudsat.queue_policies_id_seq IS 'numbers queue_policies';
 COMMENT ON TABLE cloudsat.queue_policies IS 'limits for the queues that match; of several that match, the one with the highest priority, then the oldest';
 COMMENT ON COLUMN cloudsat.queue_policies.id IS 'order of creation';
 COMMENT ON COLUMN cloudsat.queue_policies.server IS 'name of the foreign server; null: every one';

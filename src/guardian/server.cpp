@@ -68,9 +68,10 @@ OptionPlace place_of(Oid catalog) {
     pg_unreachable();
 }
 
-// A value that is secret is not shown.
+// A value that is secret is not shown; nor is a URL that may hold a password.
 [[noreturn]] void refuse_value(const OptionRule& rule, const char* value, const char* detail) {
-    const bool secret = rule.mapping == &core::MappingOptions::password;
+    const bool secret = rule.mapping == &core::MappingOptions::password ||
+                        (rule.kind == OptionKind::url && std::strchr(value, '@') != nullptr);
     const int length = static_cast<int>(rule.name.size());
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
             secret ? errmsg("invalid value for option \"%.*s\"", length, rule.name.data())
