@@ -14,6 +14,10 @@ namespace {
 constexpr std::array<std::string_view, 4> source_names{"", "metrics", "totals", "statistics"};
 constexpr Micros minute = 60 * micros_per_second;
 
+std::size_t hash_of(std::uint32_t vhost, std::string_view name) noexcept {
+    return std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
+}
+
 template <class T> void take(std::optional<T>& known, const std::optional<T>& told) noexcept {
     if (told) {
         known = told;
@@ -102,13 +106,13 @@ std::uint32_t Sweep::vhost(std::string_view name) {
 }
 
 void Sweep::grow(std::size_t slots) {
-    slots_.assign(slots, 0);
+    slots_.assign(slots, Slot{});
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         std::size_t slot = entries_[i].hash & (slots - 1);
-        while (slots_[slot] != 0) {
+        while (slots_[slot].index != 0) {
             slot = (slot + 1) & (slots - 1);
         }
-        slots_[slot] = static_cast<std::uint32_t>(i + 1);
+        slots_[slot] = slot_for(i, entries_[i].hash);
     }
 }
 
@@ -120,24 +124,35 @@ void Sweep::reserve(std::size_t queues) {
     }
 }
 
+// The slot of that queue, or the free one where it belongs. There is always a free one.
+std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::size_t hash) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t place = hash & mask;
+    for (; slots_[place].index != 0; place = (place + 1) & mask) {
+        if (slots_[place].hash == static_cast<std::uint32_t>(hash >> 32U)) {
+            const Entry& entry = entries_[slots_[place].index - 1];
+            if (entry.vhost == vhost && entry.name == name) {
+                break;
+            }
+        }
+    }
+    return place;
+}
+
 Entry& Sweep::at(std::uint32_t vhost, std::string_view name) {
     if ((entries_.size() + 1) * 2 > slots_.size()) {
         grow(std::max<std::size_t>(slots_.size() * 2, 64));
     }
-    const std::size_t hash = std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
-    std::size_t slot = hash & (slots_.size() - 1);
-    while (slots_[slot] != 0) {
-        Entry& held = entries_[slots_[slot] - 1];
-        if (held.hash == hash && held.vhost == vhost && held.name == name) {
-            return held;
-        }
-        slot = (slot + 1) & (slots_.size() - 1);
+    const std::size_t hash = hash_of(vhost, name);
+    const std::size_t place = place_of(vhost, name, hash);
+    if (slots_[place].index != 0) {
+        return entries_[slots_[place].index - 1];
     }
+    slots_[place] = slot_for(entries_.size(), hash);
     Entry& entry = entries_.emplace_back();
     entry.name = name;
     entry.vhost = vhost;
     entry.hash = hash;
-    slots_[slot] = static_cast<std::uint32_t>(entries_.size());
     return entry;
 }
 
@@ -145,15 +160,8 @@ Entry* Sweep::find(std::uint32_t vhost, std::string_view name) noexcept {
     if (slots_.empty()) {
         return nullptr;
     }
-    const std::size_t hash = std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
-    for (std::size_t slot = hash & (slots_.size() - 1); slots_[slot] != 0;
-         slot = (slot + 1) & (slots_.size() - 1)) {
-        Entry& entry = entries_[slots_[slot] - 1];
-        if (entry.hash == hash && entry.vhost == vhost && entry.name == name) {
-            return &entry;
-        }
-    }
-    return nullptr;
+    const Slot found = slots_[place_of(vhost, name, hash_of(vhost, name))];
+    return found.index == 0 ? nullptr : &entries_[found.index - 1];
 }
 
 void Sweep::know(std::uint32_t vhost, std::string_view name, const Known& row) {

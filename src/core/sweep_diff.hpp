@@ -106,11 +106,21 @@ public:
 
 private:
     Entry& at(std::uint32_t vhost, std::string_view name);
+    std::size_t place_of(std::uint32_t vhost, std::string_view name, std::size_t hash) const noexcept;
     void grow(std::size_t slots);
 
     std::pmr::vector<Vhost> vhosts_;
     std::pmr::vector<Entry> entries_;
-    std::pmr::vector<std::uint32_t> slots_; // open addressing; index + 1 into entries_, 0 is free
+    // Open addressing. A slot has the hash's upper half as well, so that a search seldom touches a wrong
+    // entry.
+    struct Slot {
+        std::uint32_t index = 0; // into entries_, plus 1; 0 is free
+        std::uint32_t hash = 0;
+    };
+    static Slot slot_for(std::size_t index, std::size_t hash) noexcept {
+        return {static_cast<std::uint32_t>(index + 1), static_cast<std::uint32_t>(hash >> 32U)};
+    }
+    std::pmr::vector<Slot> slots_;
 };
 
 // Is this known queue absent from the broker, as far as this sweep can tell?

@@ -32,41 +32,56 @@ constexpr std::string_view totals_look = "?disable_stats=true&enable_queue_total
 constexpr std::string_view names_look = "?disable_stats=true&";
 
 // Only what an earlier transaction has written: its intention is committed, or we would not see it.
-pg::Statement committed_intentions(
-    "SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete, q.arguments::pg_catalog.text, "
-    "q.incident, "
-    "       q.intended_at, q.attempts, q.failures, q.acted_at, p.cycle "
-    "FROM cloudsat.queues AS q LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server "
-    "WHERE q.server OPERATOR(pg_catalog.=) $1 AND q.intended_at IS NOT NULL "
-    "AND (q.intended_xact IS NULL OR q.intended_xact OPERATOR(pg_catalog.<>) $2::pg_catalog.xid8) "
-    "ORDER BY q.intended_at",
-    {TEXTOID, TEXTOID});
+pg::Statement committed_intentions(R"(
+    SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
+           q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
+           q.acted_at, p.cycle
+    FROM cloudsat.queues AS q
+    LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.intended_at IS NOT NULL
+      AND (q.intended_xact IS NULL OR q.intended_xact OPERATOR(pg_catalog.<>) $2::pg_catalog.xid8)
+    ORDER BY q.intended_at)",
+                                   {TEXTOID, TEXTOID});
 
-pg::Statement withdraw(
-    "UPDATE cloudsat.queues AS q SET intended_at = NULL, intended_xact = NULL, attempts = 0, "
-    "pending = 'normal' WHERE q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) $2 "
-    "AND q.name OPERATOR(pg_catalog.=) $3",
-    {TEXTOID, TEXTOID, TEXTOID});
-pg::Statement fail("UPDATE cloudsat.queues AS q SET intended_at = NULL, intended_xact = NULL, attempts = 0, "
-                   "pending = 'normal', failures = $4, acted_at = coalesce($5, q.acted_at), retry_after = $6 "
-                   "WHERE q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) $2 "
-                   "AND q.name OPERATOR(pg_catalog.=) $3",
+pg::Statement withdraw(R"(
+    UPDATE cloudsat.queues AS q
+    SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal'
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                       {TEXTOID, TEXTOID, TEXTOID});
+pg::Statement fail(R"(
+    UPDATE cloudsat.queues AS q
+    SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal', failures = $4,
+           acted_at = coalesce($5, q.acted_at), retry_after = $6
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
                    {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
-pg::Statement leave_unknown("UPDATE cloudsat.queues AS q SET attempts = $4, acted_at = $5 "
-                            "WHERE q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) $2 "
-                            "AND q.name OPERATOR(pg_catalog.=) $3",
+pg::Statement leave_unknown(R"(
+    UPDATE cloudsat.queues AS q
+    SET attempts = $4, acted_at = $5
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
                             {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
-pg::Statement
-    bury("UPDATE cloudsat.queues AS q SET level = 'deleted', pending = 'normal', "
-         "messages = coalesce($4, q.messages), ready = coalesce($5, q.ready), growth = 0, incident = NULL, "
-         "incident_size = NULL, incident_at = NULL, would_delete_at = NULL, intended_at = NULL, "
-         "intended_xact = NULL, attempts = 0, failures = 0, retry_after = NULL, "
-         "acted_at = coalesce($6, q.acted_at), changed_at = $7, gone_at = $7 "
-         "WHERE q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) $2 "
-         "AND q.name OPERATOR(pg_catalog.=) $3",
-         {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
-pg::Statement delete_bindings("DELETE FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1 "
-                              "AND b.vhost OPERATOR(pg_catalog.=) $2 AND b.queue OPERATOR(pg_catalog.=) $3",
+pg::Statement bury(R"(
+    UPDATE cloudsat.queues AS q
+    SET level = 'deleted', pending = 'normal', messages = coalesce($4, q.messages), ready =
+           coalesce($5, q.ready), growth = 0, incident = NULL, incident_size = NULL, incident_at =
+           NULL, would_delete_at = NULL, intended_at = NULL, intended_xact = NULL, attempts = 0,
+           failures = 0, retry_after = NULL, acted_at = coalesce($6, q.acted_at), changed_at = $7,
+           gone_at = $7
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
+pg::Statement delete_bindings(R"(
+    DELETE FROM cloudsat.bindings AS b
+    WHERE b.server OPERATOR(pg_catalog.=) $1
+      AND b.vhost OPERATOR(pg_catalog.=) $2
+      AND b.queue OPERATOR(pg_catalog.=) $3)",
                               {TEXTOID, TEXTOID, TEXTOID});
 
 std::string_view keep(std::pmr::memory_resource* arena, uint64 row, int column) {

@@ -17,26 +17,42 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-pg::Statement past_of_server(
-    "SELECT cycle, last_success, up_since, consecutive_failures, last_error_kind, missing_polls, "
-    "missing_since, names_at, bindings_at, rules, home FROM cloudsat.polls AS p "
-    "WHERE p.server OPERATOR(pg_catalog.=) $1",
-    {TEXTOID});
+pg::Statement past_of_server(R"(
+    SELECT cycle, last_success, up_since, consecutive_failures, last_error_kind, missing_polls,
+           missing_since, names_at, bindings_at, rules, queues
+    FROM cloudsat.polls AS p
+    WHERE p.server OPERATOR(pg_catalog.=) $1)",
+                             {TEXTOID});
 
 // A row of polls that was written for this very server under another name, which no server has any more.
-pg::Statement
-    former_name("SELECT p.server FROM cloudsat.polls AS p WHERE p.home OPERATOR(pg_catalog.=) $1 "
-                "AND p.server OPERATOR(pg_catalog.<>) $2 AND NOT EXISTS (SELECT FROM "
-                "pg_catalog.pg_foreign_server AS s WHERE s.srvname OPERATOR(pg_catalog.=) p.server)",
-                {TEXTOID, TEXTOID});
+pg::Statement former_name(R"(
+    SELECT p.server
+    FROM cloudsat.polls AS p
+    WHERE p.home OPERATOR(pg_catalog.=) $1
+      AND p.server OPERATOR(pg_catalog.<>) $2
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS s WHERE s.srvname
+          OPERATOR(pg_catalog.=) p.server))",
+                          {TEXTOID, TEXTOID});
 std::array renames{
-    pg::Statement("UPDATE cloudsat.polls SET server = $2 WHERE server OPERATOR(pg_catalog.=) $1",
+    pg::Statement(R"(
+    UPDATE cloudsat.polls
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
-    pg::Statement("UPDATE cloudsat.queues SET server = $2 WHERE server OPERATOR(pg_catalog.=) $1",
+    pg::Statement(R"(
+    UPDATE cloudsat.queues
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
-    pg::Statement("UPDATE cloudsat.bindings SET server = $2 WHERE server OPERATOR(pg_catalog.=) $1",
+    pg::Statement(R"(
+    UPDATE cloudsat.bindings
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
-    pg::Statement("UPDATE cloudsat.queue_policies SET server = $2 WHERE server OPERATOR(pg_catalog.=) $1",
+    pg::Statement(R"(
+    UPDATE cloudsat.queue_policies
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
 };
 
@@ -70,6 +86,8 @@ bool read_past(Cycle& cycle) {
     past.names_at = time_at(0, 8);
     past.bindings_at = time_at(0, 9);
     past.rules = text_at(cycle, 0, 10);
+    const Datum queues = pg::spi_value(0, 11, isnull);
+    past.queues = isnull ? 0 : DatumGetInt64(queues);
     return true;
 }
 

@@ -47,6 +47,7 @@ struct Keepsake {
 struct Past {
     bool known = false;
     std::int64_t cycle = 0;
+    std::int64_t queues = 0; // that the last whole poll saw
     TimestampTz last_success = 0;
     TimestampTz up_since = 0;
     std::int32_t failures = 0;

@@ -13,7 +13,10 @@
 namespace cloudsat::guardian {
 namespace {
 
-pg::Statement message_exists("SELECT FROM cloudsat.messages AS m WHERE m.uuid OPERATOR(pg_catalog.=) $1",
+pg::Statement message_exists(R"(
+    SELECT
+    FROM cloudsat.messages AS m
+    WHERE m.uuid OPERATOR(pg_catalog.=) $1)",
                              {UUIDOID});
 
 // Both are addresses by the time they come here: the validator and the rules have seen to it.

@@ -5,7 +5,7 @@ CREATE TYPE cloudsat.level AS ENUM ('normal', 'warned', 'archiving', 'deleted');
 COMMENT ON TYPE cloudsat.level IS 'how overgrown a queue is';
 
 -- One row per queue that is or was there. A sweep writes only what changed, so a quiet broker costs no write here; room
--- is left in each page for the next version of a row, and no index but the key, so that an update stays in its page.
+-- is left in each page for the next version of a row, and no index is touched, so that an update stays in its page.
 CREATE TABLE cloudsat.queues (
     server         pg_catalog.text        NOT NULL,
     vhost          pg_catalog.text        NOT NULL,
@@ -55,6 +55,8 @@ CREATE TABLE cloudsat.queues (
     gone_at        pg_catalog.timestamptz,
     PRIMARY KEY (server, vhost, name)
 ) WITH (fillfactor = 70);
+-- Few rows, so it is small; and a column that no update touches keeps no update from staying in its page.
+CREATE INDEX queues_intended_idx ON cloudsat.queues (server) WHERE intended_at IS NOT NULL;
 COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not give is null, never 0';
 COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';

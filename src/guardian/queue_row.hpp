@@ -11,18 +11,19 @@ namespace cloudsat::guardian {
 // By which a server is found again after it was renamed.
 std::string_view home_of(const Server& server, std::pmr::memory_resource* arena);
 
-// Fills the sweep and the keepsakes with every row of the server. Needs SPI.
+// Fills the sweep and the keepsakes with every row of the server.
 void load_queues(Cycle& cycle);
 
 // Rows to write, as arrays: one statement writes them all.
 class QueueRows {
 public:
     void add(std::string_view vhost, std::string_view name, const core::Known& row, const Keepsake& kept);
-    std::int64_t size() const noexcept { return columns_[0].size(); }
+    std::int64_t size() const noexcept { return columns_[1].size(); }
     void write(const Server& server) const;
 
 private:
-    static constexpr int column_count = 38;
+    // as many as the table has; the first is the server and stays empty
+    static constexpr int column_count = 40;
     Column columns_[column_count];
 };
 static_assert(pg::Plain<QueueRows>);

@@ -25,71 +25,76 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-pg::Statement insert_history(
-    "INSERT INTO cloudsat.queue_history (\"time\", server, vhost, name, messages, ready, unacknowledged) "
-    "SELECT $1, $2, n.* FROM unnest($3, $4, $5, $6, $7) AS n",
-    {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID});
+pg::Statement insert_history(R"(
+    INSERT INTO cloudsat.queue_history ("time", server, vhost, name, messages, ready,
+           unacknowledged)
+    SELECT $1, $2, n.*
+    FROM unnest($3, $4, $5, $6, $7) AS n)",
+                             {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
+                              INT8ARRAYOID});
 
 // jsonb knows that {"a":1,"b":2} and {"b": 2, "a": 1} are the same arguments
-pg::Statement other_arguments(
-    "SELECT n.i, q.arguments::pg_catalog.text FROM unnest($2, $3, $4, $5) AS n(i, vhost, name, arguments) "
-    "JOIN cloudsat.queues AS q ON q.server OPERATOR(pg_catalog.=) $1 AND q.vhost OPERATOR(pg_catalog.=) "
-    "n.vhost "
-    "     AND q.name OPERATOR(pg_catalog.=) n.name "
-    "WHERE NOT coalesce(q.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb, false)",
-    {TEXTOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+pg::Statement other_arguments(R"(
+    SELECT n.i, q.arguments::pg_catalog.text
+    FROM unnest($2, $3, $4, $5) AS n(i, vhost, name, arguments)
+    JOIN cloudsat.queues AS q ON q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) n.vhost
+      AND q.name OPERATOR(pg_catalog.=) n.name
+    WHERE NOT coalesce(q.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb, false))",
+                              {TEXTOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
-pg::Statement delete_bindings(
-    "DELETE FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost "
-    "OPERATOR(pg_catalog.=) $2 "
-    "AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3) AND NOT EXISTS ("
-    "SELECT FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments) "
-    "WHERE n.queue OPERATOR(pg_catalog.=) b.queue AND n.source OPERATOR(pg_catalog.=) b.source "
-    "AND n.routing_key OPERATOR(pg_catalog.=) b.routing_key "
-    "AND n.arguments::pg_catalog.jsonb OPERATOR(pg_catalog.=) b.arguments)",
-    {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
-pg::Statement insert_bindings(
-    "INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments, first_seen) "
-    "SELECT $1, $2, n.queue, n.source, n.routing_key, n.arguments::pg_catalog.jsonb, $3 "
-    "FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments) WHERE NOT EXISTS ("
-    "SELECT FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost "
-    "OPERATOR(pg_catalog.=) $2 "
-    "AND b.queue OPERATOR(pg_catalog.=) n.queue AND b.source OPERATOR(pg_catalog.=) n.source "
-    "AND b.routing_key OPERATOR(pg_catalog.=) n.routing_key "
-    "AND b.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb)",
-    {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
-pg::Statement
-    delete_bindings_of("DELETE FROM cloudsat.bindings AS b USING unnest($2, $3) AS n(vhost, name) "
-                       "WHERE b.server OPERATOR(pg_catalog.=) $1 AND b.vhost OPERATOR(pg_catalog.=) n.vhost "
-                       "AND b.queue OPERATOR(pg_catalog.=) n.name",
-                       {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
+pg::Statement delete_bindings(R"(
+    DELETE FROM cloudsat.bindings AS b
+    WHERE b.server OPERATOR(pg_catalog.=) $1
+      AND b.vhost OPERATOR(pg_catalog.=) $2
+      AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3)
+      AND NOT EXISTS (SELECT FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)
+          WHERE n.queue OPERATOR(pg_catalog.=) b.queue AND n.source OPERATOR(pg_catalog.=) b.source
+          AND n.routing_key OPERATOR(pg_catalog.=) b.routing_key AND n.arguments::pg_catalog.jsonb
+          OPERATOR(pg_catalog.=) b.arguments))",
+                              {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+                               TEXTARRAYOID});
+pg::Statement insert_bindings(R"(
+    INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments, first_seen)
+    SELECT $1, $2, n.queue, n.source, n.routing_key, n.arguments::pg_catalog.jsonb, $3
+    FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)
+    WHERE NOT EXISTS (SELECT FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1
+           AND b.vhost OPERATOR(pg_catalog.=) $2 AND b.queue OPERATOR(pg_catalog.=) n.queue AND
+           b.source OPERATOR(pg_catalog.=) n.source AND b.routing_key OPERATOR(pg_catalog.=)
+           n.routing_key AND b.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb))",
+                              {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+                               TEXTARRAYOID});
+pg::Statement delete_bindings_of(R"(
+    DELETE FROM cloudsat.bindings AS b USING unnest($2, $3) AS n(vhost, name)
+    WHERE b.server OPERATOR(pg_catalog.=) $1
+      AND b.vhost OPERATOR(pg_catalog.=) n.vhost
+      AND b.queue OPERATOR(pg_catalog.=) n.name)",
+                                 {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 
-pg::Statement upsert_poll(
-    "INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll, up_since, "
-    "fetch_ms, record_ms, "
-    "bytes, queues, unusable, consecutive_failures, last_error_kind, last_error, last_error_at, missing, "
-    "missing_polls, "
-    "missing_since, names_at, bindings_at, rules) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17, $18, "
-    "$19, $20, $21, $22) "
-    "ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll = "
-    "EXCLUDED.last_poll, "
-    "last_success = coalesce(EXCLUDED.last_success, p.last_success), next_poll = EXCLUDED.next_poll, "
-    "up_since = EXCLUDED.up_since, fetch_ms = EXCLUDED.fetch_ms, record_ms = EXCLUDED.record_ms, bytes = "
-    "EXCLUDED.bytes, "
-    "queues = coalesce(EXCLUDED.queues, p.queues), unusable = coalesce($12, p.unusable), "
-    "consecutive_failures = EXCLUDED.consecutive_failures, "
-    "last_error_kind = coalesce(EXCLUDED.last_error_kind, p.last_error_kind), "
-    "last_error = coalesce(EXCLUDED.last_error, p.last_error), "
-    "last_error_at = coalesce(EXCLUDED.last_error_at, p.last_error_at), missing = EXCLUDED.missing, "
-    "missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, "
-    "names_at = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at, "
-    "p.bindings_at), "
-    "rules = coalesce(EXCLUDED.rules, p.rules)",
-    {TEXTOID,        TEXTOID,        INT8OID,        TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-     TIMESTAMPTZOID, FLOAT8OID,      FLOAT8OID,      INT8OID,        INT8OID,        INT8OID,
-     INT4OID,        TEXTOID,        TEXTOID,        TIMESTAMPTZOID, INT8OID,        INT4OID,
-     TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID});
+pg::Statement upsert_poll(R"(
+    INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll,
+           up_since, fetch_ms, record_ms, bytes, queues, unusable, consecutive_failures,
+           last_error_kind, last_error, last_error_at, missing, missing_polls, missing_since,
+           names_at, bindings_at, rules)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17,
+           $18, $19, $20, $21, $22)
+    ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll =
+           EXCLUDED.last_poll, last_success = coalesce(EXCLUDED.last_success, p.last_success),
+           next_poll = EXCLUDED.next_poll, up_since = EXCLUDED.up_since, fetch_ms =
+           EXCLUDED.fetch_ms, record_ms = EXCLUDED.record_ms, bytes = EXCLUDED.bytes, queues =
+           coalesce(EXCLUDED.queues, p.queues), unusable = coalesce($12, p.unusable),
+           consecutive_failures = EXCLUDED.consecutive_failures, last_error_kind =
+           coalesce(EXCLUDED.last_error_kind, p.last_error_kind), last_error =
+           coalesce(EXCLUDED.last_error, p.last_error), last_error_at =
+           coalesce(EXCLUDED.last_error_at, p.last_error_at), missing = EXCLUDED.missing,
+           missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, names_at
+           = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at,
+           p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules))",
+                          {TEXTOID,        TEXTOID,        INT8OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
+                           TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID,      INT8OID,
+                           INT8OID,        INT8OID,        INT4OID,   TEXTOID,        TEXTOID,
+                           TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
+                           TIMESTAMPTZOID, TEXTOID});
 
 // What one transaction writes, gathered.
 struct Harvest {

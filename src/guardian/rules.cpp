@@ -12,31 +12,29 @@
 namespace cloudsat::guardian {
 namespace {
 
-pg::Statement policies_fingerprint(
-    "SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\\n', $2, $3, $4, $5, "
-    "pg_catalog.string_agg(p::pg_catalog.text, E'\\n' ORDER BY p.id)), 0)::pg_catalog.text "
-    "FROM cloudsat.queue_policies AS p "
-    "WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1",
-    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID});
+pg::Statement policies_fingerprint(R"(
+    SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', $2, $3, $4, $5,
+           pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id)), 0)::pg_catalog.text
+    FROM cloudsat.queue_policies AS p
+    WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
+                                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID});
 
 // A policy may give one size and leave the other to the server: they must rise all the same.
-pg::Statement rules_of_queues(
-    "SELECT n.i, p.id, "
-    "       CASE WHEN p.warn_size IS NULL AND p.delete_size OPERATOR(pg_catalog.<) $4 THEN p.delete_size"
-    "            ELSE coalesce(p.warn_size, $4) END, "
-    "       CASE WHEN p.delete_size IS NULL AND p.warn_size OPERATOR(pg_catalog.>) $5 THEN p.warn_size"
-    "            ELSE coalesce(p.delete_size, $5) END, "
-    "       p.unbounded, p.exempt, p.basis, o.owner, "
-    "       $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7 "
-    "FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i) "
-    "CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog.\"C\", $6) AS owner) AS o "
-    "LEFT JOIN LATERAL (SELECT q.* FROM cloudsat.queue_policies AS q "
-    "                   WHERE (q.server IS NULL OR q.server OPERATOR(pg_catalog.=) $1) "
-    "                     AND (q.vhost IS NULL OR n.vhost COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) "
-    "q.vhost) "
-    "                     AND n.name COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.queue "
-    "                   ORDER BY q.priority DESC, q.id LIMIT 1) AS p ON true",
-    {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID});
+pg::Statement rules_of_queues(R"(
+    SELECT n.i, p.id, CASE WHEN p.warn_size IS NULL
+      AND p.delete_size OPERATOR(pg_catalog.<) $4 THEN p.delete_size ELSE coalesce(p.warn_size, $4)
+          END, CASE WHEN p.delete_size IS NULL
+      AND p.warn_size OPERATOR(pg_catalog.>) $5 THEN p.warn_size ELSE coalesce(p.delete_size, $5)
+          END, p.unbounded, p.exempt, p.basis, o.owner, $7 IS NOT NULL
+      AND o.owner OPERATOR(pg_catalog.~) $7
+    FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
+    CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
+           o
+    LEFT JOIN LATERAL (SELECT q.* FROM cloudsat.queue_policies AS q WHERE (q.server IS NULL OR
+           q.server OPERATOR(pg_catalog.=) $1) AND (q.vhost IS NULL OR n.vhost COLLATE
+           pg_catalog."C" OPERATOR(pg_catalog.~) q.vhost) AND n.name COLLATE pg_catalog."C"
+           OPERATOR(pg_catalog.~) q.queue ORDER BY q.priority DESC, q.id LIMIT 1) AS p ON true)",
+                              {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID});
 
 core::Owner kind_of(std::string_view owner, bool reserved) {
     if (owner.empty()) {
