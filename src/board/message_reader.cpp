@@ -1,5 +1,9 @@
 // Reads cloudsat.messages without a planner, see message_reader.hpp.
 
+#include <algorithm>
+#include <cstring>
+#include <span>
+
 #include "board/message_reader.hpp"
 
 #include "board/append.hpp"
@@ -8,7 +12,7 @@
 #include "pg/names.hpp"
 
 extern "C" {
-#include "access/relscan.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
@@ -56,9 +60,21 @@ Oid index_on(Relation relation, AttrNumber column) {
     return found;
 }
 
+// Partition, block and line pointer, so that places are in the order in which the messages lie.
 Place place_of(const TupleTableSlot* slot, std::uint16_t leaf) {
-    return static_cast<Place>(ItemPointerGetBlockNumber(&slot->tts_tid)) << 32 |
-           static_cast<Place>(ItemPointerGetOffsetNumber(&slot->tts_tid)) << 16 | leaf;
+    return static_cast<Place>(leaf) << 48 |
+           static_cast<Place>(ItemPointerGetBlockNumber(&slot->tts_tid)) << 16 |
+           static_cast<Place>(ItemPointerGetOffsetNumber(&slot->tts_tid));
+}
+
+std::uint16_t leaf_of(Place place) {
+    return static_cast<std::uint16_t>(place >> 48);
+}
+
+ItemPointerData tid_of(Place place) {
+    return {
+        {static_cast<uint16>(place >> 32 & PG_UINT16_MAX), static_cast<uint16>(place >> 16 & PG_UINT16_MAX)},
+        static_cast<OffsetNumber>(place & PG_UINT16_MAX)};
 }
 
 } // namespace
@@ -88,13 +104,18 @@ void MessageReader::open() {
     partitions_ = NIL;
     next_partition_ = 0;
     scan_ = nullptr;
+    replies_ = bytes_ = 0;
 }
 
 void MessageReader::close() {
     end_replies();
     for (int i = 0; i < leaf_count_; ++i) {
-        if (leaves_[i]->slot != nullptr) {
-            ExecDropSingleTupleTableSlot(leaves_[i]->slot);
+        if (leaves_[i]->fetched != nullptr) {
+            ExecDropSingleTupleTableSlot(leaves_[i]->fetched);
+            table_index_fetch_end(leaves_[i]->fetching);
+        }
+        if (leaves_[i]->wrapped != nullptr) {
+            ExecDropSingleTupleTableSlot(leaves_[i]->wrapped);
         }
         table_close(leaves_[i]->relation, NoLock);
     }
@@ -114,7 +135,8 @@ std::uint16_t MessageReader::keep_leaf(Relation relation) {
     auto* leaf = static_cast<Leaf*>(palloc(sizeof(Leaf)));
     leaf->relation = relation;
     leaf->map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(relation), RelationGetDescr(table_));
-    leaf->slot = nullptr;
+    leaf->fetching = nullptr;
+    leaf->fetched = leaf->wrapped = nullptr;
     leaves_[leaf_count_] = leaf;
     return static_cast<std::uint16_t>(leaf_count_++);
 }
@@ -167,18 +189,33 @@ std::optional<Place> MessageReader::find(Datum uuid) {
 }
 
 MessageRow MessageReader::fetch(Place place) {
-    Leaf& leaf = *leaves_[place & PG_UINT16_MAX];
-    if (leaf.slot == nullptr) {
-        leaf.slot = table_slot_create(leaf.relation, nullptr);
+    Leaf& leaf = *leaves_[leaf_of(place)];
+    if (leaf.fetched == nullptr) {
+        leaf.fetching = table_index_fetch_begin(leaf.relation);
+        leaf.fetched = table_slot_create(leaf.relation, nullptr);
     }
-    const auto block = static_cast<BlockNumber>(place >> 32);
-    ItemPointerData tid{{static_cast<uint16>(block >> 16), static_cast<uint16>(block & PG_UINT16_MAX)},
-                        static_cast<OffsetNumber>(place >> 16 & PG_UINT16_MAX)};
-    if (!table_tuple_fetch_row_version(leaf.relation, &tid, snapshot_, leaf.slot)) {
-        // the same snapshot saw it a moment ago
-        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a message vanished while it was read"));
+    // As an index scan fetches: the next one of the same page is found without looking the page up again
+    ItemPointerData tid = tid_of(place);
+    bool more = false;
+    bool dead = false;
+    if (!table_index_fetch_tuple(leaf.fetching, &tid, snapshot_, leaf.fetched, &more, &dead)) {
+        // That way leads only to the first version of a row; there is no other, unless somebody made one by
+        // force
+        tid = tid_of(place);
+        if (!table_tuple_fetch_row_version(leaf.relation, &tid, snapshot_, leaf.fetched)) {
+            ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a message vanished while it was read"));
+        }
     }
-    return {leaf.slot, leaf.map};
+    return {leaf.fetched, leaf.map};
+}
+
+MessageRow MessageReader::wrap(Place place, HeapTuple copy) {
+    Leaf& leaf = *leaves_[leaf_of(place)];
+    if (leaf.wrapped == nullptr) {
+        leaf.wrapped = MakeSingleTupleTableSlot(RelationGetDescr(leaf.relation), &TTSOpsHeapTuple);
+    }
+    ExecStoreHeapTuple(copy, leaf.wrapped, false);
+    return {leaf.wrapped, leaf.map};
 }
 
 void MessageReader::start_replies(Datum root) {
@@ -201,7 +238,9 @@ std::optional<MessageRow> MessageReader::next_reply(Place& place) {
             const Oid index = index_on(leaf.relation, column_of(Field::root, leaf.map));
             scan_ = start_scan(scanned_, Field::root, index, wanted_root_);
         }
-        if (HeapTupleIsValid(systable_getnext(scan_))) {
+        if (const HeapTuple tuple = systable_getnext(scan_); HeapTupleIsValid(tuple)) {
+            ++replies_;
+            bytes_ += tuple->t_len;
             place = place_of(scan_->slot, scanned_);
             return MessageRow(scan_->slot, leaves_[scanned_]->map);
         }
@@ -219,6 +258,56 @@ void MessageReader::end_replies() {
     list_free(partitions_);
     partitions_ = NIL;
     next_partition_ = 0;
+}
+
+void MessageBatch::open(MessageReader* reader) {
+    constexpr Size least = 64;
+    const Size memory = static_cast<Size>(work_mem) * 1024;
+    reader_ = reader;
+    count_ = 0;
+    most_ = static_cast<int>(std::clamp(memory / (reader->average_size() + sizeof(Wanted) + sizeof(Copy)),
+                                        least, Size{PG_INT16_MAX} + 1));
+    wanted_ = static_cast<Wanted*>(palloc(sizeof(Wanted) * static_cast<Size>(most_)));
+    copies_ = static_cast<Copy*>(palloc(sizeof(Copy) * static_cast<Size>(most_)));
+    used_ = 0;
+    capacity_ = least * 1024;
+    bytes_ = static_cast<char*>(palloc(capacity_));
+}
+
+void MessageBatch::add(Place place) {
+    wanted_[count_] = {.place = place, .number = count_};
+    ++count_;
+}
+
+void MessageBatch::fetch() {
+    const std::span<Wanted> wanted(wanted_, static_cast<std::size_t>(count_));
+    std::ranges::sort(wanted, {}, &Wanted::place);
+    used_ = 0;
+    for (const Wanted& next : wanted) {
+        CHECK_FOR_INTERRUPTS();
+        bool mine = false;
+        HeapTuple tuple = ExecFetchSlotHeapTuple(reader_->fetch(next.place).slot(), false, &mine);
+        const Size end = used_ + MAXALIGN(tuple->t_len);
+        if (end > capacity_) {
+            capacity_ = std::max(end, capacity_ * 2);
+            bytes_ = static_cast<char*>(repalloc_huge(bytes_, capacity_));
+        }
+        std::memcpy(bytes_ + used_, tuple->t_data, tuple->t_len);
+        copies_[next.number] = {.place = next.place, .offset = used_, .length = tuple->t_len};
+        used_ = end;
+        if (mine) {
+            heap_freetuple(tuple);
+        }
+    }
+}
+
+MessageRow MessageBatch::row(int number) {
+    const Copy& copy = copies_[number];
+    tuple_.t_len = copy.length;
+    ItemPointerSetInvalid(&tuple_.t_self);
+    tuple_.t_tableOid = InvalidOid;
+    tuple_.t_data = reinterpret_cast<HeapTupleHeader>(bytes_ + copy.offset);
+    return reader_->wrap(copy.place, &tuple_);
 }
 
 } // namespace cloudsat::board

@@ -13,6 +13,8 @@
 extern "C" {
 #include "access/attmap.h"
 #include "access/genam.h"
+#include "access/htup.h"
+#include "access/relscan.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 }
@@ -28,7 +30,8 @@ inline AttrNumber column_of(Field field, const AttrMap* map) {
     return map == nullptr ? number : map->attnums[number - 1];
 }
 
-// Where a message is: good for the reader that told it. Fits a pointer's size, so that millions can be kept.
+// Where a message is: good for the reader that told it. A plain number, so that millions can be kept, and
+// ordered as the messages lie.
 using Place = std::uint64_t;
 
 // One message, still in its buffer.
@@ -42,6 +45,7 @@ public:
     }
     Datum value(Field field) const; // of a column that is never null, or of a reply's link
     bool is_reply() const;
+    TupleTableSlot* slot() const { return slot_; }
 
 private:
     TupleTableSlot* slot_;
@@ -57,8 +61,12 @@ public:
     // Where the message with this uuid is; none when there is none.
     std::optional<Place> find(Datum uuid);
 
-    // The message there. The row is good until the next fetch.
+    // The message there. The row is good until the next fetch. Fetching in the order of places is much
+    // cheaper than fetching at random.
     MessageRow fetch(Place place);
+
+    // A copy of a message's tuple as its row, good until the next one is wrapped.
+    MessageRow wrap(Place place, HeapTuple copy);
 
     // All replies of the thread with this root, in no particular order: start, then next until it has none.
     // The row is good until the next step; with its place it can be fetched later.
@@ -66,11 +74,16 @@ public:
     std::optional<MessageRow> next_reply(Place& place);
     void end_replies();
 
+    // Of the replies read so far.
+    Size average_size() const { return replies_ == 0 ? 0 : bytes_ / replies_; }
+
 private:
     struct Leaf { // a partition
         Relation relation;
         const AttrMap* map;
-        TupleTableSlot* slot; // made when a row is fetched
+        IndexFetchTableData* fetching; // with its slot, made when a row is fetched
+        TupleTableSlot* fetched;
+        TupleTableSlot* wrapped; // made when a copy is wrapped
     };
 
     std::uint16_t keep_leaf(Relation relation);
@@ -88,6 +101,39 @@ private:
     Datum wanted_root_;
     SysScanDesc scan_;      // of the current partition
     std::uint16_t scanned_; // the current partition's number
+    Size replies_, bytes_;
+};
+
+// Messages fetched in the order in which they lie, and given in the order in which they were asked for: as
+// many at a time as fit in work_mem, copied.
+class MessageBatch {
+public:
+    void open(MessageReader* reader);
+    int most() const { return most_; }
+    int count() const { return count_; }
+    void clear() { count_ = 0; }
+    void add(Place place);      // at most `most`
+    void fetch();               // all that were added
+    MessageRow row(int number); // from 0, in the order in which they were added; good until the next
+
+private:
+    struct Wanted {
+        Place place;
+        int number;
+    };
+    struct Copy {
+        Place place;
+        Size offset; // in bytes_
+        std::uint32_t length;
+    };
+
+    MessageReader* reader_;
+    int count_, most_;
+    Wanted* wanted_; // in the order in which they are fetched
+    Copy* copies_;   // by number
+    char* bytes_;
+    Size used_, capacity_;
+    HeapTupleData tuple_; // of the row given last
 };
 
 } // namespace cloudsat::board

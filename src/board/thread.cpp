@@ -107,7 +107,8 @@ Member look_up(MessageReader& reader, Datum uuid) {
     return member;
 }
 
-// The walk from a message. Its memory is of the current context, and so is the walk itself.
+// The order of the walk from a message. What it allocates is of the current context, and so is the walk
+// itself.
 core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
     Member from = look_up(reader, start);
     Nodes nodes;
@@ -132,6 +133,53 @@ core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
                                       from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread,
                                       memory);
 }
+
+// The walk from a message, with the rows. Everything is of the context in which it begins.
+class Walk {
+public:
+    void begin(Datum start) {
+        reader_.open();
+        order_ = start_walk(reader_, start);
+        batch_.open(&reader_);
+        steps_ = static_cast<core::ThreadStep*>(
+            palloc(sizeof(core::ThreadStep) * static_cast<std::size_t>(batch_.most())));
+        at_ = 0;
+    }
+
+    // The next message; false at the end. Step and row are good until the next one.
+    bool next() {
+        CHECK_FOR_INTERRUPTS();
+        if (++at_ >= batch_.count()) {
+            refill();
+        }
+        return at_ < batch_.count();
+    }
+    const core::ThreadStep& step() const { return steps_[at_]; }
+    MessageRow row() { return batch_.row(at_); }
+
+    void end() { reader_.close(); }
+
+private:
+    void refill() {
+        batch_.clear();
+        at_ = 0;
+        while (batch_.count() < batch_.most()) {
+            const std::optional<core::ThreadStep> step = order_->next();
+            if (!step) {
+                break;
+            }
+            steps_[batch_.count()] = *step;
+            batch_.add(step->node->place);
+        }
+        batch_.fetch();
+    }
+
+    MessageReader reader_;
+    core::ThreadWalk* order_;
+    MessageBatch batch_;
+    core::ThreadStep* steps_; // of the batch
+    int at_;
+};
 
 // The uuids from the top of a walk down to its current message, as a uuid[].
 class Path {
@@ -186,22 +234,20 @@ Datum thread(FunctionCallInfo fcinfo) {
     InitMaterializedSRF(fcinfo, 0);
     MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat thread");
     MemoryContext caller = MemoryContextSwitchTo(context);
-    MessageReader reader;
-    reader.open();
-    core::ThreadWalk* walk = start_walk(reader, PG_GETARG_DATUM(0));
+    Walk walk;
+    walk.begin(PG_GETARG_DATUM(0));
     Path path;
-    while (const std::optional<core::ThreadStep> step = walk->next()) {
-        CHECK_FOR_INTERRUPTS();
-        const MessageRow row = reader.fetch(step->node->place);
+    while (walk.next()) {
+        const core::ThreadStep& step = walk.step();
         ResultRow result;
-        result.add(path.at(step->depth, step->node->id));
-        result.add(Int32GetDatum(static_cast<int32>(step->depth)));
-        result.add(row, {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
-                         Field::message});
-        result.add(BoolGetDatum(step->is_parent_gone));
+        result.add(path.at(step.depth, step.node->id));
+        result.add(Int32GetDatum(static_cast<int32>(step.depth)));
+        result.add(walk.row(), {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
+                                Field::message});
+        result.add(BoolGetDatum(step.is_parent_gone));
         result.put(fcinfo);
     }
-    reader.close();
+    walk.end();
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(context);
     return static_cast<Datum>(0);
@@ -260,20 +306,18 @@ Datum thread_text(FunctionCallInfo fcinfo) {
     MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat thread");
     MemoryContext of_line = pg::new_context(context, "cloudsat thread line");
     MemoryContext caller = MemoryContextSwitchTo(context);
-    MessageReader reader;
-    reader.open();
-    core::ThreadWalk* walk = start_walk(reader, PG_GETARG_DATUM(0));
+    Walk walk;
+    walk.begin(PG_GETARG_DATUM(0));
     auto* memory = pg::make<pg::ContextResource>(context, context);
     auto* text = pg::make<core::ThreadText>(context, possible_drawing(), memory);
-    while (const std::optional<core::ThreadStep> step = walk->next()) {
-        CHECK_FOR_INTERRUPTS();
-        const MessageRow row = reader.fetch(step->node->place);
+    while (walk.next()) {
+        const MessageRow row = walk.row();
         MemoryContextSwitchTo(of_line);
-        append_line(&out, text, *step, row);
+        append_line(&out, text, walk.step(), row);
         MemoryContextReset(of_line);
         MemoryContextSwitchTo(context);
     }
-    reader.close();
+    walk.end();
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(context);
     if (out.len == 0) {
@@ -345,12 +389,20 @@ Datum children(FunctionCallInfo fcinfo) {
         }
     }
     std::ranges::sort(nodes.span(), {}, &core::ThreadNode::id);
-    for (const core::ThreadNode& node : nodes.span()) {
-        CHECK_FOR_INTERRUPTS();
-        ResultRow result;
-        result.add(reader.fetch(node.place), {Field::uuid, Field::timestamp, Field::poster, Field::chan,
-                                              Field::disposition, Field::message});
-        result.put(fcinfo);
+    MessageBatch batch;
+    batch.open(&reader);
+    for (std::size_t next = 0; next < nodes.count;) {
+        batch.clear();
+        while (next < nodes.count && batch.count() < batch.most()) {
+            batch.add(nodes.data[next++].place);
+        }
+        batch.fetch();
+        for (int i = 0; i < batch.count(); ++i) {
+            ResultRow result;
+            result.add(batch.row(i), {Field::uuid, Field::timestamp, Field::poster, Field::chan,
+                                      Field::disposition, Field::message});
+            result.put(fcinfo);
+        }
     }
     reader.close();
     return static_cast<Datum>(0);

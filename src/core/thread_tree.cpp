@@ -4,24 +4,44 @@
 #include "core/thread_tree.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace cloudsat::core {
+
+namespace {
+
+// The low half of a UUIDv7 is random but for two bits; the high half helps when somebody made the ids
+// himself.
+std::size_t hash(MessageId id) noexcept {
+    const std::uint64_t mixed = (id.low ^ std::rotl(id.high, 32)) * 0x9E3779B97F4A7C15U;
+    return static_cast<std::size_t>(mixed ^ (mixed >> 32));
+}
+
+} // namespace
 
 ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope scope,
                        std::pmr::memory_resource* memory)
     : nodes_(nodes), links_(nodes.size() + 1, Links{none, none, none}, memory),
-      outside_(static_cast<Index>(nodes.size())), at_(outside_) {
+      slots_(std::bit_ceil(2 * nodes.size() + 1), none, memory), outside_(static_cast<Index>(nodes.size())),
+      at_(outside_) {
     const auto earlier = [](const ThreadNode& a, const ThreadNode& b) { return a.id < b.id; };
-    if (!std::is_sorted(nodes.begin(), nodes.end(),
-                        earlier)) // they come in this order unless posts overlapped
+    // They come in this order unless posts overlapped.
+    if (!std::is_sorted(nodes.begin(), nodes.end(), earlier))
         std::sort(nodes.begin(), nodes.end(), earlier);
+
+    for (Index i = 0; i < outside_; ++i) {
+        std::size_t slot = hash(nodes[i].id) & (slots_.size() - 1);
+        while (slots_[slot] != none)
+            slot = (slot + 1) & (slots_.size() - 1);
+        slots_[slot] = i;
+    }
 
     const auto link = [this](Index node, Index parent) {
         links_[node].parent = parent;
         links_[node].next_sibling = links_[parent].first_reply;
         links_[parent].first_reply = node;
     };
-    // Each goes in front of its siblings, so the last comes first; and the message asked for in front of all
+    // Each goes in front of its siblings, so the last comes first; the message asked for goes in front of all
     // tops.
     const Index start = find(from);
     for (Index i = outside_; i-- > 0;) {
@@ -38,10 +58,10 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
 }
 
 ThreadWalk::Index ThreadWalk::find(MessageId id) const noexcept {
-    const auto found =
-        std::lower_bound(nodes_.begin(), nodes_.end(), id,
-                         [](const ThreadNode& node, MessageId wanted) { return node.id < wanted; });
-    return found != nodes_.end() && found->id == id ? static_cast<Index>(found - nodes_.begin()) : none;
+    std::size_t slot = hash(id) & (slots_.size() - 1);
+    while (slots_[slot] != none && nodes_[slots_[slot]].id != id)
+        slot = (slot + 1) & (slots_.size() - 1);
+    return slots_[slot];
 }
 
 std::optional<ThreadStep> ThreadWalk::next() noexcept {

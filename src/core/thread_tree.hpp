@@ -71,6 +71,8 @@ private:
 
     std::span<const ThreadNode> nodes_;
     std::pmr::vector<Links> links_;
+    std::pmr::vector<Index>
+        slots_; // a hash table of the nodes' ids, at most half full; its size is a power of two
     Index outside_;
     Index at_; // the message that next() gave last; `outside` before the first, `none` after the last
     std::uint32_t depth_ = 0;
