@@ -82,10 +82,12 @@ void do_deed(void* argument) {
 
 // What this poll or an earlier one committed to do. One queue that makes trouble must not keep the others
 // from their turn, so each has its own recovery.
-void act(const guardian::Server* server) {
+void act() {
     if (!begin_with_server()) {
         return;
     }
+    // read again: somebody may have switched enforce off while the broker was asked
+    const guardian::Server* server = guardian::load_server(state.server, state.tick);
     guardian::Intentions* intentions =
         guardian::open_intentions(server, guardian::http_of_process(), state.tick);
     commit_transaction();
@@ -126,7 +128,7 @@ void poll(void*) {
     guardian::Report report = guardian::record(*cycle);
     commit_transaction();
     if (cycle->reached) {
-        act(server);
+        act();
     }
     state.next_poll = report.next_poll;
 }

@@ -1,0 +1,42 @@
+# Dump and restore: what the guardian knows, wrote down and was told comes back, and the next poll goes on from there.
+use strict;
+use warnings;
+use Cloudsat::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('dump');
+my $fake = Cloudsat::FakeBroker->start;
+sub sql { return $node->safe_psql($_[0], $_[1]) }
+
+$fake->tell('/queues', { count => 5, prefix => 'q', messages => 1 });
+$fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 3000 });
+$fake->tell('/bindings', { vhost => '/', bindings => [ { source => 'amq.topic', destination => 'q-1', routing_key => 'a.#' } ] });
+sql('postgres', $fake->server_sql('pulse'));
+sql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 2;
+sql('postgres', q{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^q-', true);
+	SELECT count(*) FROM cloudsat.maintain()});
+$fake->tell('/queue', { name => 'q-1', messages => 2 });
+sql('postgres', q{SELECT cloudsat.poll('pulse')});
+
+my $file = $PostgreSQL::Test::Utils::tmp_check . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $file, '-d', $node->connstr('postgres') ], 'a dump');
+sql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', $file, '-d', $node->connstr('restored') ], 'a restore, without an error');
+
+for my $table (qw(queues bindings queue_history queue_events queue_policies polls)) {
+	my $rows = "SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM cloudsat.$table AS t";
+	my $before = sql('postgres', $rows);
+	isnt($before, '', "$table has rows");
+	is(sql('restored', $rows), $before, "$table is restored");
+}
+is(sql('restored', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}),
+	sql('postgres', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}), 'history lies in the same days');
+is(sql('restored', q{SELECT queues, changed, events FROM cloudsat.poll('pulse')}), '6|0|0', 'the next poll finds all as it was');
+is(sql('restored', q{INSERT INTO cloudsat.queue_policies (queue) VALUES ('x') RETURNING id}), '2', 'numbers go on');
+$fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 0 });
+is(sql('restored', q{SELECT events FROM cloudsat.poll('pulse')}), '1', 'so do events');
+is(sql('restored', q{SELECT string_agg(coalesce(disposition::text, 'post'), ' ' ORDER BY uuid) FROM cloudsat.messages}), 'post end',
+	'and the thread of the incident');
+is(sql('restored', q{SELECT count(*) FROM cloudsat.maintain()}), '0', 'maintain() finds its days');
+done_testing;
