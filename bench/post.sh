@@ -3,14 +3,15 @@
 #
 #   bench/post.sh          connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
 #
-# Competitors take turns, round after round, and the median counts: the machine is noisy, the ratio is not. A line for
-# each figure: name, ratio, goal, ok or NOT ok; then what each competitor did. From the environment: ROUNDS (5),
-# SECONDS_PER_RUN (5) of pgbench, CALLS (20000) of a loop, CLIENTS (1 8 64).
+# Competitors take turns, every other round in the opposite order, and the median of the rounds' ratios counts: the
+# machine is noisy, the ratio is not. A line for each figure: name, ratio, goal, ok or NOT ok; then what each competitor
+# did. From the environment: ROUNDS (5), SECONDS_PER_RUN (4) of pgbench, CALLS (20000) of a loop, CLIENTS (1 8 64).
+# shellcheck disable=SC2317 # one_round calls functions by their names
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 rounds=${ROUNDS:-5}
-seconds=${SECONDS_PER_RUN:-5}
+seconds=${SECONDS_PER_RUN:-4}
 calls=${CALLS:-20000}
 clients=${CLIENTS:-1 8 64}
 payload=200
@@ -60,8 +61,9 @@ statement_of() {
     pgq) echo "SELECT pgq.insert_event('bench', 'type', '$text')" ;;
     esac
 }
+# those that are compared stand side by side, so that they run under the same load
 competitors=(raw post raw_reply reply)
-if [[ -n $pgq ]]; then competitors+=(pgq); fi
+if [[ -n $pgq ]]; then competitors=(raw post pgq raw_reply reply); fi
 
 # in_loop COMPETITOR: microseconds for each call in a plpgsql loop
 in_loop() {
@@ -97,30 +99,36 @@ empty() {
 }
 echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync')," \
     "$payload-byte messages, notify off, median of $rounds rounds of $seconds s, $calls calls a loop"
-for ((round = 1; round <= rounds; round++)); do
+# one_round N SUFFIX COMMAND...: each competitor once; what COMMAND says of it goes to $work/SUFFIX.COMPETITOR
+one_round() {
+    local order=("${competitors[@]}") i
     empty
-    for one in "${competitors[@]}"; do in_loop "$one" >>"$work/loop.$one"; done
-done
-for one in "${competitors[@]}"; do note "loop $one" "$(median "$work/loop.$one") µs"; done
+    for ((i = 0; i < ${#order[@]}; i++)); do
+        local one=${order[$(($1 % 2 ? i : ${#order[@]} - 1 - i))]}
+        "${3}" "$one" "${@:4}" >>"$work/$2.$one"
+    done
+}
+# ratios FILE FILE: the median of the first one's figures divided by the second one's
+ratios() { median <(paste "$1" "$2" | awk '{ print $1 / $2 }'); }
+
+for ((round = 1; round <= rounds; round++)); do one_round "$round" loop in_loop; done
+for one in "${competitors[@]}"; do note "loop, $one" "$(median "$work/loop.$one") µs"; done
 # these are times, so theirs comes first
-at_least 'post / raw INSERT, in the server' "$(median "$work/loop.raw")" "$(median "$work/loop.post")" 0.9
-at_least 'reply / raw INSERT of a reply, in the server' "$(median "$work/loop.raw_reply")" "$(median "$work/loop.reply")" 0.9
-if [[ -n $pgq ]]; then
-    at_least 'post / pgq.insert_event, in the server' "$(median "$work/loop.pgq")" "$(median "$work/loop.post")" 1.2
-fi
+at_least 'post / raw INSERT, in the server' "$(ratios "$work/loop."{raw,post})" 1 0.9
+at_least 'reply / raw INSERT of a reply, in the server' "$(ratios "$work/loop."{raw_reply,reply})" 1 0.9
+if [[ -n $pgq ]]; then at_least 'post / pgq.insert_event, in the server' "$(ratios "$work/loop."{pgq,post})" 1 1.2; fi
 
 for synchronous in off on; do
     for count in $clients; do
-        for ((round = 1; round <= rounds; round++)); do
-            empty
-            for one in "${competitors[@]}"; do in_pgbench "$one" "$count" $synchronous >>"$work/$synchronous.$count.$one"; done
-        done
-        of() { median "$work/$synchronous.$count.$1"; }
-        for one in "${competitors[@]}"; do note "$count clients, sync $synchronous, $one" "$(of "$one") tps"; done
+        run=$work/$synchronous.$count
         where="$count clients, sync $synchronous"
-        at_least "post / raw INSERT, $where" "$(of post)" "$(of raw)" 0.9
-        at_least "reply / raw INSERT of a reply, $where" "$(of reply)" "$(of raw_reply)" 0.9
-        if [[ -n $pgq ]]; then at_least "post / pgq.insert_event, $where" "$(of post)" "$(of pgq)" 1.05; fi
+        for ((round = 1; round <= rounds; round++)); do
+            one_round "$round" "$synchronous.$count" in_pgbench "$count" "$synchronous"
+        done
+        for one in "${competitors[@]}"; do note "$where, $one" "$(median "$run.$one") tps"; done
+        at_least "post / raw INSERT, $where" "$(ratios "$run."{post,raw})" 1 0.9
+        at_least "reply / raw INSERT of a reply, $where" "$(ratios "$run."{reply,raw_reply})" 1 0.9
+        if [[ -n $pgq ]]; then at_least "post / pgq.insert_event, $where" "$(ratios "$run."{post,pgq})" 1 1.05; fi
     done
 done
 tell_notes

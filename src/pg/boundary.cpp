@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <optional>
 
 extern "C" {
 #include "pgstat.h"
@@ -33,7 +34,7 @@ void copy_cut(std::span<char> target, const char* source) noexcept {
 // What is known of an exception after its catch clause was left. Plain, so that ereport may jump over it.
 struct Caught {
     enum class Kind { nothing, raised, failure } kind = Kind::nothing;
-    Failure failure{ERRCODE_INTERNAL_ERROR, ""};
+    std::optional<Failure> failure; // empty as a rule: clearing its texts at each entry would be noticed
 
     // To be called inside a catch clause: looks at the current exception.
     void look() noexcept {
@@ -58,9 +59,9 @@ struct Caught {
             PG_RE_THROW();
         }
         if (kind == Kind::failure) {
-            ereport(ERROR, errcode(failure.sqlstate), errmsg_internal("%s", failure.message),
-                    failure.detail[0] != '\0' ? errdetail_internal("%s", failure.detail) : 0,
-                    failure.hint[0] != '\0' ? errhint("%s", failure.hint) : 0);
+            ereport(ERROR, errcode(failure->sqlstate), errmsg_internal("%s", failure->message),
+                    failure->detail[0] != '\0' ? errdetail_internal("%s", failure->detail) : 0,
+                    failure->hint[0] != '\0' ? errhint("%s", failure->hint) : 0);
         }
     }
 };
