@@ -399,12 +399,14 @@ static Datum nick(PG_FUNCTION_ARGS) {
 SQL_FUNCTION(nick);
 
 static Datum addresses(PG_FUNCTION_ARGS) {
+    (void)fcinfo;
     const board::Registration* registration = board::mine();
     return board::copy(registration != nullptr ? registration->addresses : std::span<Datum>());
 }
 SQL_FUNCTION(addresses);
 
 static Datum subscriptions(PG_FUNCTION_ARGS) {
+    (void)fcinfo;
     const board::Registration* registration = board::mine();
     return board::copy(registration != nullptr ? registration->subscriptions : std::span<Datum>());
 }
