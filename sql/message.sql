@@ -3,6 +3,7 @@ BEGIN;
 \set ON_ERROR_ROLLBACK on
 SET LOCAL cloudsat.notify = off;
 SET LOCAL timezone = 'UTC';
+DELETE FROM cloudsat.messages; -- what other tests left
 CREATE ROLE regress_cloudsat_bot;
 GRANT cloudsat_task TO regress_cloudsat_bot;
 CREATE ROLE regress_cloudsat_admin;

@@ -113,8 +113,10 @@ SELECT poster, chan, message, disposition, depth FROM cloudsat.inbox WHERE uuid 
 SELECT message FROM cloudsat.inbox WHERE poster <@ 'example.org' ORDER BY uuid DESC LIMIT 2;
 -- by the index on chan
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM cloudsat.inbox;
 RESET enable_seqscan;
+RESET enable_bitmapscan;
 -- a reader's own function must not see what is not on its subscriptions
 CREATE ROLE regress_cloudsat_reader;
 GRANT cloudsat_server TO regress_cloudsat_reader;
