@@ -52,6 +52,23 @@ SELECT pg_temp.n(uuid) FROM cloudsat.children(pg_temp.m(2));
 SELECT * FROM cloudsat.children(pg_temp.m(1000));
 SELECT pg_temp.n(uuid) FROM cloudsat.children(pg_temp.m(6));
 
+-- Rows come one by one, and a walk may be left before its end: no function scan, and nothing stays open.
+EXPLAIN (COSTS OFF) SELECT message FROM cloudsat.thread(pg_temp.m(1)) WHERE depth < 2 LIMIT 3;
+SELECT pg_temp.n(v), pg_temp.n(uuid) FROM (VALUES (pg_temp.m(1)), (pg_temp.m(2)), (pg_temp.m(99)), (pg_temp.m(4))) AS v (v),
+    LATERAL (SELECT uuid FROM cloudsat.thread(v) LIMIT 2) AS t;
+DECLARE walking CURSOR FOR SELECT pg_temp.n(uuid) FROM cloudsat.thread(pg_temp.m(1));
+FETCH 2 FROM walking;
+SAVEPOINT later;
+SELECT pg_temp.n(pg_temp.say(8, 1, 1, 1));
+FETCH 3 FROM walking;
+ROLLBACK TO later;
+FETCH 2 FROM walking;
+CLOSE walking;
+-- where the server stores them first
+SELECT pg_temp.n(uuid), ordinality FROM cloudsat.thread(pg_temp.m(2)) WITH ORDINALITY LIMIT 2;
+SELECT pg_temp.n(uuid) FROM cloudsat.thread((SELECT pg_temp.m(4)));
+SELECT pg_temp.n((step).uuid), (step).depth FROM (SELECT cloudsat.thread(pg_temp.m(4)) AS step) AS walk;
+
 -- what is not there
 SELECT * FROM cloudsat.thread(pg_temp.m(99));
 SELECT * FROM cloudsat.ancestors(pg_temp.m(99));

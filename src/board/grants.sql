@@ -52,11 +52,13 @@ GRANT EXECUTE ON FUNCTION
 -- walking threads
 GRANT EXECUTE ON FUNCTION
     cloudsat.thread(pg_catalog.uuid),
+    cloudsat._thread(pg_catalog.uuid),
     cloudsat.thread_text(pg_catalog.uuid),
     cloudsat.root(pg_catalog.uuid),
     cloudsat.ancestors(pg_catalog.uuid),
     cloudsat.children(pg_catalog.uuid)
     TO cloudsat_task, cloudsat_adhoc;
+GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections

@@ -47,7 +47,8 @@ bool holds_all(List* predicate, AttrNumber column) {
 Oid index_on(Relation relation, AttrNumber column) {
     Oid found = InvalidOid;
     List* indexes = RelationGetIndexList(relation);
-    for (int i = 0; i < list_length(indexes) && !OidIsValid(found); ++i) {
+    for (int i = list_length(indexes);
+         i-- > 0 && !OidIsValid(found);) { // the one on root is usually the last
         Relation index = index_open(list_nth_oid(indexes, i), AccessShareLock);
         const Form_pg_index form = index->rd_index;
         if (form->indisvalid && form->indkey.values[0] == column && index->rd_rel->relam == BTREE_AM_OID &&
@@ -97,7 +98,7 @@ bool MessageRow::is_reply() const {
 
 void MessageReader::open() {
     table_ = table_open(messages_name.oid(), AccessShareLock);
-    snapshot_ = GetActiveSnapshot();
+    snapshot_ = RegisterSnapshot(GetActiveSnapshot());
     leaf_count_ = 0;
     leaf_capacity_ = 8;
     leaves_ = static_cast<Leaf**>(palloc(sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
@@ -121,6 +122,7 @@ void MessageReader::close() {
     }
     pfree(leaves_);
     table_close(table_, NoLock);
+    UnregisterSnapshot(snapshot_);
 }
 
 std::uint16_t MessageReader::keep_leaf(Relation relation) {

@@ -18,6 +18,7 @@
 #include "pg/text.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
@@ -37,14 +38,6 @@ core::MessageId id_of(Datum uuid) {
     id.high = pg_ntoh64(id.high);
     id.low = pg_ntoh64(id.low);
     return id;
-}
-
-pg_uuid_t uuid_of(core::MessageId id) {
-    const std::uint64_t halves[] = {pg_hton64(id.high), pg_hton64(id.low)};
-    pg_uuid_t uuid;
-    static_assert(sizeof halves == sizeof uuid.data);
-    std::memcpy(uuid.data, halves, sizeof halves);
-    return uuid;
 }
 
 // Grows by doubling; palloc'd, so that an error leaves nothing behind.
@@ -184,7 +177,7 @@ private:
 // The uuids from the top of a walk down to its current message, as a uuid[].
 class Path {
 public:
-    Datum at(std::uint32_t depth, core::MessageId id) {
+    Datum at(std::uint32_t depth, Datum uuid) {
         const Size count = static_cast<Size>(depth) + 1;
         if (count > capacity_) {
             capacity_ = capacity_ == 0 ? 32 : capacity_ * 2;
@@ -201,7 +194,7 @@ public:
         }
         *ARR_DIMS(array_) = static_cast<int>(count);
         SET_VARSIZE(array_, ARR_OVERHEAD_NONULLS(1) + count * sizeof(pg_uuid_t));
-        reinterpret_cast<pg_uuid_t*>(ARR_DATA_PTR(array_))[depth] = uuid_of(id);
+        reinterpret_cast<pg_uuid_t*>(ARR_DATA_PTR(array_))[depth] = *DatumGetUUIDP(uuid);
         return PointerGetDatum(array_);
     }
 
@@ -230,27 +223,49 @@ struct ResultRow {
     }
 };
 
-Datum thread(FunctionCallInfo fcinfo) {
-    InitMaterializedSRF(fcinfo, 0);
-    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat thread");
-    MemoryContext caller = MemoryContextSwitchTo(context);
+// A walk whose rows are given one by one. It is open between the calls, and may be ended before its end.
+struct OpenWalk {
     Walk walk;
-    walk.begin(PG_GETARG_DATUM(0));
     Path path;
-    while (walk.next()) {
-        const core::ThreadStep& step = walk.step();
-        ResultRow result;
-        result.add(path.at(step.depth, step.node->id));
-        result.add(Int32GetDatum(static_cast<int32>(step.depth)));
-        result.add(walk.row(), {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
-                                Field::message});
-        result.add(BoolGetDatum(step.is_parent_gone));
-        result.put(fcinfo);
+
+    static void close(Datum self) { reinterpret_cast<OpenWalk*>(DatumGetPointer(self))->walk.end(); }
+};
+
+// Row by row, so that nothing is stored: cloudsat.thread calls it where the executor takes them like that.
+Datum thread(FunctionCallInfo fcinfo) {
+    ExprContext* caller = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)->econtext;
+    if (SRF_IS_FIRSTCALL()) {
+        FuncCallContext* call = SRF_FIRSTCALL_INIT();
+        MemoryContext before = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+        if (get_call_result_type(fcinfo, nullptr, &call->tuple_desc) != TYPEFUNC_COMPOSITE) {
+            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("thread gives rows"));
+        }
+        call->tuple_desc = BlessTupleDesc(call->tuple_desc);
+        auto* opened = pg::make<OpenWalk>(CurrentMemoryContext);
+        opened->walk.begin(PG_GETARG_DATUM(0));
+        call->user_fctx = opened;
+        RegisterExprContextCallback(caller, OpenWalk::close, PointerGetDatum(opened));
+        MemoryContextSwitchTo(before);
     }
-    walk.end();
-    MemoryContextSwitchTo(caller);
-    MemoryContextDelete(context);
-    return static_cast<Datum>(0);
+    FuncCallContext* call = SRF_PERCALL_SETUP();
+    auto* opened = static_cast<OpenWalk*>(call->user_fctx);
+    MemoryContext before = MemoryContextSwitchTo(call->multi_call_memory_ctx);
+    if (!opened->walk.next()) {
+        MemoryContextSwitchTo(before);
+        UnregisterExprContextCallback(caller, OpenWalk::close, PointerGetDatum(opened));
+        opened->walk.end();
+        SRF_RETURN_DONE(call);
+    }
+    const core::ThreadStep& step = opened->walk.step();
+    const MessageRow row = opened->walk.row();
+    ResultRow result;
+    result.add(Int32GetDatum(static_cast<int32>(step.depth)));
+    result.add(BoolGetDatum(step.is_parent_gone));
+    result.add(
+        row, {Field::uuid, Field::timestamp, Field::disposition, Field::poster, Field::chan, Field::message});
+    result.add(opened->path.at(step.depth, row.value(Field::uuid)));
+    MemoryContextSwitchTo(before);
+    SRF_RETURN_NEXT(call, HeapTupleGetDatum(heap_form_tuple(call->tuple_desc, result.values, result.nulls)));
 }
 
 // UTF-8 as ThreadText wants it. An SQL_ASCII database knows no encoding: its bytes are taken for UTF-8, and
