@@ -2,6 +2,7 @@
 # the server to build for, free ports and finished waits, and ends processes by their id. It starts nothing by itself.
 # shellcheck shell=bash
 set -euo pipefail
+shopt -s inherit_errexit
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
