@@ -43,4 +43,10 @@ is("@speechless", '', 'every tool says what it is for');
 my @reserved = grep { code($_) =~ /(?<![\w#])(?!__has_include|__attribute__|__builtin_\w+|__func__)_{2}[a-z]\w*|\b[a-z]\w*__\w+\b/ }
   files($cpp, 'src');
 is("@reserved", '', 'no name that belongs to the compiler');
+
+for my $page (grep { -e } 'README.md', 'CHANGELOG.md', files(qr/\.md$/, 'doc')) {
+	my ($folder) = $page =~ m{^(.*/)}g;
+	my @dead = grep { !-e(($folder // '') . $_) } grep { length && !/^\w+:/ } map { s/#.*//r } text($page) =~ /\]\(([^)\s]+)\)/g;
+	is("@dead", '', "$page: every link leads somewhere");
+}
 done_testing;
