@@ -1,5 +1,6 @@
 // Result<T, E>: a value, or the reason why there is none. What pure code returns instead of throwing.
-// It is plain (trivially destructible) whenever T and E are, so glue may keep one across a call into the server.
+// It is plain (trivially destructible) whenever T and E are, so glue may keep one across a call into the
+// server.
 #pragma once
 
 #include <utility>

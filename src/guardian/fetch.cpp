@@ -230,7 +230,8 @@ bool read_metrics(Fetching& f) {
         if (!cycle.sweep->vhosts()[vhost].listed) {
             continue;
         }
-        // A size that somebody's forged name hides counts as not seen, and so it is read in the totals (find_split).
+        // A size that somebody's forged name hides counts as not seen, and so it is read in the totals
+        // (find_split).
         if (!row.messages) {
             continue;
         }

@@ -102,9 +102,7 @@ void guarded(void (*body)(void*), void* argument) {
     MemoryContext context = CurrentMemoryContext;
     volatile bool raised = false;
     PG_TRY();
-    {
-        body(argument);
-    }
+    { body(argument); }
     PG_CATCH();
     {
         raised = true;
@@ -120,9 +118,7 @@ bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     MemoryContext context = CurrentMemoryContext;
     volatile bool well = true;
     PG_TRY();
-    {
-        enter(round, argument);
-    }
+    { enter(round, argument); }
     PG_CATCH();
     {
         well = false;
@@ -134,7 +130,8 @@ bool survive(void (*round)(void*), void* argument, std::span<char> message) {
         AbortOutOfAnyTransaction();
         MemoryContextSwitchTo(context);
         if (!message.empty()) {
-            // The server lets nobody look at an error but by a copy of it. What was aborted has given memory back.
+            // The server lets nobody look at an error but by a copy of it. What was aborted has given memory
+            // back.
             ErrorData* error = CopyErrorData();
             copy_cut(message, error->message != nullptr ? error->message : "");
             FreeErrorData(error);

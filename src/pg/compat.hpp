@@ -48,15 +48,15 @@ extern "C" {
 #define CLOUDSAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
 #endif
 
-// From 16 on: attribute maps may skip missing columns, and index insertion may be limited to summarizing indexes.
-// Neither is wanted here.
+// From 16 on: attribute maps may skip missing columns, and index insertion may be limited to summarizing
+// indexes. Neither is wanted here.
 #if PG_VERSION_NUM >= 160000
 #define CLOUDSAT_ATTRIBUTE_MAP(from, to) build_attrmap_by_name_if_req(from, to, false)
-#define CLOUDSAT_INSERT_INDEX_TUPLES(info, slot, estate)                                                             \
+#define CLOUDSAT_INSERT_INDEX_TUPLES(info, slot, estate)                                                     \
     ExecInsertIndexTuples(info, slot, estate, false, false, nullptr, NIL, false)
 #else
 #define CLOUDSAT_ATTRIBUTE_MAP(from, to) build_attrmap_by_name_if_req(from, to)
-#define CLOUDSAT_INSERT_INDEX_TUPLES(info, slot, estate)                                                             \
+#define CLOUDSAT_INSERT_INDEX_TUPLES(info, slot, estate)                                                     \
     ExecInsertIndexTuples(info, slot, estate, false, false, nullptr, NIL)
 #endif
 

@@ -17,11 +17,15 @@ Oid schema_oid = InvalidOid;
 unsigned schema_generation = 0;
 
 // Any change of any schema forgets everything: rare, and cheap to look up again.
-void forget(Datum, int, uint32) noexcept { ++current_generation; }
+void forget(Datum, int, uint32) noexcept {
+    ++current_generation;
+}
 
 } // namespace
 
-void watch_names() { CacheRegisterSyscacheCallback(NAMESPACEOID, forget, 0); }
+void watch_names() {
+    CacheRegisterSyscacheCallback(NAMESPACEOID, forget, 0);
+}
 
 Oid schema() {
     if (schema_generation != current_generation) {
@@ -41,9 +45,9 @@ Oid Name::oid() {
     if (generation_ != current_generation) {
         Oid space = schema();
         unsigned generation = current_generation; // the look-up may process invalidations
-        oid_ = kind_ == Kind::table
-                   ? get_relname_relid(name_, space)
-                   : GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name_), ObjectIdGetDatum(space));
+        oid_ = kind_ == Kind::table ? get_relname_relid(name_, space)
+                                    : GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name_),
+                                                      ObjectIdGetDatum(space));
         if (!OidIsValid(oid_)) {
             ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("cloudsat.%s does not exist", name_),

@@ -1,5 +1,6 @@
-// Object ids of the extension's own schema, tables and types, looked up by name once and kept until the schema changes
-// (DROP EXTENSION drops it, CREATE EXTENSION makes another: ids must not outlive that). Knows names, no meaning.
+// Object ids of the extension's own schema, tables and types, looked up by name once and kept until the
+// schema changes (DROP EXTENSION drops it, CREATE EXTENSION makes another: ids must not outlive that). Knows
+// names, no meaning.
 #pragma once
 
 #include "pg/boundary.hpp"

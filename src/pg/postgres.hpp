@@ -1,5 +1,5 @@
-// The only door to the server's C headers. Include all std headers before it, and use no std::printf family after it:
-// the server's port.h turns those names into macros.
+// The only door to the server's C headers. Include all std headers before it, and use no std::printf family
+// after it: the server's port.h turns those names into macros.
 #pragma once
 
 extern "C" {

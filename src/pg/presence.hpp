@@ -1,5 +1,5 @@
-// Is the extension there, and will it stay for the rest of this transaction? For workers, which start before CREATE
-// EXTENSION and outlive DROP EXTENSION.
+// Is the extension there, and will it stay for the rest of this transaction? For workers, which start before
+// CREATE EXTENSION and outlive DROP EXTENSION.
 #pragma once
 
 #include "pg/boundary.hpp"

@@ -1,5 +1,5 @@
-// The cloudsat.* settings, see settings.hpp. What only workers read changes with a reload (SIGHUP); what binds bots is
-// for superusers (SUSET), because a bot could lift its own limits otherwise.
+// The cloudsat.* settings, see settings.hpp. What only workers read changes with a reload (SIGHUP); what
+// binds bots is for superusers (SUSET), because a bot could lift its own limits otherwise.
 
 #include "pg/settings.hpp"
 
@@ -29,12 +29,13 @@ struct Number {
 constexpr int minutes_per_day = 24 * 60;
 
 const Number numbers[] = {
-    {"cloudsat.max_message_size", "Longest message that may be posted.", &values.max_message_size, 1024 * 1024, 0,
-     512 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE},
-    {"cloudsat.max_thread_depth", "How deep replies may go: two bots that answer each other for ever stop here.",
-     &values.max_thread_depth, 1000, 1, 1'000'000, PGC_SUSET, 0},
-    {"cloudsat.partition_interval", "Time that one partition of cloudsat.messages covers.", &values.partition_interval,
-     minutes_per_day, 1, 366 * minutes_per_day, PGC_SUSET, GUC_UNIT_MIN},
+    {"cloudsat.max_message_size", "Longest message that may be posted.", &values.max_message_size,
+     1024 * 1024, 0, 512 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE},
+    {"cloudsat.max_thread_depth",
+     "How deep replies may go: two bots that answer each other for ever stop here.", &values.max_thread_depth,
+     1000, 1, 1'000'000, PGC_SUSET, 0},
+    {"cloudsat.partition_interval", "Time that one partition of cloudsat.messages covers.",
+     &values.partition_interval, minutes_per_day, 1, 366 * minutes_per_day, PGC_SUSET, GUC_UNIT_MIN},
     {"cloudsat.partitions_ahead", "Partitions that cloudsat.maintain() keeps ready beyond the current one.",
      &values.partitions_ahead, 3, 1, 1000, PGC_SUSET, 0},
     {"cloudsat.history_retention", "How long cloudsat.queue_history is kept.", &values.history_retention,
@@ -53,26 +54,31 @@ bool check_databases(char** value, void**, GucSource) {
     bool well = SplitIdentifierString(pstrdup(*value), ',', &names);
     list_free(names);
     if (!well) {
-        GUC_check_errdetail("It must be a comma-separated list of names, quoted like identifiers where need be.");
+        GUC_check_errdetail(
+            "It must be a comma-separated list of names, quoted like identifiers where need be.");
     }
     return well;
 }
 
 } // namespace
 
-const Settings& settings() { return values; }
+const Settings& settings() {
+    return values;
+}
 
 void define_settings() {
     for (const Number& n : numbers) {
-        DefineCustomIntVariable(n.name, n.description, nullptr, n.value, n.initial, n.least, n.most, n.context, n.unit,
-                                nullptr, nullptr, nullptr);
+        DefineCustomIntVariable(n.name, n.description, nullptr, n.value, n.initial, n.least, n.most,
+                                n.context, n.unit, nullptr, nullptr, nullptr);
     }
-    DefineCustomEnumVariable("cloudsat.notify", "How a post wakes those who LISTEN: inline sends a NOTIFY with it.",
-                             nullptr, &values.notify, static_cast<int>(Notify::inline_), notify_values, PGC_SUSET, 0,
+    DefineCustomEnumVariable("cloudsat.notify",
+                             "How a post wakes those who LISTEN: inline sends a NOTIFY with it.", nullptr,
+                             &values.notify, static_cast<int>(Notify::inline_), notify_values, PGC_SUSET, 0,
                              nullptr, nullptr, nullptr);
     DefineCustomStringVariable("cloudsat.databases", "Databases in which cloudsat's workers run.",
-                               "A comma-separated list. Needs cloudsat in shared_preload_libraries.", &values.databases,
-                               "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
+                               "A comma-separated list. Needs cloudsat in shared_preload_libraries.",
+                               &values.databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr,
+                               nullptr);
     MarkGUCPrefixReserved("cloudsat");
 }
 

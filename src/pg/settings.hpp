@@ -1,4 +1,5 @@
-// The cloudsat.* settings: one table in settings.cpp declares name, default, bounds, unit and when a change takes effect.
+// The cloudsat.* settings: one table in settings.cpp declares name, default, bounds, unit and when a change
+// takes effect.
 #pragma once
 
 namespace cloudsat::pg {

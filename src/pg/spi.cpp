@@ -16,7 +16,8 @@ void spi_end() {
     }
 }
 
-uint64 Statement::run(std::span<const Datum> values, std::span<const bool> nulls, bool read_only, long limit) {
+uint64 Statement::run(std::span<const Datum> values, std::span<const bool> nulls, bool read_only,
+                      long limit) {
     Assert(static_cast<int>(values.size()) == count_);
     if (plan_ == nullptr) {
         SPIPlanPtr plan = SPI_prepare(sql_, count_, types_);

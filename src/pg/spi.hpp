@@ -1,5 +1,5 @@
-// SQL from C++: a connection to SPI for a scope of statements, and statements that are planned once per backend.
-// Texts qualify every name: they may run under a caller's search_path.
+// SQL from C++: a connection to SPI for a scope of statements, and statements that are planned once per
+// backend. Texts qualify every name: they may run under a caller's search_path.
 #pragma once
 
 #include <initializer_list>
@@ -17,8 +17,9 @@ namespace cloudsat::pg {
 void spi_begin();
 void spi_end();
 
-// A prepared statement. Declare it static; it is planned at first use and replanned by the server when objects change.
-// Argument types must be built-in (their ids never change): pass an address as text and cast it in the statement.
+// A prepared statement. Declare it static; it is planned at first use and replanned by the server when
+// objects change. Argument types must be built-in (their ids never change): pass an address as text and cast
+// it in the statement.
 class Statement {
 public:
     constexpr Statement(const char* sql, std::initializer_list<Oid> types) : sql_(sql) {
@@ -27,8 +28,8 @@ public:
         }
     }
 
-    // Runs it between spi_begin and spi_end; result in SPI_tuptable, row count returned. `nulls`: one flag per argument,
-    // empty for none. Raises when the statement fails.
+    // Runs it between spi_begin and spi_end; result in SPI_tuptable, row count returned. `nulls`: one flag
+    // per argument, empty for none. Raises when the statement fails.
     uint64 run(std::span<const Datum> values = {}, std::span<const bool> nulls = {}, bool read_only = false,
                long limit = 0);
 

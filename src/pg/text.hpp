@@ -1,4 +1,5 @@
-// Between the server's text and array values and C++ views. Views point into the datum: they live as long as it does.
+// Between the server's text and array values and C++ views. Views point into the datum: they live as long as
+// it does.
 #pragma once
 
 #include <span>

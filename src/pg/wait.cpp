@@ -16,7 +16,8 @@ Woken wait(int descriptor, long milliseconds, uint32 event) {
     if (milliseconds >= 0) {
         wanted |= WL_TIMEOUT;
     }
-    int came = WaitLatchOrSocket(MyLatch, wanted, descriptor >= 0 ? descriptor : PGINVALID_SOCKET, milliseconds, event);
+    int came = WaitLatchOrSocket(MyLatch, wanted, descriptor >= 0 ? descriptor : PGINVALID_SOCKET,
+                                 milliseconds, event);
     if ((came & WL_LATCH_SET) != 0) {
         ResetLatch(MyLatch);
     }

@@ -1,5 +1,5 @@
-// Entry points for test/t/001_boundary.pl: each throws, raises or owns in one way, so that the boundary can be tried in a
-// real server. Never installed outside of tests.
+// Entry points for test/t/001_boundary.pl: each throws, raises or owns in one way, so that the boundary can
+// be tried in a real server. Never installed outside of tests.
 
 #include <cstdio>
 #include <new>
@@ -53,7 +53,9 @@ struct Counted {
     }
 }
 
-Datum throws(PG_FUNCTION_ARGS) { throw_kind(PG_GETARG_INT32(0)); }
+Datum throws(PG_FUNCTION_ARGS) {
+    throw_kind(PG_GETARG_INT32(0));
+}
 
 void raise_with_everything() {
     ereport(ERROR, errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("raised by the server"),
@@ -186,5 +188,7 @@ SQL_FUNCTION(start_worker);
 
 extern "C" {
 PGDLLEXPORT void cloudsat_test_worker(Datum argument);
-void cloudsat_test_worker(Datum argument) { pg::enter(worker, DatumGetPointer(argument)); }
+void cloudsat_test_worker(Datum argument) {
+    pg::enter(worker, DatumGetPointer(argument));
+}
 }

@@ -1,5 +1,6 @@
 // must not compile: its result must be trivially destructible
-// A guarded call may be jumped out of: what it returns must not own anything. With -DCONTROL it is right and compiles.
+// A guarded call may be jumped out of: what it returns must not own anything. With -DCONTROL it is right and
+// compiles.
 #include <string>
 
 #include "pg/boundary.hpp"

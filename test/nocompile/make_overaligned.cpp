@@ -12,4 +12,6 @@ struct alignas(64) Line {
 };
 #endif
 
-Line* try_it(MemoryContext context) { return cloudsat::pg::make<Line>(context); }
+Line* try_it(MemoryContext context) {
+    return cloudsat::pg::make<Line>(context);
+}
