@@ -119,8 +119,7 @@ std::string_view ThreadText::draw(const ThreadLine& line) {
     line_ += marks(drawing_).arrow;
     line_ += line.chan;
     line_ += ':';
-    const std::size_t used = display_width(line_) + 1;
-    draw_message(line.message, used + least_message < line_width ? line_width - used : least_message);
+    draw_message(line.message);
     return line_;
 }
 
@@ -139,19 +138,19 @@ void ThreadText::draw_branches(const ThreadLine& line) {
     }
 }
 
-void ThreadText::draw_message(std::string_view message, std::size_t width) {
+void ThreadText::draw_message(std::string_view message) {
     message = trim(message);
     const std::string_view first = message.substr(0, message.find('\n'));
     const auto more = static_cast<std::size_t>(std::ranges::count(message.substr(first.size()), '\n'));
-    char number[20];
-    const std::string_view count(number, std::to_chars(number, std::end(number), more).ptr);
+    char digits[20];
+    const std::string_view count(digits, std::to_chars(digits, std::end(digits), more).ptr);
     const std::string_view lines = more == 1 ? " line]" : " lines]";
-    if (more > 0)
-        width -= std::min(width, std::string_view(" [+").size() + count.size() + lines.size());
+    const std::size_t tail = more > 0 ? std::string_view(" [+").size() + count.size() + lines.size() : 0;
 
     if (!first.empty())
         line_ += ' ';
-    draw_text(trim_end(first), width);
+    const std::size_t used = display_width(line_) + tail;
+    draw_text(trim_end(first), used + least_message < line_width ? line_width - used : least_message);
     if (more > 0)
         line_.append(" [+").append(count).append(lines);
 }

@@ -34,7 +34,7 @@ struct ThreadLine {
 class ThreadText {
 public:
     static constexpr std::size_t line_width = 120; // columns; exceeded only so that a message gets its least
-    static constexpr std::size_t least_message = 40;
+    static constexpr std::size_t least_message = 60;
     static constexpr std::size_t most_levels = 16; // drawn; below, the depth is a number
 
     ThreadText(Drawing drawing, std::pmr::memory_resource* memory) : drawing_(drawing), line_(memory) {}
@@ -45,7 +45,7 @@ public:
 
 private:
     void draw_branches(const ThreadLine& line);
-    void draw_message(std::string_view message, std::size_t width);
+    void draw_message(std::string_view message);
     void draw_text(std::string_view text, std::size_t width);
 
     Drawing drawing_;

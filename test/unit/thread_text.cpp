@@ -90,7 +90,8 @@ TEST(ThreadText, AMessageGetsItsLeastHoweverLongTheAddresses) {
     const std::string host(200, 'h'), message(100, 'x');
     wide.poster = host;
     wide.message = message;
-    EXPECT_TRUE(Text().draw(wide).ends_with("b.com: " + std::string(39, 'x') + "…"));
+    EXPECT_TRUE(
+        Text().draw(wide).ends_with("b.com: " + std::string(ThreadText::least_message - 1, 'x') + "…"));
 }
 
 TEST(ThreadText, HarmfulCharactersBecomeHarmless) {
