@@ -19,7 +19,7 @@ sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 # shellcheck disable=SC1091 # written by test/tools/rabbitmq
 source "$CLOUDSAT_BROKER/env"
 base=http://127.0.0.1:$broker_management_port
-metrics=http://127.0.0.1:$broker_prometheus_port
+metrics=http://127.0.0.1:$broker_metrics_port
 
 amqp() { "$CLOUDSAT_AMQP" "$broker_amqp_port" admin "$broker_admin_password" / "$@"; }
 # transient queues, because declaring durable ones waits for the disk; every hundredth holds a message
@@ -53,8 +53,20 @@ bare() {
     curl -s -o /dev/null -o /dev/null -u "guardian:$broker_guardian_password" -w '%{time_total}\n' \
         "$base/api/vhosts?columns=name,cluster_state" "$document" | awk '{ t += $1 } END { print t * 1000 }'
 }
-# milliseconds of one poll as its caller sees it
-whole() { psql -Xq -d "$db" -c '\timing on' -c "SELECT * FROM cloudsat.poll('$1') \\g /dev/null" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
+# milliseconds of one poll as its caller sees it, in one session, as a guard is one process
+coproc session { psql -Xq -d "$db" 2>&1; }
+printf '%s\n' 'SET synchronous_commit = off;' '\timing on' '\o /dev/null' >&"${session[1]}"
+whole() {
+    local line
+    echo "SELECT * FROM cloudsat.poll('$1');" >&"${session[1]}"
+    while read -r line <&"${session[0]}"; do
+        case $line in
+        Time:*) line=${line#Time: } && echo "${line%% *}" && return ;;
+        ERROR:* | WARNING:*) die "$line" ;;
+        esac
+    done
+    die "the session ended"
+}
 
 echo "# RabbitMQ with $queues queues on loopback, $(nproc) cores, $rounds rounds in turn, medians"
 for kind in totals metrics; do
@@ -67,6 +79,8 @@ for kind in totals metrics; do
     note "whole cycle, $kind" "$(median "$work/whole.$kind") ms"
     at_most "poll of $queues queues / bare fetch, by $kind" "$(median "$work/whole.$kind")" "$(median "$work/bare.$kind")" 1.3
 done
+
+echo '\q' >&"${session[1]}"
 
 # --- the guard's memory -------------------------------------------------------------------------------------------
 sql -c 'DROP SERVER metrics CASCADE' -c "ALTER SERVER totals OPTIONS (ADD poll_interval '1s')" -c 'SELECT cloudsat.start()' >/dev/null

@@ -139,7 +139,8 @@ Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
     const std::string_view url =
         join(all.arena, {base ? base.value().text : options.management_url, "/api/queues/",
                          vhost.value_or(""), kind, core::look_again_query(intention.name, all.arena)});
-    const net::Reply& reply = exchange(*all.http, *all.server, net::Method::get, url, core::Expect::json);
+    start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
+    const net::Reply& reply = finish(*all.http);
     if (reply.kind == FaultKind::not_found) {
         return Seen::no; // the vhost is gone
     }
@@ -189,7 +190,8 @@ void request_deletion(Intentions& all, Intention& intention, std::string_view vh
     const auto base = core::check_base_url(options.management_url, all.arena);
     const std::string_view url = join(
         all.arena, {base ? base.value().text : options.management_url, "/api/queues/", vhost, "/", queue});
-    const net::Reply& reply = exchange(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
+    start(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
+    const net::Reply& reply = finish(*all.http);
     intention.reason = join(all.arena, {reply.error});
     switch (core::outcome_of(reply.kind)) {
     case core::Outcome::deleted:

@@ -131,8 +131,10 @@ Cycle* begin(const Server* server, net::Http& http, MemoryContext context) {
     if (!read_past(*cycle)) {
         follow_rename(*cycle);
     }
-    load_queues(*cycle);
     pg::spi_end();
+    lock_queues(); // may have to wait, and while we wait the question would grow old
+    start_fetch(*cycle);
+    load_queues(*cycle);
     return cycle;
 }
 

@@ -126,9 +126,15 @@ net::Http& http_of_process();
 // The bytes of the parts, one after the other, in the arena and with a NUL behind.
 std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts);
 
-// Asks and waits. The reply lives until the next one. Raises when cancelled; needs no transaction.
-const net::Reply& exchange(net::Http& http, const Server& server, net::Method method, std::string_view url,
-                           core::Expect expect);
+// Asks; and waits for the answer, which lives until the next question. finish() raises when cancelled;
+// neither needs a transaction.
+void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
+           core::Expect expect);
+const net::Reply& finish(net::Http& http);
+
+// Asks the first question of a cycle. begin() does it before it reads what is known, so that the broker has
+// something to do meanwhile; fetch() waits for the answer.
+void start_fetch(Cycle& cycle);
 
 Cycle* begin(const Server* server, net::Http& http, MemoryContext context);
 void fetch(Cycle& cycle);

@@ -94,16 +94,22 @@ bool ends_conversation(FaultKind kind) noexcept {
     }
 }
 
-const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
+// Waits for the answer to what was asked, and counts the time.
+const net::Reply& answer(Fetching& f) {
     instr_time began;
     INSTR_TIME_SET_CURRENT(began);
-    const net::Reply& reply = exchange(*f.cycle.http, *f.cycle.server, net::Method::get, url, expect);
+    const net::Reply& reply = finish(*f.cycle.http);
     instr_time ended;
     INSTR_TIME_SET_CURRENT(ended);
     INSTR_TIME_SUBTRACT(ended, began);
     f.cycle.fetch_us += static_cast<std::int64_t>(INSTR_TIME_GET_MICROSEC(ended));
     f.cycle.bytes += static_cast<std::int64_t>(reply.bytes);
     return reply;
+}
+
+const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
+    start(*f.cycle.http, *f.cycle.server, net::Method::get, url, expect);
+    return answer(f);
 }
 
 std::string_view base_of(std::string_view url, std::pmr::memory_resource* arena) {
@@ -165,8 +171,7 @@ bool watched(const Cycle& cycle, std::string_view vhost) {
 // Which vhosts there are. Without that list there is no sweep.
 bool read_vhosts(Fetching& f) {
     Cycle& cycle = f.cycle;
-    const net::Reply& reply = ask(
-        f, join(cycle.arena, {f.management, "/api/vhosts?columns=name,cluster_state"}), core::Expect::json);
+    const net::Reply& reply = answer(f); // start_fetch() has asked
     if (reply.kind != FaultKind::none) {
         note(cycle, reply.kind, "vhosts", reply.error);
         return false;
@@ -504,8 +509,8 @@ std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<st
     return {bytes, size};
 }
 
-const net::Reply& exchange(net::Http& http, const Server& server, net::Method method, std::string_view url,
-                           core::Expect expect) {
+void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
+           core::Expect expect) {
     const core::ServerOptions& options = server.options;
     const bool metrics =
         expect == core::Expect::metrics; // the Prometheus plugin takes no password, so it is given none
@@ -520,8 +525,11 @@ const net::Reply& exchange(net::Http& http, const Server& server, net::Method me
     request.max_body = static_cast<std::size_t>(options.max_body);
     request.expect = expect;
     request.tls_verify = options.tls_verify != 0;
-    static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
     http.start(request);
+}
+
+const net::Reply& finish(net::Http& http) {
+    static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
     while (!http.done()) {
         pg::wait(http.fd(), http.timeout_ms(), event);
         http.step();
@@ -529,8 +537,14 @@ const net::Reply& exchange(net::Http& http, const Server& server, net::Method me
     return http.reply();
 }
 
-void fetch(Cycle& cycle) {
+void start_fetch(Cycle& cycle) {
     cycle.began = GetCurrentTimestamp();
+    const std::string_view base = base_of(cycle.server->options.management_url, cycle.arena);
+    start(*cycle.http, *cycle.server, net::Method::get,
+          join(cycle.arena, {base, "/api/vhosts?columns=name,cluster_state"}), core::Expect::json);
+}
+
+void fetch(Cycle& cycle) {
     Fetching f{cycle, base_of(cycle.server->options.management_url, cycle.arena)};
     sweep_over(f);
     cycle.http->release();

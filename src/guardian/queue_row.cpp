@@ -10,6 +10,7 @@ extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/tuptable.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -234,6 +235,10 @@ core::Owner parse_owner(std::string_view text) noexcept {
 }
 core::Basis parse_basis(std::string_view text) noexcept {
     return text == "ready" ? core::Basis::ready : core::Basis::total;
+}
+
+void lock_queues() {
+    LockRelationOid(queues_table.oid(), AccessShareLock);
 }
 
 // Reads the table itself, without SQL in between: this is done in every cycle, and for ten thousand rows that

@@ -11,6 +11,9 @@ namespace cloudsat::guardian {
 // By which a server is found again after it was renamed.
 std::string_view home_of(const Server& server, std::pmr::memory_resource* arena);
 
+// For reading, until the transaction ends.
+void lock_queues();
+
 // Fills the sweep and the keepsakes with every row of the server.
 void load_queues(Cycle& cycle);
 
