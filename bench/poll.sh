@@ -53,7 +53,8 @@ bare() {
     curl -s -o /dev/null -o /dev/null -u "guardian:$broker_guardian_password" -w '%{time_total}\n' \
         "$base/api/vhosts?columns=name,cluster_state" "$document" | awk '{ t += $1 } END { print t * 1000 }'
 }
-# milliseconds of one poll as its caller sees it, in one session, as a guard is one process
+# milliseconds of one poll as its caller sees it, in one session, as a guard is one process; a guard does not wait for the
+# disk either when it commits that nothing has changed
 coproc session { psql -Xq -d "$db" 2>&1; }
 printf '%s\n' 'SET synchronous_commit = off;' '\timing on' '\o /dev/null' >&"${session[1]}"
 whole() {

@@ -75,6 +75,7 @@ struct Cycle {
     MemoryContext context = nullptr;
     const Server* server = nullptr;
     net::Http* http = nullptr;
+    net::Http* metrics = nullptr; // another connection, to metrics_url; null without one
     std::pmr::memory_resource* arena =
         nullptr; // for what lives as long as the cycle; nothing is given back singly
     Past past;
@@ -120,20 +121,22 @@ struct Hangup {
     }
 };
 
-// The process's HTTP connection; one is enough, since a process asks one broker at a time. Made at first use.
+// The process's HTTP connections: one to the management API, one for the metrics. That is enough, since a
+// process asks one broker at a time. Made at first use.
 net::Http& http_of_process();
+net::Http& metrics_http_of_process();
 
 // The bytes of the parts, one after the other, in the arena and with a NUL behind.
 std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts);
 
-// Asks; and waits for the answer, which lives until the next question. finish() raises when cancelled;
-// neither needs a transaction.
+// Asks; and waits for the answer, which lives until the next question. Another request that is under way
+// meanwhile is kept going. finish() raises when cancelled; neither needs a transaction.
 void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
            core::Expect expect);
-const net::Reply& finish(net::Http& http);
+const net::Reply& finish(net::Http& http, net::Http* meanwhile = nullptr);
 
-// Asks the first question of a cycle. begin() does it before it reads what is known, so that the broker has
-// something to do meanwhile; fetch() waits for the answer.
+// Asks what each cycle begins with, the vhosts and the metrics, both at once. begin() does it before it reads
+// what is known, so that the broker has something to do meanwhile; fetch() waits for the answers.
 void start_fetch(Cycle& cycle);
 
 Cycle* begin(const Server* server, net::Http& http, MemoryContext context);

@@ -95,10 +95,10 @@ bool ends_conversation(FaultKind kind) noexcept {
 }
 
 // Waits for the answer to what was asked, and counts the time.
-const net::Reply& answer(Fetching& f) {
+const net::Reply& answer(Fetching& f, net::Http& http) {
     instr_time began;
     INSTR_TIME_SET_CURRENT(began);
-    const net::Reply& reply = finish(*f.cycle.http);
+    const net::Reply& reply = finish(http, f.cycle.metrics);
     instr_time ended;
     INSTR_TIME_SET_CURRENT(ended);
     INSTR_TIME_SUBTRACT(ended, began);
@@ -109,7 +109,7 @@ const net::Reply& answer(Fetching& f) {
 
 const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
     start(*f.cycle.http, *f.cycle.server, net::Method::get, url, expect);
-    return answer(f);
+    return answer(f, *f.cycle.http);
 }
 
 std::string_view base_of(std::string_view url, std::pmr::memory_resource* arena) {
@@ -171,7 +171,7 @@ bool watched(const Cycle& cycle, std::string_view vhost) {
 // Which vhosts there are. Without that list there is no sweep.
 bool read_vhosts(Fetching& f) {
     Cycle& cycle = f.cycle;
-    const net::Reply& reply = answer(f); // start_fetch() has asked
+    const net::Reply& reply = answer(f, *cycle.http); // start_fetch() has asked
     if (reply.kind != FaultKind::none) {
         note(cycle, reply.kind, "vhosts", reply.error);
         return false;
@@ -212,9 +212,7 @@ void saw(Cycle& cycle, std::uint32_t vhost, std::string_view name, core::Facts f
 // The sizes of all vhosts in one document. False when it is of no use; totals take its place then.
 bool read_metrics(Fetching& f) {
     Cycle& cycle = f.cycle;
-    const std::string_view base = base_of(cycle.server->options.metrics_url, cycle.arena);
-    const net::Reply& reply = ask(
-        f, join(cycle.arena, {base, "/metrics/detailed?family=queue_coarse_metrics"}), core::Expect::metrics);
+    const net::Reply& reply = answer(f, *cycle.metrics); // start_fetch() has asked
     if (reply.kind != FaultKind::none) {
         note(cycle, reply.kind, "metrics", reply.error);
         return false;
@@ -439,7 +437,7 @@ void sweep_over(Fetching& f) {
     if (!read_vhosts(f)) {
         return;
     }
-    const bool by_metrics = !cycle.server->options.metrics_url.empty() && read_metrics(f);
+    const bool by_metrics = cycle.metrics != nullptr && read_metrics(f);
     if (by_metrics) {
         sweep.find_split();
         for_vhosts(
@@ -488,10 +486,12 @@ void sweep_over(Fetching& f) {
 } // namespace
 
 net::Http& http_of_process() {
-    static net::Http* http = nullptr;
-    if (http == nullptr) {
-        http = pg::make<net::Http>(TopMemoryContext);
-    }
+    static net::Http* const http = pg::make<net::Http>(TopMemoryContext);
+    return *http;
+}
+
+net::Http& metrics_http_of_process() {
+    static net::Http* const http = pg::make<net::Http>(TopMemoryContext);
     return *http;
 }
 
@@ -528,26 +528,46 @@ void start(net::Http& http, const Server& server, net::Method method, std::strin
     http.start(request);
 }
 
-const net::Reply& finish(net::Http& http) {
+const net::Reply& finish(net::Http& http, net::Http* meanwhile) {
     static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
+    constexpr int turn_ms = 20; // only one of the two wakes us; the other gets a turn at least so often
+    const auto both = [&] { return meanwhile != nullptr && meanwhile != &http && meanwhile->running(); };
     while (!http.done()) {
-        pg::wait(http.fd(), http.timeout_ms(), event);
+        int timeout = http.timeout_ms();
+        if (both() && (timeout < 0 || timeout > turn_ms)) {
+            timeout = turn_ms;
+        }
+        pg::wait(http.fd(), timeout, event);
         http.step();
+        if (both()) {
+            meanwhile->step();
+        }
     }
     return http.reply();
 }
 
 void start_fetch(Cycle& cycle) {
     cycle.began = GetCurrentTimestamp();
-    const std::string_view base = base_of(cycle.server->options.management_url, cycle.arena);
+    const core::ServerOptions& options = cycle.server->options;
     start(*cycle.http, *cycle.server, net::Method::get,
-          join(cycle.arena, {base, "/api/vhosts?columns=name,cluster_state"}), core::Expect::json);
+          join(cycle.arena,
+               {base_of(options.management_url, cycle.arena), "/api/vhosts?columns=name,cluster_state"}),
+          core::Expect::json);
+    if (cycle.metrics != nullptr) {
+        start(*cycle.metrics, *cycle.server, net::Method::get,
+              join(cycle.arena, {base_of(options.metrics_url, cycle.arena),
+                                 "/metrics/detailed?family=queue_coarse_metrics"}),
+              core::Expect::metrics);
+    }
 }
 
 void fetch(Cycle& cycle) {
     Fetching f{cycle, base_of(cycle.server->options.management_url, cycle.arena)};
     sweep_over(f);
     cycle.http->release();
+    if (cycle.metrics != nullptr) {
+        cycle.metrics->abandon(); // it may be under way still, when the vhosts were not to be had
+    }
 }
 
 } // namespace cloudsat::guardian

@@ -133,6 +133,11 @@ void commit_transaction() {
     pgstat_report_stat(true);               // or autovacuum would never learn what we wrote
 }
 
+void commit_at_leisure() {
+    set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+                      false);
+}
+
 bool run_round(void (*work)(void*), void* argument) {
     constexpr int most_failures = 10;
     static int failures = 0;
