@@ -244,7 +244,9 @@ Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext
         intention.look.limits = rules[row].limits;
         intention.look.owner = rules[row].owner;
         intention.look.enforce = server->options.enforce != 0;
-        intention.owner_name = join(all->arena, {rules[row].owner_name});
+        if (rules[row].owner == core::Owner::person) {
+            intention.owner_name = join(all->arena, {rules[row].owner_name});
+        }
     }
     pg::spi_end();
     return all;
@@ -311,7 +313,7 @@ void conclude(const Intentions& all, const Intention& intention) {
     incident.limits = intention.look.limits;
     incident.size = seen.messages;
     const auto reply = [&](core::Disposition disposition, std::string_view text) {
-        if (intention.in_incident && !intention.owner_name.empty()) {
+        if (intention.in_incident) {
             reply_in_incident(*all.server, intention.incident, intention.owner_name, disposition, text);
         }
     };

@@ -33,7 +33,7 @@ struct Intention {
     std::string_view vhost;
     std::string_view name;
     core::SecondLook look;
-    std::string_view owner_name;
+    std::string_view owner_name; // empty when there is nobody to tell
     bool in_incident = false;
     pg_uuid_t incident{};
     std::int64_t cycle = 0;

@@ -9,20 +9,24 @@
 #include "core/address.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
+#include "pg/text.hpp"
 
 namespace cloudsat::guardian {
 namespace {
 
-pg::Statement message_exists(R"(
-    SELECT
-    FROM cloudsat.messages AS m
+// Where the warning went, there go the replies, whatever became of the owner since.
+pg::Statement channel_of(R"(
+    SELECT m.chan::pg_catalog.text FROM cloudsat.messages AS m
     WHERE m.uuid OPERATOR(pg_catalog.=) $1)",
-                             {UUIDOID});
+                         {UUIDOID});
 
-// Both are addresses by the time they come here: the validator and the rules have seen to it.
+// All are addresses by the time they come here: the validator and the rules have seen to it.
 core::Address address_of(std::string_view text) {
     const auto address = core::parse_address(text);
-    return address ? address.value() : core::Address{};
+    if (!address) {
+        elog(ERROR, "not an address: \"%.*s\"", static_cast<int>(text.size()), text.data());
+    }
+    return address.value();
 }
 
 // A small cloudsat.max_message_size must not stop the guardian.
@@ -53,16 +57,17 @@ pg_uuid_t open_incident(const Server& server, std::string_view owner, std::strin
 void reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
                        core::Disposition disposition, std::string_view text) {
     const core::Address from = address_of(server.options.address);
-    const core::Address to = address_of(owner);
     pg_uuid_t parent = incident;
     const Datum values[] = {UUIDPGetDatum(&parent)};
-    if (message_exists.run(values, {}, false, 1) == 0) {
-        board::post_as(from.view().key(), to.view().key(), fit(text));
-        return;
+    if (channel_of.run(values, {}, false, 1) > 0) {
+        bool isnull = false;
+        const core::Address to = address_of(pg::view(pg::spi_value(0, 1, isnull)));
+        core::Uuid uuid;
+        std::memcpy(uuid.bytes.data(), incident.data, sizeof incident.data);
+        board::post_as(from.view().key(), to.view().key(), fit(text), board::Reply{uuid, disposition});
+    } else if (!owner.empty()) {
+        board::post_as(from.view().key(), address_of(owner).view().key(), fit(text));
     }
-    core::Uuid uuid;
-    std::memcpy(uuid.bytes.data(), incident.data, sizeof incident.data);
-    board::post_as(from.view().key(), to.view().key(), fit(text), board::Reply{uuid, disposition});
 }
 
 } // namespace cloudsat::guardian

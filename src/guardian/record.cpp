@@ -247,7 +247,10 @@ private:
 
     void reply(core::Disposition disposition, std::string_view text) {
         if (kept_.in_incident) {
-            reply_in_incident(*r_.cycle.server, kept_.incident, entry_.row.owner_name, disposition, text);
+            const core::Known& row = entry_.row;
+            reply_in_incident(*r_.cycle.server, kept_.incident,
+                              row.owner == core::Owner::person ? row.owner_name : std::string_view{},
+                              disposition, text);
         }
     }
 

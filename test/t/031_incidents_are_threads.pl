@@ -241,4 +241,14 @@ sql(q{DELETE FROM cloudsat.messages});
 queue('queue/gina@example.com/x', messages => 0);
 poll();
 is(said('queue/gina@example.com/x'), 'post', 'then the end is told on its own');
+
+# nor need there be an owner any more
+queue('queue/hugo@example.com/x', messages => 3000);
+poll() for 1 .. 2;
+sql(q{ALTER SERVER pulse OPTIONS (ADD owner_pattern '^nobody/(.*)')});
+queue('queue/hugo@example.com/x', messages => 0);
+poll();
+is(column('queue/hugo@example.com/x', 'owner, level'), '|normal', 'another owner_pattern counts from the next poll on');
+is(sql(q{SELECT chan FROM cloudsat.messages WHERE message LIKE '%hugo%' AND disposition = 'end'}), 'hugo@example.com',
+	'who was warned is told of the end');
 done_testing;
