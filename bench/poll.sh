@@ -84,7 +84,7 @@ done
 echo '\q' >&"${session[1]}"
 
 # --- the guard's memory -------------------------------------------------------------------------------------------
-sql -c 'DROP SERVER metrics CASCADE' -c "ALTER SERVER totals OPTIONS (ADD poll_interval '1s')" -c 'SELECT cloudsat.start()' >/dev/null
+sql -c 'SET client_min_messages = warning' -c 'DROP SERVER metrics CASCADE' -c "ALTER SERVER totals OPTIONS (ADD poll_interval '1s')" -c 'SELECT cloudsat.start()' >/dev/null
 cycle() { sql -c "SELECT cycle FROM cloudsat.polls WHERE server = 'totals'"; }
 # anonymous_kb POLLS: private memory of the guard after that many polls more
 anonymous_kb() {
