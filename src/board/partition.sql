@@ -1,8 +1,9 @@
 -- Partitions of the board. CREATE EXTENSION makes only the default one; maintain() makes dated ones ahead of time. They
 -- are not members of the extension, so that a dump holds them; DROP EXTENSION drops them with their parent.
 
--- Blocks posters only where it must: making the tables takes a lock that lets everybody pass; attaching one, and
--- moving to it what the default partition caught meanwhile, locks the default partition for that moment.
+-- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
+-- periods to come locks the default partition alone. Only for a period that has begun is the whole board locked, for the
+-- moment of moving what the default partition caught of it.
 CREATE FUNCTION cloudsat.maintain(OUT partition pg_catalog.text, OUT starts pg_catalog.timestamptz,
                                   OUT ends pg_catalog.timestamptz, OUT moved pg_catalog.int8)
     RETURNS SETOF pg_catalog.record
@@ -69,16 +70,20 @@ BEGIN
     END LOOP;
 
     -- While this waits, posters and readers of the default partition wait behind it: so it asks for a moment only, again
-    -- and again.
+    -- and again. A period that has begun may have messages already, and who has planned without its partition would
+    -- find them in neither place: then everybody is kept from planning, too, until all is done.
     FOR attempt IN 1 .. CASE WHEN names = '{}' THEN 0 ELSE 20 END LOOP
         BEGIN
             PERFORM set_config('lock_timeout', '100ms', true);
+            IF lower(gaps[1]) <= here THEN
+                LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
+            END IF;
             LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
             EXIT;
         EXCEPTION WHEN lock_not_available THEN
             IF attempt = 20 THEN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-                    MESSAGE = 'could not lock cloudsat.messages_default',
+                    MESSAGE = 'could not lock cloudsat.messages',
                     DETAIL = 'Other transactions have been using it all the time. No partition was made.',
                     HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
             END IF;

@@ -167,6 +167,10 @@ BEGIN
     LOOP
         partition := 'queue_history_' || to_char(wanted, 'YYYYMMDD');
         CONTINUE WHEN to_regclass('cloudsat.' || quote_ident(partition)) IS NOT NULL;
+        IF wanted <= today THEN
+            -- who has planned without this day would find its samples in neither place
+            LOCK TABLE ONLY cloudsat.queue_history IN ACCESS EXCLUSIVE MODE;
+        END IF;
         EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
         EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
                        ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
