@@ -209,7 +209,8 @@ void supervise(void*) {
     MemoryContextSwitchTo(state.tick);
     for (;;) {
         pgstat_report_activity(STATE_RUNNING, "looking after cloudsat.databases");
-        run_round(round, nullptr);
+        const bool well = run_round(round, nullptr);
+        report_state(well ? State::idle : State::failing);
         MemoryContextReset(state.tick);
         rest(look_milliseconds);
     }

@@ -77,6 +77,7 @@ wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIK
 	AND backend_xmin IS NULL AND xact_start IS NULL}, 4, 60, 'who waits has no transaction and no snapshot');
 
 # --- being ended
+wait_until($node, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'supervisor'}, 'idle', 30, 'the supervisor says that it is idle');
 for my $kind (qw(guard launcher supervisor)) {
 	my $condition = "kind = '$kind' AND coalesce(database, 'postgres') = 'postgres'";
 	my $old = pid_of($condition);
