@@ -1,26 +1,31 @@
 #!/usr/bin/env bash
 # address: sorting and indexing a million addresses, against the same values as text COLLATE "C".
 #
-#   bench/address.sh [ROWS [ROUNDS]]      in the server that the environment (PGHOST and so on) points to
+#   bench/address.sh [ROWS [ROUNDS]]      connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database
+#                                         of its own
 #
-# Makes its tables in a schema of its own, which it drops in the end. The competitors take turns; each figure is the
-# median of its rounds, after one to warm up. Prints a line for each measurement: name, ratio (ours / text: smaller is
-# better), goal, ok or "NOT ok". Exits with 1 when a goal was missed.
-set -euo pipefail
+# The competitors take turns; each figure is the median of its rounds, after one to warm up.
+# shellcheck source=bench/lib.sh
+source "$(dirname "$0")/lib.sh"
 rows=${1:-1000000}
 rounds=${2:-7}
 export PGOPTIONS="-c client_min_messages=warning -c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0 \
 -c work_mem=512MB -c maintenance_work_mem=512MB -c jit=off"
 
-sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
-end() { sql -c 'DROP SCHEMA IF EXISTS cloudsat_bench CASCADE'; }
+database=cloudsat_bench_address
+sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$database" "$@"; }
+end() {
+    rm -rf "$work"
+    dropdb --if-exists --force "$database"
+}
 trap end EXIT
-end
+dropdb --if-exists --force "$database"
+createdb "$database"
+sql -c 'CREATE EXTENSION cloudsat' -c 'CREATE SCHEMA cloudsat_bench'
 
 # Seven domains of different size and depth, five ways of naming an instance, some local parts. About a quarter of the
 # values recur. `shuffled` is in no order, as messages come; `grouped` has domain after domain, as a listing comes.
 sql -v rows="$rows" <<'SQL'
-CREATE SCHEMA cloudsat_bench;
 CREATE UNLOGGED TABLE cloudsat_bench.value AS
 SELECT i, zone, CASE i % 8 WHEN 0 THEN 'app@' WHEN 1 THEN 'mig-agent@' ELSE '' END ||
        CASE i % 5 WHEN 0 THEN 'i-' || pg_catalog.substr(pg_catalog.md5(i::text), 1, 8)
@@ -50,30 +55,25 @@ index_of() {
     milliseconds "CREATE INDEX measured ON cloudsat_bench.$1 (v)"
     sql -c 'DROP INDEX cloudsat_bench.measured'
 }
-median() { sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'; }
 
-status=0
-# measure NAME GOAL COMMAND TABLE
+# measure NAME COMMAND TABLE: the goal is the same for all
 measure() {
-    local name=$1 goal=$2 command=$3 table=$4 round ours=() theirs=()
+    local name=$1 command=$2 table=$3 round
     "$command" "${table}_address" >/dev/null
     "$command" "${table}_text" >/dev/null
     for ((round = 0; round < rounds; round++)); do
-        ours+=("$("$command" "${table}_address")")
-        theirs+=("$("$command" "${table}_text")")
+        "$command" "${table}_address" >>"$work/$command.$table.address"
+        "$command" "${table}_text" >>"$work/$command.$table.text"
     done
-    local mine peer
-    mine=$(printf '%s\n' "${ours[@]}" | median)
-    peer=$(printf '%s\n' "${theirs[@]}" | median)
-    awk -v name="$name" -v mine="$mine" -v peer="$peer" -v goal="$goal" 'BEGIN {
-        ratio = mine / peer
-        printf "%-28s %.2f  goal <= %.1f  %s  (%.0f ms, text %.0f ms)\n", name, ratio, goal,
-               ratio <= goal ? "ok" : "NOT ok", mine, peer
-        exit ratio > goal }' || status=1
+    note "$name, address" "$(median "$work/$command.$table.address") ms"
+    note "$name, text" "$(median "$work/$command.$table.text") ms"
+    at_most "address, $name: time / text COLLATE \"C\"" "$(median "$work/$command.$table.address")" \
+        "$(median "$work/$command.$table.text")" 1.2
 }
-echo "addresses: $rows rows, medians of $rounds rounds, work_mem and maintenance_work_mem 512 MB, one process"
-measure address-sort 1.2 sort_of shuffled
-measure address-index 1.2 index_of shuffled
-measure address-sort-grouped 1.2 sort_of grouped
-measure address-index-grouped 1.2 index_of grouped
-exit "$status"
+echo "# $rows rows, medians of $rounds rounds, work_mem and maintenance_work_mem 512 MB, one process"
+measure 'sorting' sort_of shuffled
+measure 'indexing' index_of shuffled
+measure 'sorting, domain after domain' sort_of grouped
+measure 'indexing, domain after domain' index_of grouped
+tell_notes
+exit "$missed"
