@@ -7,6 +7,7 @@
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/disposition.hpp"
+#include "board/doorbell.hpp"
 #include "board/registration.hpp"
 #include "board/uuid.hpp"
 #include "core/address.hpp"
@@ -22,7 +23,6 @@ extern "C" {
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
-#include "commands/async.h"
 #include "commands/trigger.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
@@ -121,20 +121,6 @@ void check_size(Datum message) {
     }
 }
 
-// Wakes who listens on the channel, once the transaction commits.
-void ring(Datum chan, const core::Uuid& uuid) {
-    if (pg::settings().notify != static_cast<int>(pg::Notify::inline_)) {
-        return;
-    }
-    const core::ChannelName name = core::channel(address_view(chan));
-    char channel[core::max_channel_size + 1] = {};
-    name.view().copy(channel, core::max_channel_size);
-    const core::UuidText text = core::print(uuid);
-    char payload[text.size() + 1] = {};
-    std::copy(text.begin(), text.end(), payload);
-    Async_Notify(channel, payload);
-}
-
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
     const core::Uuid uuid = new_uuid();
     Datum values[columns] = {};
@@ -154,7 +140,7 @@ core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const
     }
     values[c_xact] = FullTransactionIdGetDatum(GetTopFullTransactionId());
     append_row(board, {values, nulls});
-    ring(chan, uuid);
+    doorbell_ring(chan, uuid);
     return uuid;
 }
 
