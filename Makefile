@@ -16,6 +16,7 @@ SQL_PARTS = \
 	src/board/disposition.sql \
 	src/board/uuid.sql \
 	src/board/message.sql \
+	src/board/enlistment.sql \
 	src/board/registration.sql \
 	src/board/thread.sql \
 	src/board/partition.sql \

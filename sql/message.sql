@@ -4,8 +4,8 @@ BEGIN;
 SET LOCAL cloudsat.notify = off;
 SET LOCAL timezone = 'UTC';
 DELETE FROM cloudsat.messages; -- what other tests left
-CREATE ROLE regress_cloudsat_bot;
-GRANT cloudsat_task TO regress_cloudsat_bot;
+CREATE ROLE regress_cloudsat_bot LOGIN;
+SELECT cloudsat.enlist('regress_cloudsat_bot', 'task', 'example.com');
 CREATE ROLE regress_cloudsat_admin;
 GRANT cloudsat_admin TO regress_cloudsat_admin;
 

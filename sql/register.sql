@@ -118,8 +118,8 @@ EXPLAIN (COSTS OFF) SELECT * FROM cloudsat.inbox;
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 -- a reader's own function must not see what is not on its subscriptions
-CREATE ROLE regress_cloudsat_reader;
-GRANT cloudsat_server TO regress_cloudsat_reader;
+CREATE ROLE regress_cloudsat_reader LOGIN;
+SELECT cloudsat.enlist('regress_cloudsat_reader', 'server', 'h2.aws.example.com');
 CREATE FUNCTION public.regress_leak(text) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN false; END $$;
 SET ROLE regress_cloudsat_reader;
 SELECT cloudsat.register('{h2.aws.example.com}') IS NOT NULL AS registered;
@@ -127,6 +127,7 @@ SELECT count(*) FROM cloudsat.inbox WHERE public.regress_leak(message);
 SELECT * FROM cloudsat.messages;
 RESET ROLE;
 DROP FUNCTION public.regress_leak;
+SELECT cloudsat.dismiss('regress_cloudsat_reader');
 DROP ROLE regress_cloudsat_reader;
 
 -- a registration is its login's: another one in the same connection has none

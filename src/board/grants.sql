@@ -61,6 +61,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
-GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections
+GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
+    cloudsat.enlisted
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;

@@ -61,34 +61,34 @@ COMMENT ON TRIGGER messages_append_only_statement ON cloudsat.messages IS 'the b
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only;
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only_statement;
 
--- Speaking. Not STRICT: a null is an error that names the argument. No SET clause: that would cost more than the post
--- itself, and the functions look nothing up by name.
+-- Speaking. Not STRICT: a null is an error that names the argument. Not SECURITY DEFINER, and no SET clause: they write
+-- below SQL, where no privilege is asked for and nothing is looked up by name, and they must know who calls.
 CREATE FUNCTION cloudsat.post(chan cloudsat.address, message pg_catalog.text) RETURNS pg_catalog.uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post';
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, pg_catalog.text) IS
     'posts a message to a channel as this session''s nick: a new thread; returns its uuid';
 
 CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text)
     RETURNS pg_catalog.uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post_from';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_from';
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text) IS
     'posts a message to a channel as one of this session''s addresses: a new thread; returns its uuid';
 
 CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, messages pg_catalog.text[])
     RETURNS SETOF pg_catalog.uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_post_many';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_many';
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[]) IS
     'posts many messages, each a new thread; returns their uuids in order';
 
 CREATE FUNCTION cloudsat.reply(parent pg_catalog.uuid, disposition cloudsat.disposition, message pg_catalog.text)
     RETURNS pg_catalog.uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_reply';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply';
 COMMENT ON FUNCTION cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
     'replies to a message, as this session''s nick, to the one who posted it; returns the uuid of the reply';
 
 CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text,
                                parent pg_catalog.uuid, disposition cloudsat.disposition) RETURNS pg_catalog.uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
 COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid,
                                    cloudsat.disposition) IS
     'replies to a message as one of this session''s addresses, to any channel; returns the uuid of the reply';

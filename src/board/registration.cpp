@@ -7,6 +7,7 @@
 
 #include "board/address.hpp"
 #include "board/append.hpp"
+#include "board/enlistment.hpp"
 #include "core/address.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
@@ -16,7 +17,6 @@
 extern "C" {
 #include "access/detoast.h"
 #include "commands/async.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 }
@@ -126,31 +126,35 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
     }
 }
 
-// The registration in force for this user and this extension.
-const Registration* mine() {
+// The registration in force for this login and this extension, whoever asks.
+const Registration* in_force() {
     if (current == nullptr || current->user != GetSessionUserId() || current->schema != pg::schema()) {
         return nullptr;
     }
     return current;
 }
 
+// The same for the caller: what another role's function does in this session, it does not do as this session.
+const Registration* mine() {
+    const Registration* registration = in_force();
+    return registration != nullptr && speaks_for_session() ? registration : nullptr;
+}
+
+[[noreturn]] void refuse_stranger() {
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("role \"%s\" may not speak for this session", GetUserNameFromId(GetUserId(), false)),
+            errdetail("The session is another role's, which runs a function of this one."));
+    pg_unreachable();
+}
+
 [[noreturn]] void refuse_unregistered() {
+    if (in_force() != nullptr && !speaks_for_session()) {
+        refuse_stranger();
+    }
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("this session is not registered"),
             errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
     pg_unreachable();
-}
-
-// Superusers and members of cloudsat_admin. The user is the login or what SET ROLE made of it: neither the
-// owner of a SECURITY DEFINER function on the way, so that no such function lends its owner's voice, nor
-// ours.
-bool is_administrator() {
-    const Oid user = GetOuterUserId();
-    if (superuser_arg(user)) {
-        return true;
-    }
-    const Oid administrators = get_role_oid("cloudsat_admin", true);
-    return OidIsValid(administrators) && has_privs_of_role(user, administrators);
 }
 
 Datum copy(std::span<const Datum> addresses) {
@@ -351,6 +355,10 @@ static Datum register_session(PG_FUNCTION_ARGS) {
     }
     pg::require_argument(fcinfo, 0, "addresses");
     const std::span<const core::AddressView> addresses = board::read_addresses(PG_GETARG_DATUM(0));
+    if (!board::speaks_for_session()) {
+        board::refuse_stranger();
+    }
+    board::require_may_register(addresses);
     const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
 
     // first everything that can fail, then what takes effect

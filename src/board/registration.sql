@@ -17,8 +17,9 @@ COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began:
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
 
+-- Not SECURITY DEFINER: it must know who calls, and writes its row below SQL, where no privilege is asked for.
 CREATE FUNCTION cloudsat.register(addresses cloudsat.address[]) RETURNS cloudsat.address[]
-    LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS 'MODULE_PATHNAME', 'cloudsat_register_session';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
 COMMENT ON FUNCTION cloudsat.register(cloudsat.address[]) IS
     'registers this session: the first address is its nick, all are its own, it listens to all their suffixes, which are returned; an empty array cancels';
 

@@ -1,0 +1,263 @@
+// Enlisting, see enlistment.hpp. What may be done is decided here, where the caller is known; what is done
+// then (rows, GRANT, REVOKE) is SQL: cloudsat._enlist and cloudsat._dismiss.
+
+#include "board/enlistment.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "pg/compat.hpp"
+#include "pg/names.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
+#include "lib/stringinfo.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name enlisted_table(pg::Name::Kind::table, "enlisted");
+pg::Name address_type(pg::Name::Kind::type, "address");
+
+// The columns of cloudsat.enlisted, as in src/board/enlistment.sql.
+enum Column : AttrNumber { c_role = 1, c_kind, c_address };
+
+// Servers and tasks are bound to the addresses that they are enlisted for; the others have the run of the
+// board.
+constexpr std::array<std::string_view, 4> kinds = {"server", "task", "adhoc", "admin"};
+constexpr bool is_bound(std::string_view kind) {
+    return kind == "server" || kind == "task";
+}
+
+bool is_member(Oid user, const char* group) {
+    const Oid role = get_role_oid(group, true);
+    return OidIsValid(role) && has_privs_of_role(user, role);
+}
+
+bool is_administrator(Oid user) {
+    return superuser_arg(user) || is_member(user, "cloudsat_admin");
+}
+
+// Calls row(kind, address) for each address of the role, as they are committed now; the view is good until it
+// returns.
+template <class Row> void for_each_enlisted(Oid role, Row row) {
+    Relation table = table_open(enlisted_table.oid(), AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, c_role, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
+    const Oid index = CLOUDSAT_PRIMARY_KEY(table);
+    SysScanDesc scan = systable_beginscan(table, index, OidIsValid(index), nullptr, 1, &key);
+    for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        bool isnull = false;
+        const Datum kind = heap_getattr(tuple, c_kind, RelationGetDescr(table), &isnull);
+        const Datum address = heap_getattr(tuple, c_address, RelationGetDescr(table), &isnull);
+        row(pg::view(kind), address_view(address));
+    }
+    systable_endscan(scan);
+    table_close(table, AccessShareLock);
+}
+
+// The first of the addresses that lies under none for which the role is enlisted; null when there is none.
+const core::AddressView* first_beyond(Oid role, std::span<const core::AddressView> addresses) {
+    auto* covered = static_cast<bool*>(palloc0(std::max<std::size_t>(addresses.size(), 1)));
+    for_each_enlisted(role, [&](std::string_view kind, core::AddressView enlisted) {
+        for (std::size_t i = 0; is_bound(kind) && i < addresses.size(); ++i) {
+            covered[i] = covered[i] || core::within(addresses[i], enlisted);
+        }
+    });
+    const bool* beyond = std::find(covered, covered + addresses.size(), false);
+    return beyond == covered + addresses.size() ? nullptr
+                                                : &addresses[static_cast<std::size_t>(beyond - covered)];
+}
+
+// What a role is enlisted for, as a sentence.
+char* describe(Oid role) {
+    constexpr int most = 5; // more would not help
+    StringInfoData text;
+    initStringInfo(&text);
+    int count = 0;
+    for_each_enlisted(role, [&](std::string_view kind, core::AddressView address) {
+        if (is_bound(kind) && ++count <= most) {
+            appendStringInfo(&text, "%s%s", count == 1 ? "It is enlisted for " : ", ",
+                             address_cstring(address));
+        }
+    });
+    if (count > most) {
+        appendStringInfo(&text, " and %d more", count - most);
+    }
+    appendStringInfoString(&text, count == 0 ? "It is enlisted for no address." : ".");
+    return text.data;
+}
+
+[[noreturn]] void refuse(Oid role, const char* format, core::AddressView address) {
+    const char* name = GetUserNameFromId(role, false);
+    const char* wanted = address_cstring(address);
+    const char* detail = describe(role);
+    const char* kind = is_member(role, "cloudsat_task") ? "task" : "server";
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg(format, name, wanted),
+            errdetail_internal("%s", detail),
+            errhint("Ask an administrator to enlist it: SELECT cloudsat.enlist(%s, '%s', %s).",
+                    quote_literal_cstr(quote_identifier(name)), kind, quote_literal_cstr(wanted)));
+    pg_unreachable();
+}
+
+// For the session's user and, when it is another one, the caller.
+template <class Check> void for_both_users(Check check) {
+    check(GetOuterUserId());
+    if (GetUserId() != GetOuterUserId()) {
+        check(GetUserId());
+    }
+}
+
+} // namespace
+
+bool is_administrator() {
+    return is_administrator(GetOuterUserId()) &&
+           (GetUserId() == GetOuterUserId() || is_administrator(GetUserId()));
+}
+
+bool speaks_for_session() {
+    const Oid caller = GetUserId();
+    return caller == GetOuterUserId() || caller == GetSessionUserId() || is_administrator(caller);
+}
+
+void require_may_register(std::span<const core::AddressView> addresses) {
+    for_both_users([addresses](Oid user) {
+        if (is_administrator(user)) {
+            return;
+        }
+        if (const core::AddressView* beyond = first_beyond(user, addresses); beyond != nullptr) {
+            refuse(user, "role \"%s\" may not register %s", *beyond);
+        }
+    });
+}
+
+void require_may_read(std::span<const core::AddressView> addresses) {
+    for_both_users([addresses](Oid user) {
+        if (is_administrator(user) || is_member(user, "cloudsat_adhoc")) {
+            return;
+        }
+        if (const core::AddressView* beyond = first_beyond(user, addresses); beyond != nullptr) {
+            refuse(user, "role \"%s\" may not read what is for %s", *beyond);
+        }
+    });
+}
+
+namespace {
+
+void require_kind(std::string_view text) {
+    if (std::find(kinds.begin(), kinds.end(), text) == kinds.end()) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("unknown kind \"%.*s\"", static_cast<int>(text.size()), text.data()),
+                errhint("Kinds are server, task, adhoc and admin."));
+    }
+}
+
+// Only a login can be a bot: a group would make bots of whoever is or will be in it.
+void require_can_be_bot(Oid role) {
+    HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(tuple)) {
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role with OID %u does not exist", role));
+    }
+    const auto form = *reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple));
+    ReleaseSysCache(tuple);
+    const char* name = GetUserNameFromId(role, false);
+    if (IsReservedName(name)) {
+        ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("role \"%s\" cannot be enlisted", name),
+                errdetail("It is one of the server's own roles."));
+    }
+    if (form.rolsuper) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("role \"%s\" cannot be enlisted", name),
+                errdetail("It is a superuser, who may register any address anyway."),
+                errhint("Give the bot a role of its own."));
+    }
+    if (!form.rolcanlogin) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("role \"%s\" cannot be enlisted", name), errdetail("It cannot log in."),
+                errhint("Enlist each bot's own login, or use ALTER ROLE %s LOGIN.", quote_identifier(name)));
+    }
+    if (!form.rolinherit) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("role \"%s\" cannot be enlisted", name),
+                errdetail("It does not inherit the privileges of the roles that it is a member of."),
+                errhint("Use ALTER ROLE %s INHERIT.", quote_identifier(name)));
+    }
+}
+
+// Who makes administrators must be more than one, as with GRANT.
+bool may_appoint_administrators() {
+    const Oid group = get_role_oid("cloudsat_admin", false);
+    return is_admin_of_role(GetOuterUserId(), group) && is_admin_of_role(GetUserId(), group);
+}
+
+// One of our private functions. They are SECURITY DEFINER and nobody may execute them: this is the only way.
+Oid private_function(const char* name, std::span<const Oid> arguments) {
+    oidvector* types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
+    const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+                                         PointerGetDatum(types), ObjectIdGetDatum(pg::schema()));
+    if (!OidIsValid(function)) {
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("cloudsat.%s() does not exist", name),
+                errdetail("The library and the installed extension do not fit together."),
+                errhint("Use ALTER EXTENSION cloudsat UPDATE."));
+    }
+    return function;
+}
+
+} // namespace
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum enlist(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.enlist()");
+    pg::require_argument(fcinfo, 0, "role");
+    pg::require_argument(fcinfo, 1, "kind");
+    const Oid role = PG_GETARG_OID(0);
+    const std::string_view kind = pg::view(PG_GETARG_DATUM(1));
+    board::require_kind(kind);
+    if (board::is_bound(kind)) {
+        pg::require_argument(fcinfo, 2, "address");
+    }
+    const Datum address = PG_ARGISNULL(2) ? board::address_datum(core::AddressView()) : PG_GETARG_DATUM(2);
+    board::require_can_be_bot(role);
+    if (kind == "admin" && !board::may_appoint_administrators()) {
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("must have admin option on role \"cloudsat_admin\" to enlist an administrator"));
+    }
+    const Oid types[] = {REGROLEOID, TEXTOID, board::address_type.oid(), REGROLEOID};
+    return OidFunctionCall4(board::private_function("_enlist", types), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
+                            address, ObjectIdGetDatum(GetOuterUserId()));
+}
+SQL_FUNCTION(enlist);
+
+static Datum dismiss(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.dismiss()");
+    pg::require_argument(fcinfo, 0, "role");
+    bool administrator = false;
+    board::for_each_enlisted(PG_GETARG_OID(0), [&](std::string_view kind, core::AddressView) {
+        administrator = administrator || kind == "admin";
+    });
+    if (administrator && !board::may_appoint_administrators()) {
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("must have admin option on role \"cloudsat_admin\" to dismiss an administrator"));
+    }
+    const Oid types[] = {REGROLEOID};
+    return OidFunctionCall1(board::private_function("_dismiss", types), PG_GETARG_DATUM(0));
+}
+SQL_FUNCTION(dismiss);
