@@ -20,6 +20,8 @@ SQL_PARTS = \
 	src/board/registration.sql \
 	src/board/thread.sql \
 	src/board/partition.sql \
+	src/board/cleanup.sql \
+	src/board/monitor.sql \
 	src/guardian/server.sql \
 	src/guardian/queue.sql \
 	src/guardian/event.sql \

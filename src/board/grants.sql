@@ -65,3 +65,13 @@ GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, clouds
     cloudsat.enlisted
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;
+
+-- watching it
+GRANT SELECT ON cloudsat.throughput, cloudsat.error_rates, cloudsat.space_usage, cloudsat.listeners,
+    cloudsat.notify_queue, cloudsat.horizon TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION
+    cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz),
+    cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz)
+    TO cloudsat_adhoc;
+GRANT EXECUTE ON FUNCTION cloudsat._partitions(), cloudsat._rows(pg_catalog.regclass), cloudsat._transactions()
+    TO cloudsat_adhoc, cloudsat_admin;

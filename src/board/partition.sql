@@ -1,5 +1,91 @@
--- Partitions of the board. CREATE EXTENSION makes only the default one; maintain() makes dated ones ahead of time. They
--- are not members of the extension, so that a dump holds them; DROP EXTENSION drops them with their parent.
+-- Partitions of the board. CREATE EXTENSION makes only the default one; maintain() makes dated ones ahead of time, and
+-- cleanup() drops them whole. They are not members of the extension, so that a dump holds them; DROP EXTENSION drops them
+-- with their parent.
+
+-- To the microsecond outwards: one made by hand may have any uuid as its bound, so the marks of a UUIDv7 are put in before
+-- its time is read.
+CREATE FUNCTION cloudsat._partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
+                                     OUT ends pg_catalog.timestamptz)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
+BEGIN ATOMIC
+    SELECT c.oid::pg_catalog.regclass, period.starting, period.ending
+      FROM pg_catalog.pg_inherits AS i
+      JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid,
+           LATERAL pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),
+                                           $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
+           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER (WHERE n = 1),
+                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER (WHERE n = 2)
+                      FROM pg_catalog.unnest(bounds) WITH ORDINALITY AS b (bound, n),
+                           LATERAL (SELECT bound::pg_catalog.uuid, '1 microsecond'::pg_catalog.interval,
+                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7' FROM 15) PLACING '8' FROM 20)::pg_catalog.uuid)
+                                     WHERE bound NOT IN ('MINVALUE', 'MAXVALUE')) AS at (uuid, micro, t)
+                   ) AS period (starting, ending)
+     WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass AND bounds IS NOT NULL;
+END;
+COMMENT ON FUNCTION cloudsat._partitions() IS
+    'the partitions of cloudsat.messages that cover a time, and that time; null: without end';
+
+-- Constant time: what the statistics say. Without any, an empty table is known to be empty.
+CREATE FUNCTION cloudsat._rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples, -1)::pg_catalog.int8,
+                    CASE WHEN pg_catalog.pg_relation_size(c.oid) = 0 THEN 0 END)
+      FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+END;
+COMMENT ON FUNCTION cloudsat._rows(pg_catalog.regclass) IS 'about how many rows a table has; null when nobody has counted yet';
+
+-- A restore makes the tables first, fills them, and makes their indexes last. Until then nothing may be made here that
+-- the restore wants to make, nor dropped. Only by their names: a partition made by hand may have the indexes it likes.
+CREATE FUNCTION cloudsat._unfinished() RETURNS pg_catalog.text
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pg_catalog.format('Partition "%s" lacks its indexes.', c.relname)
+      FROM pg_catalog.pg_class AS c
+     WHERE c.relnamespace = 'cloudsat'::pg_catalog.regnamespace AND c.relkind = 'r'
+       AND c.relname ~ '^(messages|queue_history)_[0-9]{8}(_[0-9]{4})?$'
+       AND (SELECT count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid)
+           < CASE WHEN c.relname ~ '^messages' THEN 3 ELSE 1 END
+     ORDER BY c.relname LIMIT 1;
+END;
+COMMENT ON FUNCTION cloudsat._unfinished() IS
+    'null, or which partition lacks its indexes: a restore is going on that has yet to make them';
+
+-- Who runs CREATE EXTENSION, and when: kept as a function, because a dump does not take it along.
+DO $do$
+BEGIN
+    EXECUTE pg_catalog.format(
+        'CREATE FUNCTION cloudsat._creator(OUT pid pg_catalog.int4, OUT backend_start pg_catalog.timestamptz, '
+        'OUT created pg_catalog.timestamptz) LANGUAGE sql STABLE PARALLEL SAFE '
+        'BEGIN ATOMIC SELECT %s, %L::pg_catalog.timestamptz, %L::pg_catalog.timestamptz; END',
+        pg_catalog.pg_backend_pid(),
+        (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a
+          WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
+        pg_catalog.clock_timestamp());
+END
+$do$;
+COMMENT ON FUNCTION cloudsat._creator() IS 'the session that created the extension in this database, and when';
+
+-- Before the dated partitions are there, a restore shows in who restores. psql says nothing of it, so whoever created the
+-- extension is suspected for a while.
+CREATE FUNCTION cloudsat._restoring() RETURNS pg_catalog.text
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+    SELECT coalesce(
+        cloudsat._unfinished(),
+        (SELECT pg_catalog.format('Process %s is pg_restore.', a.pid)
+           FROM pg_catalog.pg_stat_activity AS a
+           JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
+          WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1),
+        (SELECT pg_catalog.format('Process %s has just created the extension, and may restore its tables.', a.pid)
+           FROM cloudsat._creator() AS c
+           JOIN pg_catalog.pg_stat_activity AS a ON a.pid = c.pid AND a.backend_start = c.backend_start
+          WHERE pg_catalog.clock_timestamp() < c.created + '1 minute'::pg_catalog.interval
+            AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval));
+END;
+COMMENT ON FUNCTION cloudsat._restoring() IS
+    'null, or by what a restore of this database shows: the launcher keeps no house and starts no guard meanwhile';
 
 -- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
 -- periods to come locks the default partition alone. Only for a period that has begun is the whole board locked, for the
@@ -23,25 +109,18 @@ DECLARE
     gap    tstzrange;
     gaps   tstzrange[] := '{}';
     names  text[] := '{}';
+    unfinished CONSTANT text := cloudsat._unfinished();
 BEGIN
+    IF unfinished IS NOT NULL THEN
+        RAISE WARNING 'cloudsat.maintain() does nothing while a restore is going on' USING DETAIL = unfinished;
+        RETURN;
+    END IF;
+
     -- One maintain() at a time. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
-    -- The time that partitions cover already, to the microsecond outwards: one made by hand may have any uuid as its
-    -- bound, so the marks of a UUIDv7 are put in before its time is read.
-    SELECT coalesce(range_agg(tstzrange(starting, ending)), '{}') INTO taken
-      FROM pg_inherits AS i
-      JOIN pg_class AS c ON c.oid = i.inhrelid,
-           LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
-                                $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
-           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER (WHERE n = 1),
-                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER (WHERE n = 2)
-                      FROM unnest(bounds) WITH ORDINALITY AS b (bound, n),
-                           LATERAL (SELECT bound::uuid, interval '1 microsecond',
-                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7' FROM 15) PLACING '8' FROM 20)::uuid)
-                                     WHERE bound NOT IN ('MINVALUE', 'MAXVALUE')) AS at (uuid, micro, t)
-                   ) AS period (starting, ending)
-     WHERE i.inhparent = 'cloudsat.messages'::regclass AND bounds IS NOT NULL;
+    -- the time that partitions cover already
+    SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM cloudsat._partitions() AS p;
 
     -- this period, those ahead, and those of messages that the default partition caught
     FOR gap IN

@@ -43,5 +43,19 @@ CREATE TRIGGER queue_events_append_only BEFORE UPDATE ON cloudsat.queue_events
     FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._refuse_event_change();
 COMMENT ON TRIGGER queue_events_append_only ON cloudsat.queue_events IS 'append-only';
 
+-- Called by cloudsat.cleanup(): the audit goes with the threads that it names, but not before its incident or intention is over.
+CREATE FUNCTION cloudsat._prune_events(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+BEGIN ATOMIC
+    DELETE FROM cloudsat.queue_events AS e
+     WHERE e.at < horizon
+       AND NOT EXISTS (SELECT FROM cloudsat.queues AS q
+                        WHERE q.server = e.server AND q.vhost = e.vhost AND q.name = e.name
+                          AND (q.incident = e.incident OR q.intended_at IS NOT NULL));
+END;
+COMMENT ON FUNCTION cloudsat._prune_events(pg_catalog.timestamptz) IS
+    'forgets events from before an instant, but those of an incident or intention that is still on';
+REVOKE ALL ON FUNCTION cloudsat._prune_events(pg_catalog.timestamptz) FROM PUBLIC;
+
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events_id_seq', '');

@@ -34,9 +34,12 @@ CREATE TABLE cloudsat.queues (
     basis          pg_catalog.text        NOT NULL DEFAULT 'total'
                    CHECK (basis OPERATOR(pg_catalog.=) ANY (ARRAY['total', 'ready'])),
     growth         pg_catalog.float8      NOT NULL DEFAULT 0,
+    -- nothing that lies more than a century ahead: no interval holds all of what limits can make of it
     time_to_delete pg_catalog.interval GENERATED ALWAYS AS (
                    CASE WHEN growth OPERATOR(pg_catalog.>) 0 AND NOT unbounded AND NOT exempt
                              AND messages OPERATOR(pg_catalog.<=) delete_size
+                             AND (delete_size OPERATOR(pg_catalog.-) messages) OPERATOR(pg_catalog./) growth
+                                 OPERATOR(pg_catalog.<) 52594920
                         THEN pg_catalog.make_interval(secs => pg_catalog.round(
                              60.0 OPERATOR(pg_catalog.*) (delete_size OPERATOR(pg_catalog.-) messages)
                                   OPERATOR(pg_catalog./) growth)) END) STORED,
@@ -84,7 +87,7 @@ COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
 COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
 COMMENT ON COLUMN cloudsat.queues.growth IS 'messages per minute, smoothed over about a minute';
-COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth';
+COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth; null: not within a hundred years';
 COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the thread of the incident that is on; null: none';
 COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
 COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';

@@ -40,6 +40,9 @@ const Number numbers[] = {
      &values.partitions_ahead, 3, 1, 1000, PGC_SUSET, 0},
     {"cloudsat.history_retention", "How long cloudsat.queue_history is kept.", &values.history_retention,
      7 * minutes_per_day, 1, INT_MAX / 60, PGC_SUSET, GUC_UNIT_MIN},
+    {"cloudsat.retention",
+     "How long messages are kept: the launcher calls cloudsat.cleanup() with it. 0: for ever.",
+     &values.retention, 0, 0, INT_MAX / 60, PGC_SUSET, GUC_UNIT_MIN},
 };
 
 const config_enum_entry notify_values[] = {

@@ -12,6 +12,7 @@ struct Settings {
     int partition_interval; // minutes per partition of messages
     int partitions_ahead;   // partitions that maintain() keeps ready beyond the current one
     int history_retention;  // minutes that queue_history is kept
+    int retention;          // minutes that messages are kept; 0: for ever
     int notify;             // a Notify
     char* databases;        // comma-separated names: where the supervisor keeps a launcher
 };

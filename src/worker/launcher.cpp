@@ -1,11 +1,12 @@
 // The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker,
-// and calls maintain(). It never talks to a broker.
+// and calls maintain() and, where messages are not kept for ever, cleanup(). It never talks to a broker.
 //
 // It learns of changes from the catalogs' invalidation messages, which it reads once a second; only then, or
 // when a minute has passed, does it begin a transaction. Guards are on the roster, not its children: when a
 // launcher ends, its guards go on, and the next launcher takes them over.
 //
-//   waiting --(extension created)--> idle --(extension dropped)--> waiting, or the end when start() began it
+//   waiting --(extension created)--> held --(no restore)--> idle
+//   held, idle --(extension dropped)--> waiting, or the end when start() began it
 
 #include <algorithm>
 #include <cstring>
@@ -17,8 +18,11 @@
 #include "worker/process.hpp"
 
 extern "C" {
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "commands/extension.h"
 #include "pgstat.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -47,8 +51,10 @@ struct Launcher {
     Orders orders;
     MemoryContext tick; // reset each round
     pg::Presence presence;
-    bool looked; // presence and wards are known
-    bool over;   // start() began it, and the extension is not there any more
+    Oid extension; // the one that was found; another one begins anew
+    bool held;     // a restore of this database seems to be going on: do nothing that it would stumble over
+    bool looked;   // presence and wards are known
+    bool over;     // start() began it, and the extension is not there any more
     bool catalog_changed = true;
     TimestampTz next_look;
     TimestampTz next_upkeep;
@@ -126,23 +132,60 @@ bool may_come() {
     return state.presence != pg::Presence::present && !VirtualXactLock(state.orders.starter, false);
 }
 
+// Does a restore of this database seem to be going on? It would fail over a partition that it wants to make
+// itself, and over a row that a guard has written. Asked of an extension that was just found, until it says
+// no. Who calls start() says that there is none.
+bool is_being_restored(Oid extension) {
+    static pg::Statement statement("SELECT cloudsat._restoring()", {});
+    if (state.orders.origin == Origin::person || (extension == state.extension && !state.held)) {
+        return false;
+    }
+    pg::spi_begin();
+    statement.run({}, {}, true);
+    bool none = false;
+    const Datum sign = pg::spi_value(0, 1, none);
+    if (!none && !state.held) {
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s waits: a restore seems to be going on", MyBgworkerEntry->bgw_name),
+                errdetail("%s", TextDatumGetCString(sign)));
+    }
+    pg::spi_end();
+    return !none;
+}
+
 // Is the extension there, and which brokers?
 void look() {
     state.catalog_changed = false; // before the look: what changes from now on is for the next one
     begin_transaction();
     bool may_still_come = may_come(); // asked first: what commits after this is seen by the look
     pg::Presence presence = pg::hold_presence();
+    Oid extension = state.extension;
+    bool held = state.held;
     if (presence == pg::Presence::present) {
-        read_servers();
+        extension = get_extension_oid("cloudsat", true);
+        held = is_being_restored(extension);
+        if (held) {
+            keep_wards({});
+        } else {
+            read_servers();
+        }
     } else if (presence == pg::Presence::absent) {
+        extension = InvalidOid;
+        held = false;
         keep_wards({});
     }
     commit_transaction();
     state.next_look = GetCurrentTimestamp() + look_interval;
+    state.extension = extension;
+    state.held = held;
     if (presence == pg::Presence::busy) {
         state.catalog_changed =
             true; // somebody is dropping or altering it: all as before, and look again soon
         return;
+    }
+    if (held) {
+        state.catalog_changed = true; // nobody would tell that the restore is over
+        presence = pg::Presence::absent;
     }
     say_presence(presence);
     state.presence = presence;
@@ -201,19 +244,47 @@ bool has_guards() {
     });
 }
 
-void upkeep(TimestampTz now) {
-    static pg::Statement statement("SELECT cloudsat.maintain()", {});
-    TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
-    state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
-    pgstat_report_activity(STATE_RUNNING, "SELECT cloudsat.maintain()");
+// One transaction of upkeep: a statement with one number as its result. 0 when the extension is not there.
+int64 keep_house(pg::Statement& statement, const char* activity, std::span<const Datum> values) {
+    int64 result = 0;
+    pgstat_report_activity(STATE_RUNNING, activity);
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {
         pg::spi_begin();
-        statement.run();
+        statement.run(values);
+        bool none = false;
+        result = DatumGetInt64(pg::spi_value(0, 1, none));
         pg::spi_end();
-        state.next_upkeep = now + interval;
     }
     commit_transaction();
+    return result;
+}
+
+// Each call of cleanup() is a transaction, because it stops as soon as posters have to wait for it.
+void clean_up(int minutes) {
+    static pg::Statement statement(
+        "SELECT count(*) FROM cloudsat.cleanup(pg_catalog.make_interval(mins => $1))", {INT4OID});
+    const Datum retention[] = {Int32GetDatum(minutes)};
+    int64 dropped = 0;
+    for (int64 more = 1; more > 0; dropped += more) {
+        more = keep_house(statement, "SELECT cloudsat.cleanup(retention)", retention);
+    }
+    if (dropped > 0) {
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s dropped old partitions of messages: %lld", MyBgworkerEntry->bgw_name,
+                       static_cast<long long>(dropped)));
+    }
+}
+
+void upkeep(TimestampTz now) {
+    static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
+    TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
+    state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
+    keep_house(maintain, "SELECT cloudsat.maintain()", {});
+    if (pg::settings().retention > 0) {
+        clean_up(pg::settings().retention);
+    }
+    state.next_upkeep = now + interval;
 }
 
 void round(void*) {

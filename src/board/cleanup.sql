@@ -1,0 +1,145 @@
+-- Forgetting: whole partitions of messages are dropped, which takes the same moment however many messages they hold; the
+-- board's small logs are pruned row by row.
+
+-- What the logs keep in any case: the last registration of each nick by each connection that lives, because
+-- cloudsat.connections shows it, and the newest bookmark of each nick, because receive() resumes from it.
+CREATE FUNCTION cloudsat._prune(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $prune$
+BEGIN
+    WITH kept AS (
+        SELECT DISTINCT ON (r.nick, r.pid, r.backend_start) r.ctid AS place
+          FROM cloudsat.registered AS r
+          JOIN pg_stat_activity AS a ON a.pid = r.pid AND a.backend_start = r.backend_start
+         ORDER BY r.nick, r.pid, r.backend_start, r."timestamp" DESC)
+    DELETE FROM cloudsat.registered AS r
+     WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
+    -- the guardian's audit goes with the threads that it names
+    IF to_regprocedure('cloudsat._prune_events(timestamptz)') IS NOT NULL THEN
+        EXECUTE 'SELECT cloudsat._prune_events($1)' USING horizon;
+    END IF;
+END
+$prune$;
+COMMENT ON FUNCTION cloudsat._prune(pg_catalog.timestamptz) IS
+    'forgets what the board''s logs hold from before an instant, but not what is still in force';
+
+-- Drops take no longer than a moment, but lock the whole board for it, and who comes meanwhile waits. So it asks for the
+-- lock briefly, again and again, drops the oldest first, and stops as soon as somebody has been waiting for a while. An
+-- autovacuum of an old partition gives way when it is found in the way, which deadlock_timeout makes quick.
+CREATE FUNCTION cloudsat.cleanup(retain pg_catalog.interval, exact pg_catalog.bool DEFAULT false,
+                                 OUT partition pg_catalog.text, OUT messages pg_catalog.int8, OUT bytes pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
+    SET deadlock_timeout = '10ms'
+AS $cleanup$
+DECLARE
+    patience CONSTANT interval := '50 ms';  -- how long others may wait for us, about
+    most     CONSTANT int := 100;           -- in one call; each partition takes several locks
+    small    CONSTANT int := 8388608;       -- bytes in which messages are counted, as that takes no time
+    unfinished CONSTANT text := cloudsat._unfinished();
+    horizon  timestamptz;
+    leaf     record;
+    leaves   regclass[];
+    sizes    int8[];
+    estimates int8[];
+BEGIN
+    IF retain IS NULL OR exact IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN retain IS NULL THEN 'retain' ELSE 'exact' END
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    BEGIN
+        horizon := now() - retain;
+    EXCEPTION WHEN datetime_field_overflow THEN
+        horizon := CASE WHEN retain < '0' THEN 'infinity' ELSE '-infinity' END;
+    END;
+    IF horizon > now() OR retain < '0' THEN
+        RAISE EXCEPTION 'retain must not be negative' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('%s before now is in the future.', retain);
+    END IF;
+    IF unfinished IS NOT NULL THEN
+        RAISE WARNING 'cloudsat.cleanup() does nothing while a restore is going on' USING DETAIL = unfinished;
+        RETURN;
+    END IF;
+    IF horizon < '1970-01-01Z' THEN  -- before any message
+        RETURN;
+    END IF;
+
+    -- One at a time, and not while maintain() works. Posters and readers pass.
+    LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
+
+    -- first what takes its time and keeps nobody waiting
+    PERFORM cloudsat._prune(horizon);
+    IF exact THEN
+        FOR leaf IN
+            SELECT p.partition AS id, c.relname FROM cloudsat._partitions() AS p JOIN pg_class AS c ON c.oid = p.partition
+             WHERE p.ends IS NULL OR p.ends > horizon AND coalesce(p.starts < horizon, true)
+             UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c WHERE c.oid = to_regclass('cloudsat.messages_default')
+             ORDER BY relname
+        LOOP
+            EXECUTE format('DELETE FROM %s WHERE uuid < $1', leaf.id) USING cloudsat.uuid_floor(horizon);
+            GET DIAGNOSTICS messages = ROW_COUNT;
+            IF messages > 0 THEN
+                partition := leaf.relname;
+                bytes := 0;
+                RETURN NEXT;
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- the oldest first, but last of all what others hold at this moment without the board, as a VACUUM does
+    SELECT coalesce(array_agg(l.partition ORDER BY l.held, l.ends), '{}'),
+           array_agg(pg_total_relation_size(l.partition) ORDER BY l.held, l.ends),
+           array_agg(cloudsat._rows(l.partition) ORDER BY l.held, l.ends)
+      INTO leaves, sizes, estimates
+      FROM (SELECT p.partition, p.ends,
+                   EXISTS (SELECT FROM pg_locks AS k WHERE k.relation = p.partition AND k.granted
+                                                       AND k.pid <> pg_backend_pid()) AS held
+              FROM cloudsat._partitions() AS p WHERE p.ends <= horizon) AS l;
+    FOR n IN 1 .. cardinality(leaves) LOOP
+        IF pg_relation_size(leaves[n]) <= small THEN
+            EXECUTE format('SELECT count(*) FROM %s', leaves[n]) INTO messages;
+            estimates[n] := messages;
+        END IF;
+    END LOOP;
+    FOR attempt IN 1 .. CASE WHEN leaves = '{}' THEN 0 ELSE 20 END LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '50ms', true);
+            LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF attempt = 20 THEN
+                RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                    MESSAGE = 'could not lock cloudsat.messages',
+                    DETAIL = 'Other transactions have been using it all the time. Nothing was dropped.',
+                    HINT = 'Call cloudsat.cleanup() again later. The view cloudsat.horizon shows what is open for long.';
+            END IF;
+            PERFORM pg_sleep(0.1);
+        END;
+    END LOOP;
+
+    FOR n IN 1 .. cardinality(leaves) LOOP
+        IF n > most OR EXISTS (SELECT FROM pg_locks AS k
+                                WHERE k.relation = 'cloudsat.messages'::regclass AND NOT k.granted
+                                  AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                                  AND k.waitstart < clock_timestamp() - patience)
+        THEN
+            RAISE NOTICE 'partitions that are still to be dropped: %', cardinality(leaves) - n + 1
+                USING HINT = 'Call cloudsat.cleanup() again: it stopped so that nobody waits for long.';
+            EXIT;
+        END IF;
+        BEGIN
+            SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
+            EXECUTE format('DROP TABLE %s', leaves[n]);
+            messages := estimates[n];
+            bytes := sizes[n];
+            RETURN NEXT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected OR dependent_objects_still_exist THEN
+            RAISE WARNING 'could not drop partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE;
+        END;
+    END LOOP;
+END
+$cleanup$;
+COMMENT ON FUNCTION cloudsat.cleanup(pg_catalog.interval, pg_catalog.bool) IS
+    'drops the partitions of messages that ended before now() - retain, and forgets older rows of the logs; exact: deletes what is older in the other partitions, too; returns what it dropped, with an estimate of the messages, or deleted, with their number';

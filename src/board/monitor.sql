@@ -1,0 +1,156 @@
+-- What administrators watch: how much is said, how much fails, how much space it takes, who listens, and who holds things up.
+
+-- The parameters are put into the query, so that only the partitions of that time are read. An SQL function that is
+-- neither STRICT nor has a SET clause is planned as part of the query that calls it.
+CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
+    RETURNS TABLE (minute pg_catalog.timestamptz, channel cloudsat.address, messages pg_catalog.int8,
+                   posters pg_catalog.int8)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+    SELECT said.minute, subtree.channel, sum(said.messages)::pg_catalog.int8, count(DISTINCT said.poster)
+      FROM (SELECT pg_catalog.date_bin('1 minute', m."timestamp", '2001-01-01Z') AS minute, m.chan, m.poster,
+                   count(*) AS messages
+              FROM cloudsat.messages AS m
+             WHERE m.uuid >= cloudsat.uuid_floor(greatest(since, '1970-01-01Z'))
+               AND m.uuid < cloudsat.uuid_floor(least(until, '10000-01-01Z'))
+             GROUP BY 1, 2, 3) AS said,
+           LATERAL pg_catalog.unnest(cloudsat.suffixes(said.chan)) AS subtree (channel)
+     GROUP BY 1, 2;
+END;
+COMMENT ON FUNCTION cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    'messages of each minute of a time, and how many posters wrote them, for each channel with all that lies under it';
+
+CREATE VIEW cloudsat.throughput AS
+    SELECT minute, channel, messages, posters FROM cloudsat.throughput(pg_catalog.now() - '1 hour'::pg_catalog.interval);
+COMMENT ON VIEW cloudsat.throughput IS 'messages of each minute of the last hour, for each channel with all that lies under it';
+COMMENT ON COLUMN cloudsat.throughput.minute IS 'when the minute began; one without messages is left out';
+COMMENT ON COLUMN cloudsat.throughput.channel IS 'messages on this channel or one under it count; "." has them all';
+COMMENT ON COLUMN cloudsat.throughput.messages IS 'how many, replies included';
+COMMENT ON COLUMN cloudsat.throughput.posters IS 'how many different addresses posted them';
+
+CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
+    RETURNS TABLE (hour pg_catalog.timestamptz, workers cloudsat.address, problems pg_catalog.int8,
+                   ends pg_catalog.int8, rate pg_catalog.numeric)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+    SELECT told.hour, subtree.workers, sum(told.problems)::pg_catalog.int8, sum(told.ends)::pg_catalog.int8,
+           pg_catalog.round(sum(told.problems) / sum(told.problems + told.ends), 4)
+      FROM (SELECT pg_catalog.date_bin('1 hour', m."timestamp", '2001-01-01Z') AS hour, m.poster,
+                   count(*) FILTER (WHERE m.disposition = 'problem') AS problems,
+                   count(*) FILTER (WHERE m.disposition = 'end') AS ends
+              FROM cloudsat.messages AS m
+             WHERE m.disposition IN ('problem', 'end') AND m.uuid >= cloudsat.uuid_floor(greatest(since, '1970-01-01Z'))
+               AND m.uuid < cloudsat.uuid_floor(least(until, '10000-01-01Z'))
+             GROUP BY 1, 2) AS told,
+           LATERAL pg_catalog.unnest(cloudsat.suffixes(told.poster)) AS subtree (workers)
+     GROUP BY 1, 2;
+END;
+COMMENT ON FUNCTION cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    'how many pieces of work failed in each hour of a time, against those that were finished, for each subtree of those who worked';
+
+CREATE VIEW cloudsat.error_rates AS
+    SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(pg_catalog.now() - '1 day'::pg_catalog.interval);
+COMMENT ON VIEW cloudsat.error_rates IS
+    'how many pieces of work failed in each hour of the last day, against those that were finished, for each subtree of those who worked';
+COMMENT ON COLUMN cloudsat.error_rates.hour IS 'when the hour began; one in which nothing failed or ended is left out';
+COMMENT ON COLUMN cloudsat.error_rates.workers IS
+    'replies of this address and of all under it count. A bot hears the channels above its address, so this is the channel that the work was posted to, too';
+COMMENT ON COLUMN cloudsat.error_rates.problems IS 'replies that said problem';
+COMMENT ON COLUMN cloudsat.error_rates.ends IS 'replies that said end';
+COMMENT ON COLUMN cloudsat.error_rates.rate IS 'problems of both together, 0 to 1';
+
+CREATE VIEW cloudsat.space_usage AS
+    SELECT c.relname AS relation, p.starts, p.ends, cloudsat._rows(c.oid) AS rows,
+           pg_catalog.pg_table_size(c.oid) - coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
+           pg_catalog.pg_indexes_size(c.oid) AS indexes,
+           coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS toast,
+           pg_catalog.pg_total_relation_size(c.oid) AS total
+      FROM pg_catalog.pg_class AS c
+      LEFT JOIN cloudsat._partitions() AS p ON p.partition = c.oid
+     WHERE c.relkind = 'r'
+       AND (c.relnamespace = 'cloudsat'::pg_catalog.regnamespace OR p.partition IS NOT NULL);
+COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition by itself';
+COMMENT ON COLUMN cloudsat.space_usage.relation IS 'the table or partition';
+COMMENT ON COLUMN cloudsat.space_usage.starts IS 'of a partition of messages: the time from which on it holds messages';
+COMMENT ON COLUMN cloudsat.space_usage.ends IS 'of a partition of messages: the time up to which it holds messages';
+COMMENT ON COLUMN cloudsat.space_usage.rows IS 'about how many; null when nobody has counted yet';
+COMMENT ON COLUMN cloudsat.space_usage.heap IS 'bytes of the rows themselves, and of their maps of free space and visibility';
+COMMENT ON COLUMN cloudsat.space_usage.indexes IS 'bytes of its indexes';
+COMMENT ON COLUMN cloudsat.space_usage.toast IS 'bytes of long values that are kept apart';
+COMMENT ON COLUMN cloudsat.space_usage.total IS 'all of it';
+
+CREATE VIEW cloudsat.listeners AS
+    SELECT r.nick, r."timestamp", pg_catalog.cardinality(r.chans) AS channels, r.pid,
+           s.usename, s.application_name, s.client_addr, s.state, s.state_change
+      FROM (SELECT DISTINCT ON (pid, backend_start) nick, "timestamp", chans, pid, backend_start
+              FROM cloudsat.registered
+             ORDER BY pid, backend_start, "timestamp" DESC, pg_catalog.cardinality(chans) DESC) AS r
+      JOIN cloudsat._sessions() AS s ON s.pid = r.pid AND s.backend_start = r.backend_start
+     WHERE pg_catalog.cardinality(r.chans) > 0;
+COMMENT ON VIEW cloudsat.listeners IS 'the connections that are registered and live, several of one nick, too';
+COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';
+COMMENT ON COLUMN cloudsat.listeners."timestamp" IS 'when it registered';
+COMMENT ON COLUMN cloudsat.listeners.channels IS 'how many channels it is subscribed to; which ones is in cloudsat.registered';
+COMMENT ON COLUMN cloudsat.listeners.pid IS 'process that serves the connection';
+COMMENT ON COLUMN cloudsat.listeners.usename IS 'the role that connected';
+COMMENT ON COLUMN cloudsat.listeners.application_name IS 'what the client calls itself';
+COMMENT ON COLUMN cloudsat.listeners.client_addr IS 'where the client is; null on a local socket';
+COMMENT ON COLUMN cloudsat.listeners.state IS 'active, idle, idle in transaction, and so on';
+COMMENT ON COLUMN cloudsat.listeners.state_change IS 'since when it is in this state';
+
+CREATE VIEW cloudsat.notify_queue AS
+    SELECT pg_catalog.pg_notification_queue_usage() AS usage;
+COMMENT ON VIEW cloudsat.notify_queue IS 'how full the server''s queue of notifications is, which all databases share';
+COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when it is full, commits of those who notify fail';
+
+-- pg_stat_activity hides what other users' transactions are.
+CREATE FUNCTION cloudsat._transactions()
+    RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
+                   state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid, xmin pg_catalog.xid,
+                   writes pg_catalog.bool)
+    LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+BEGIN ATOMIC
+    WITH writers AS (
+        SELECT DISTINCT l.virtualtransaction
+          FROM pg_catalog.pg_locks AS l
+         WHERE l.mode = 'RowExclusiveLock' AND l.granted
+           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+           AND (l.relation = 'cloudsat.messages'::pg_catalog.regclass
+                OR l.relation IN (SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
+                                   WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass)))
+    SELECT CASE WHEN a.backend_type = 'client backend' THEN 'session' ELSE a.backend_type END, a.pid, a.application_name,
+           a.usename, a.state, a.xact_start, a.backend_xid, a.backend_xmin,
+           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction) WHERE l.pid = a.pid)
+      FROM pg_catalog.pg_stat_activity AS a
+     WHERE (a.datname = pg_catalog.current_database() OR a.datid IS NULL)
+       AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL) AND a.pid <> pg_catalog.pg_backend_pid()
+     UNION ALL
+    SELECT 'prepared', NULL, p.gid, p.owner, 'prepared', p.prepared, p.transaction, NULL,
+           EXISTS (SELECT FROM writers AS w JOIN pg_catalog.pg_locks AS l USING (virtualtransaction)
+                    WHERE l.transactionid = p.transaction)
+      FROM pg_catalog.pg_prepared_xacts AS p WHERE p.database = pg_catalog.current_database()
+     UNION ALL
+    SELECT 'replication slot', s.active_pid, s.slot_name, NULL,
+           CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false
+      FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
+END;
+COMMENT ON FUNCTION cloudsat._transactions() IS 'what is open in this database, for cloudsat.horizon';
+
+CREATE VIEW cloudsat.horizon AS
+    SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
+           greatest(pg_catalog.age(xid), pg_catalog.age(xmin)) AS transactions_since, writes
+      FROM cloudsat._transactions()
+     ORDER BY transactions_since DESC, since;
+COMMENT ON VIEW cloudsat.horizon IS
+    'the open transactions of this database, the oldest first: they hold back vacuum, and their messages are still to come';
+COMMENT ON COLUMN cloudsat.horizon.kind IS 'session, prepared (transaction), replication slot, or what the server calls the process';
+COMMENT ON COLUMN cloudsat.horizon.pid IS 'its process; null when there is none';
+COMMENT ON COLUMN cloudsat.horizon.name IS 'application_name of the session, name of the prepared transaction or of the slot';
+COMMENT ON COLUMN cloudsat.horizon.usename IS 'whose it is';
+COMMENT ON COLUMN cloudsat.horizon.state IS 'active, idle in transaction, and so on; prepared; of a slot: active or inactive';
+COMMENT ON COLUMN cloudsat.horizon.since IS 'when the transaction began or was prepared';
+COMMENT ON COLUMN cloudsat.horizon.lasts IS 'for how long it has been open';
+COMMENT ON COLUMN cloudsat.horizon.xid IS 'its transaction id; null while it has written nothing';
+COMMENT ON COLUMN cloudsat.horizon.xmin IS 'the oldest transaction whose end it does not see: vacuum keeps what ended since; null: none';
+COMMENT ON COLUMN cloudsat.horizon.transactions_since IS 'how many transaction ids were given out since';
+COMMENT ON COLUMN cloudsat.horizon.writes IS 'has it written to the board? Its messages come when it commits';
