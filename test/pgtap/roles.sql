@@ -1,0 +1,175 @@
+-- Who may do what: every object of the extension and of its schema, against each of the four kinds. An object that is
+-- not in the matrix fails, and so does a privilege that the matrix does not give, or that is missing.
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS cloudsat;
+CREATE ROLE cloudsat_stranger LOGIN; -- has what PUBLIC has
+CREATE TEMP TABLE matrix (kind text, name text, server text, task text, adhoc text, admin text);
+
+-- r SELECT  a INSERT  w UPDATE  d DELETE  D TRUNCATE  x REFERENCES  t TRIGGER  U USAGE  C CREATE  X EXECUTE
+INSERT INTO matrix VALUES
+--   kind        object                                                    server task adhoc admin
+    ('schema',   'cloudsat',                                                'U',  'U',  'U',  'U'),
+    ('wrapper',  'rabbitmq',                                                '-',  '-',  '-',  'U'),
+    ('type',     'address',                                                 'U',  'U',  'U',  'U'),
+    ('type',     'disposition',                                             'U',  'U',  'U',  'U'),
+    ('type',     'level',                                                   '-',  '-',  'U',  'U'),
+    ('type',     '_bound',                                                  '-',  '-',  '-',  '-'),
+    -- called by the server itself
+    ('function', '_within_restriction(internal,oid,internal,integer)',      '-',  '-',  '-',  '-'),
+    ('function', '_within_join(internal,oid,internal,smallint,internal)',   '-',  '-',  '-',  '-'),
+    ('function', '_contains_restriction(internal,oid,internal,integer)',    '-',  '-',  '-',  '-'),
+    ('function', '_contains_join(internal,oid,internal,smallint,internal)', '-',  '-',  '-',  '-'),
+    ('function', '_range_start_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
+    ('function', '_range_end_restriction(internal,oid,internal,integer)',   '-',  '-',  '-',  '-'),
+    ('function', '_rabbitmq_validator(text[],oid)',                         '-',  '-',  '-',  '-'),
+    -- reading and writing one's own
+    ('view',     'inbox',                                                   'r',  'r',  'r',  'r'),
+    ('function', 'nick()',                                                  'X',  'X',  'X',  'X'),
+    ('function', 'addresses()',                                             'X',  'X',  'X',  'X'),
+    ('function', 'subscriptions()',                                         'X',  'X',  'X',  'X'),
+    ('function', 'register(address[])',                                     'X',  'X',  '-',  'X'),
+    ('function', 'reply(uuid,disposition,text)',                            'X',  'X',  '-',  'X'),
+    ('function', 'reply(address,address,text,uuid,disposition)',            'X',  'X',  '-',  'X'),
+    ('function', 'post(address,text)',                                      '-',  'X',  '-',  'X'),
+    ('function', 'post(address,address,text)',                              '-',  'X',  '-',  'X'),
+    ('function', 'post(address,address,text[])',                            '-',  'X',  '-',  'X'),
+    -- walking threads, anybody's
+    ('function', 'thread(uuid)',                                            '-',  'X',  'X',  'X'),
+    ('function', '_thread(uuid)',                                           '-',  'X',  'X',  'X'),
+    ('function', 'thread_text(uuid)',                                       '-',  'X',  'X',  'X'),
+    ('function', 'root(uuid)',                                              '-',  'X',  'X',  'X'),
+    ('function', 'ancestors(uuid)',                                         '-',  'X',  'X',  'X'),
+    ('function', 'children(uuid)',                                          '-',  'X',  'X',  'X'),
+    -- the whole board
+    ('table',    'messages',                                                '-',  '-',  'r',  'r'),
+    ('table',    'messages_default',                                        '-',  '-',  '-',  '-'),
+    ('view',     'threads',                                                 '-',  '-',  'r',  'r'),
+    ('table',    'registered',                                              '-',  '-',  'r',  'r'),
+    ('view',     'recent',                                                  '-',  '-',  'r',  'r'),
+    ('view',     'connections',                                             '-',  '-',  'r',  'r'),
+    ('function', '_sessions()',                                             '-',  '-',  'X',  'X'),
+    ('function', '_uuid()',                                                 '-',  '-',  '-',  '-'),
+    ('function', '_refuse_update()',                                        '-',  '-',  '-',  '-'),
+    ('function', 'maintain()',                                              '-',  '-',  '-',  'X'),
+    -- who is a bot
+    ('table',    'enlisted',                                                '-',  '-',  'r',  'r'),
+    ('function', 'enlist(regrole,text,address)',                            '-',  '-',  '-',  'X'),
+    ('function', 'dismiss(regrole)',                                        '-',  '-',  '-',  'X'),
+    ('function', '_enlist(regrole,text,address,regrole)',                   '-',  '-',  '-',  '-'),
+    ('function', '_dismiss(regrole)',                                       '-',  '-',  '-',  '-'),
+    -- the guardian
+    ('table',    'queues',                                                  '-',  '-',  'r',  'r'),
+    ('table',    'bindings',                                                '-',  '-',  'r',  'r'),
+    ('table',    'queue_history',                                           '-',  '-',  'r',  'r'),
+    ('table',    'queue_history_default',                                   '-',  '-',  '-',  '-'),
+    ('table',    'queue_events',                                            '-',  '-',  'r',  'r'),
+    ('sequence', 'queue_events_id_seq',                                     '-',  '-',  '-',  '-'),
+    ('table',    'queue_policies',                                          '-',  '-',  'r',  'rawd'),
+    ('sequence', 'queue_policies_id_seq',                                   '-',  '-',  '-',  'U'),
+    ('table',    'polls',                                                   '-',  '-',  'r',  'r'),
+    ('function', 'poll(text)',                                              '-',  '-',  '-',  'X'),
+    ('function', '_check_policy()',                                         '-',  '-',  '-',  '-'),
+    ('function', '_refuse_event_change()',                                  '-',  '-',  '-',  '-'),
+    ('function', '_maintain_history(interval,integer)',                     '-',  '-',  '-',  '-'),
+    -- the processes
+    ('view',     'worker_status',                                           '-',  '-',  'r',  'r'),
+    ('function', '_workers()',                                              '-',  '-',  'X',  'X'),
+    ('function', 'start()',                                                 '-',  '-',  '-',  'X'),
+    ('function', 'stop()',                                                  '-',  '-',  '-',  'X');
+
+-- What computes from its arguments alone (types, operators, uuid_time, ...) is for all of them, without a line each.
+CREATE FUNCTION pg_temp.for_all(kind text, volatility "char") RETURNS bool LANGUAGE sql
+    RETURN kind = 'function' AND volatility = 'i';
+
+SET LOCAL search_path = cloudsat, pg_catalog; -- so that names are printed without the schema
+CREATE TEMP TABLE objects AS
+WITH member AS (
+    SELECT classid, objid FROM pg_depend
+     WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+       AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'cloudsat'))
+SELECT 'schema' AS kind, oid, nspname::text AS name, NULL::"char" AS volatility, nspacl AS acl, nspowner AS owner
+  FROM pg_namespace WHERE nspname = 'cloudsat'
+UNION ALL
+SELECT 'wrapper', oid, fdwname, NULL, fdwacl, fdwowner FROM pg_foreign_data_wrapper
+ WHERE (('pg_foreign_data_wrapper'::regclass, oid) IN (SELECT * FROM member))
+UNION ALL
+SELECT 'function', oid, oid::regprocedure::text, provolatile, proacl, proowner FROM pg_proc
+ WHERE pronamespace = 'cloudsat'::regnamespace OR ('pg_proc'::regclass, oid) IN (SELECT * FROM member)
+UNION ALL
+-- without arrays, and the row types that come with tables and views
+SELECT 'type', oid, oid::regtype::text, NULL, typacl, typowner FROM pg_type AS t
+ WHERE (typnamespace = 'cloudsat'::regnamespace OR ('pg_type'::regclass, oid) IN (SELECT * FROM member))
+   AND typcategory <> 'A' AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = typrelid AND c.relkind <> 'c')
+UNION ALL
+SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
+       oid, oid::regclass::text, NULL, relacl, relowner FROM pg_class AS c
+ WHERE (relnamespace = 'cloudsat'::regnamespace OR ('pg_class'::regclass, oid) IN (SELECT * FROM member))
+   AND relkind NOT IN ('i', 'I', 'c', 't');
+
+-- The letters that a role has on an object; one with a * is for some of its columns only.
+CREATE FUNCTION pg_temp.privileges(role name, kind text, object oid) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(string_agg(letter, '' ORDER BY place), '-')
+      FROM (VALUES ('r', 1, 'SELECT'), ('a', 2, 'INSERT'), ('w', 3, 'UPDATE'), ('d', 4, 'DELETE'), ('D', 5, 'TRUNCATE'),
+                   ('x', 6, 'REFERENCES'), ('t', 7, 'TRIGGER'), ('U', 8, 'USAGE'), ('C', 9, 'CREATE'), ('X', 10, 'EXECUTE'))
+           AS p (plain, place, privilege),
+           LATERAL (SELECT CASE
+               WHEN kind IN ('table', 'view', 'materialized view') AND place <= 7 THEN
+                   CASE WHEN has_table_privilege(role, object, privilege) THEN plain
+                        WHEN place IN (1, 2, 3, 6) AND has_any_column_privilege(role, object, privilege) THEN plain || '*' END
+               WHEN kind = 'sequence' AND place IN (1, 3, 8) AND has_sequence_privilege(role, object, privilege)
+                 OR kind = 'schema' AND place IN (8, 9) AND has_schema_privilege(role, object, privilege)
+                 OR kind = 'type' AND place = 8 AND has_type_privilege(role, object, privilege)
+                 OR kind = 'wrapper' AND place = 8 AND has_foreign_data_wrapper_privilege(role, object, privilege)
+                 OR kind = 'function' AND place = 10 AND has_function_privilege(role, object, privilege) THEN plain
+               END) AS held (letter)
+     WHERE letter IS NOT NULL
+$$;
+CREATE TEMP TABLE actual AS
+SELECT kind, name, volatility, pg_temp.privileges('cloudsat_stranger', kind, oid) AS stranger,
+       pg_temp.privileges('cloudsat_server', kind, oid) AS server, pg_temp.privileges('cloudsat_task', kind, oid) AS task,
+       pg_temp.privileges('cloudsat_adhoc', kind, oid) AS adhoc, pg_temp.privileges('cloudsat_admin', kind, oid) AS admin
+  FROM objects;
+SET LOCAL search_path = public, pg_catalog;
+
+SELECT plan(9);
+SELECT is_empty($$
+	SELECT kind, name, server, task, adhoc, admin FROM actual
+	WHERE NOT pg_temp.for_all(kind, volatility) AND (kind, name) NOT IN (SELECT kind, name FROM matrix) ORDER BY 1, 2
+$$, 'every object is in the matrix');
+SELECT is_empty($$
+	SELECT kind, name FROM matrix WHERE (kind, name) NOT IN (SELECT kind, name FROM actual) ORDER BY 1, 2
+$$, 'everything in the matrix is an object');
+SELECT is_empty($$
+	SELECT a.name, 'is' AS "is", a.server, a.task, a.adhoc, a.admin, 'and not' AS "not", m.server, m.task, m.adhoc, m.admin
+	FROM actual AS a JOIN matrix AS m USING (kind, name)
+	WHERE (a.server, a.task, a.adhoc, a.admin) <> (m.server, m.task, m.adhoc, m.admin) ORDER BY 1
+$$, 'each kind has what the matrix says');
+SELECT is_empty($$
+	SELECT name, server, task, adhoc, admin FROM actual
+	WHERE pg_temp.for_all(kind, volatility) AND NOT 'X' = ALL (ARRAY[server, task, adhoc, admin]) ORDER BY 1
+$$, 'what is pure is for all kinds');
+SELECT is_empty($$
+	SELECT kind, name, stranger FROM actual WHERE stranger <> '-' ORDER BY 1, 2
+$$, 'nobody else has anything');
+SELECT is_empty($$
+	SELECT kind, name, grantee::regrole, privilege_type FROM objects, aclexplode(acl)
+	WHERE is_grantable OR grantee <> owner AND grantee::regrole::text NOT IN
+		('cloudsat_server', 'cloudsat_task', 'cloudsat_adhoc', 'cloudsat_admin') ORDER BY 1, 2
+$$, 'nothing is granted to other roles, nor to be passed on');
+SELECT is_empty($$
+	SELECT kind, name FROM objects WHERE owner <> (SELECT extowner FROM pg_extension WHERE extname = 'cloudsat') ORDER BY 1, 2
+$$, 'the extension''s owner owns all of it');
+SELECT is_empty($$
+	SELECT rolname FROM pg_roles WHERE rolname IN ('cloudsat_server', 'cloudsat_task', 'cloudsat_adhoc', 'cloudsat_admin')
+	AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+		OR EXISTS (SELECT FROM pg_auth_members AS m WHERE m.member = pg_roles.oid))
+$$, 'the groups cannot log in, have no attributes, and are in no other role');
+-- They ask who calls, and would always see their owner.
+SELECT is_empty($$
+	SELECT name FROM objects JOIN pg_proc USING (oid) WHERE kind = 'function' AND prosecdef
+	AND proname IN ('register', 'post', 'reply', 'nick', 'addresses', 'subscriptions', 'enlist', 'dismiss', 'inbox', 'receive', 'claim',
+		'release', 'bookmark') ORDER BY 1
+$$, 'what speaks or reads for its caller is not SECURITY DEFINER');
+SELECT * FROM finish();
+ROLLBACK;
