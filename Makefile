@@ -19,6 +19,7 @@ SQL_PARTS = \
 	src/board/enlistment.sql \
 	src/board/registration.sql \
 	src/board/thread.sql \
+	src/board/doorbell.sql \
 	src/board/partition.sql \
 	src/board/cleanup.sql \
 	src/board/monitor.sql \

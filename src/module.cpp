@@ -1,6 +1,8 @@
 // The module's entrance: magic block and _PG_init, which announces settings, callbacks, shared memory and
 // workers. Nothing else belongs here.
 
+#include "board/doorbell.hpp"
+#include "board/doorbell_memory.hpp"
 #include "board/registration.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
@@ -19,8 +21,10 @@ void _PG_init(void) {
     pg::define_settings();
     pg::watch_names();
     board::watch_registration();
+    board::follow_transactions();
     if (process_shared_preload_libraries_in_progress) {
         worker::request_roster();
+        board::request_doorbell_memory();
         worker::register_supervisor();
         worker::make_way_for_database_commands();
     }

@@ -1,43 +1,73 @@
-// The doorbell, see doorbell.hpp.
+// The doorbell, see doorbell.hpp. What a transaction rings is kept in this process until it commits. Then
+//   those who wait in doorbell_wait() are woken through shared memory, by their latches;
+//   those who LISTEN get a NOTIFY: from the notifier, which finds a hint in shared memory, so that the
+//   transaction itself need not take the server's one lock for NOTIFYs; or, where there is no notifier, from
+//   the transaction itself.
+// Without shared memory (the library is not preloaded) only the last of these is left, and its signal wakes
+// those who wait, as far as they LISTEN, which register() sees to.
 
 #include "board/doorbell.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "board/address.hpp"
+#include "board/doorbell_memory.hpp"
 #include "core/address.hpp"
+#include "core/rung_channels.hpp"
 #include "pg/compat.hpp"
 #include "pg/settings.hpp"
 #include "pg/wait.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "commands/async.h"
 }
 
 namespace cloudsat::board {
 namespace {
 
-constexpr long longest_wait = 1000; // milliseconds: a ring may be lost
+// --- ringing ---
 
-} // namespace
+constexpr std::size_t first_room = 16;  // enough for most transactions, and always there
+constexpr std::size_t most_room = 1024; // distinct channels of a transaction; beyond, all who wait are woken
 
-void doorbell_watch(std::span<const Datum>) {}
+core::Ring first_rings[first_room];
+core::RungChannels rung;
 
-void doorbell_wait(long milliseconds) {
-    static uint32 event = 0;
-    if (event == 0) {
-        event = CLOUDSAT_WAIT_EVENT("CloudsatReceive");
-    }
-    pg::wait(-1, std::clamp(milliseconds, 0L, longest_wait), event);
+// Room for more, in memory of the transaction.
+void widen() {
+    const std::size_t size = std::min(rung.room() * 8, most_room);
+    auto* room =
+        static_cast<core::Ring*>(MemoryContextAlloc(TopTransactionContext, sizeof(core::Ring) * size));
+    rung.use({room, size});
 }
 
-void doorbell_leave() {}
-
-void doorbell_ring(Datum chan, const core::Uuid& uuid) {
-    if (pg::settings().notify != static_cast<int>(pg::Notify::inline_)) {
-        return;
+core::Ring* ring_of(std::uint64_t hash) {
+    if (rung.room() == 0) {
+        rung.use(first_rings);
     }
-    const core::ChannelName name = core::channel(address_view(chan));
+    const int level = GetCurrentTransactionNestLevel();
+    core::Ring* ring = rung.ring(level, hash);
+    while (ring == nullptr && rung.overflown() == 0 && rung.room() < most_room) {
+        widen();
+        ring = rung.ring(level, hash);
+    }
+    if (ring == nullptr) {
+        rung.overflow(level);
+    }
+    return ring;
+}
+
+// How those who LISTEN hear of a post that is made now.
+pg::Notify notify_now() {
+    const auto wanted = static_cast<pg::Notify>(pg::settings().notify);
+    const bool possible = has_doorbell_memory() && is_notifier_there();
+    return wanted == pg::Notify::batched && !possible ? pg::Notify::inline_ : wanted;
+}
+
+void notify_with_commit(core::AddressView chan, const core::Uuid& uuid) {
+    const core::ChannelName name = core::channel(chan);
     char channel[core::max_channel_size + 1] = {};
     name.view().copy(channel, core::max_channel_size);
     const core::UuidText text = core::print(uuid);
@@ -46,4 +76,176 @@ void doorbell_ring(Datum chan, const core::Uuid& uuid) {
     Async_Notify(channel, payload); // keeps it until the commit
 }
 
+// The transaction has committed, and others see what it wrote. Nothing here may raise.
+void deliver() {
+    bool hints = false;
+    for (const core::Ring& ring : rung.all()) {
+        ring_watchers(ring.hash);
+        if (ring.hint) {
+            leave_hint({ring.hash, ring.uuid, ring.channel});
+            hints = true;
+        }
+    }
+    if (rung.overflown() > 0) {
+        ring_all_watchers();
+        count_dropped(rung.overflown());
+    }
+    if (hints) {
+        wake_notifier();
+    }
+}
+
+void forget_rings() {
+    rung.clear();
+    rung.use({first_rings, first_room}); // wider room goes with the transaction
+}
+
+// --- waiting ---
+
+constexpr long longest_wait =
+    1000; // milliseconds: who posts without us, and prepared transactions, ring nobody
+
+int watch_level = 0; // of the (sub)transaction in which the watch began; 0: there is none
+
+uint32 wait_event() {
+    static uint32 event = 0;
+    if (event == 0) {
+        event = CLOUDSAT_WAIT_EVENT("CloudsatReceive");
+    }
+    return event;
+}
+
+// --- transactions ---
+
+void at_transaction_end(XactEvent event, void*) {
+    switch (event) {
+    case XACT_EVENT_COMMIT: // after ProcArrayEndTransaction, so whoever is woken sees the messages
+        doorbell_leave();
+        if (!rung.empty()) {
+            deliver();
+            forget_rings();
+        }
+        break;
+    case XACT_EVENT_ABORT:   // also on the way to the end of the process, however that comes about
+    case XACT_EVENT_PREPARE: // another process commits it: who waits finds out when looking again
+        doorbell_leave();
+        if (!rung.empty()) {
+            forget_rings();
+        }
+        break;
+    default: // before the end, and parallel workers, which neither post nor wait
+        break;
+    }
+}
+
+void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    if (watch_level == 0 && rung.empty()) {
+        return;
+    }
+    const int level = GetCurrentTransactionNestLevel(); // of the one that ends
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        rung.forget(level);
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        rung.keep(level);
+    } else {
+        return;
+    }
+    if (watch_level >= level) {
+        doorbell_leave();
+    }
+}
+
+} // namespace
+
+void follow_transactions() {
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+void doorbell_ring(Datum chan, const core::Uuid& uuid) {
+    const core::AddressView address = address_view(chan);
+    const pg::Notify notify = notify_now();
+    if (notify == pg::Notify::inline_) {
+        notify_with_commit(address, uuid);
+    }
+    core::Ring* ring = has_doorbell_memory() ? ring_of(channel_hash(address)) : nullptr;
+    if (ring == nullptr) {
+        return;
+    }
+    ring->uuid = uuid; // each is greater than the one before
+    if (notify == pg::Notify::batched && !ring->hint) {
+        ring->hint = true;
+        ring->channel = core::channel(address);
+    }
+}
+
+void doorbell_watch(std::span<const Datum> subscriptions) {
+    doorbell_leave();
+    watch_level = GetCurrentTransactionNestLevel(); // first: whatever happens, the watch ends
+    if (!has_doorbell_memory()) {
+        return;
+    }
+    begin_watch();
+    for (Datum address : subscriptions) {
+        watch(channel_hash(address_view(address)));
+    }
+}
+
+void doorbell_wait(long milliseconds) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point end =
+        Clock::now() + std::chrono::milliseconds(std::clamp(milliseconds, 0L, longest_wait));
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        if (has_doorbell_memory() && watch_level != 0 && has_rung()) {
+            return;
+        }
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+        if (left <= 0) {
+            return;
+        }
+        // The latch is set for much else, each NOTIFY to this session for one. What rang is known only in
+        // shared memory; without it, every reason to look is taken.
+        if (pg::wait(-1, static_cast<long>(left), wait_event()) == pg::Woken::latch &&
+            !has_doorbell_memory()) {
+            return;
+        }
+    }
+}
+
+void doorbell_leave() {
+    if (watch_level == 0) {
+        return;
+    }
+    watch_level = 0;
+    if (has_doorbell_memory()) {
+        end_watch();
+    }
+}
+
 } // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum waking(PG_FUNCTION_ARGS) {
+    TupleDesc row;
+    if (get_call_result_type(fcinfo, nullptr, &row) != TYPEFUNC_COMPOSITE) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("function returning record called in context that cannot accept type record"));
+    }
+    constexpr const char* names[] = {"off", "inline", "batched"}; // in the order of pg::Notify
+    Datum values[7] = {CStringGetTextDatum(names[static_cast<int>(board::notify_now())])};
+    bool nulls[7] = {false, true, true, true, true, true, true};
+    if (board::has_doorbell_memory()) {
+        const board::HintCounts counts = board::count_hints();
+        values[1] = Int32GetDatum(board::count_watchers());
+        values[2] = Int64GetDatum(static_cast<int64>(counts.left));
+        values[3] = Int32GetDatum(counts.pending);
+        values[4] = Int64GetDatum(static_cast<int64>(counts.sent));
+        values[5] = Int64GetDatum(static_cast<int64>(counts.batches));
+        values[6] = Int64GetDatum(static_cast<int64>(counts.dropped));
+        std::fill(std::begin(nulls), std::end(nulls), false);
+    }
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls));
+}
+SQL_FUNCTION(waking);

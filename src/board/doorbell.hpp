@@ -29,4 +29,7 @@ void doorbell_leave();
 // never when it, or the savepoint, is rolled back.
 void doorbell_ring(Datum chan, const core::Uuid& uuid);
 
+// From _PG_init: rings and watches end with their transactions.
+void follow_transactions();
+
 } // namespace cloudsat::board

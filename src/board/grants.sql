@@ -75,3 +75,7 @@ GRANT EXECUTE ON FUNCTION
     TO cloudsat_adhoc;
 GRANT EXECUTE ON FUNCTION cloudsat._partitions(), cloudsat._rows(pg_catalog.regclass), cloudsat._transactions()
     TO cloudsat_adhoc, cloudsat_admin;
+
+-- how posts wake
+GRANT SELECT ON cloudsat.waking TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION cloudsat._waking() TO cloudsat_adhoc, cloudsat_admin;

@@ -46,8 +46,9 @@ const Number numbers[] = {
 };
 
 const config_enum_entry notify_values[] = {
-    {"off", static_cast<int>(Notify::off), false},
+    {"batched", static_cast<int>(Notify::batched), false},
     {"inline", static_cast<int>(Notify::inline_), false},
+    {"off", static_cast<int>(Notify::off), false},
     {nullptr, 0, false},
 };
 
@@ -74,10 +75,10 @@ void define_settings() {
         DefineCustomIntVariable(n.name, n.description, nullptr, n.value, n.initial, n.least, n.most,
                                 n.context, n.unit, nullptr, nullptr, nullptr);
     }
-    DefineCustomEnumVariable("cloudsat.notify",
-                             "How a post wakes those who LISTEN: inline sends a NOTIFY with it.", nullptr,
-                             &values.notify, static_cast<int>(Notify::inline_), notify_values, PGC_SUSET, 0,
-                             nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "cloudsat.notify", "How a post notifies those who LISTEN: by the notifier, or with the post itself.",
+        "batched is inline where no notifier runs.", &values.notify, static_cast<int>(Notify::batched),
+        notify_values, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable("cloudsat.databases", "Databases in which cloudsat's workers run.",
                                "A comma-separated list. Needs cloudsat in shared_preload_libraries.",
                                &values.databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr,

@@ -4,7 +4,7 @@
 
 namespace cloudsat::pg {
 
-enum class Notify : int { off, inline_ };
+enum class Notify : int { off, inline_, batched };
 
 struct Settings {
     int max_message_size;   // bytes

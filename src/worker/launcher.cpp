@@ -1,5 +1,6 @@
-// The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker,
-// and calls maintain() and, where messages are not kept for ever, cleanup(). It never talks to a broker.
+// The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker
+// and the notifier, and calls maintain() and, where messages are not kept for ever, cleanup(). It never talks
+// to a broker.
 //
 // It learns of changes from the catalogs' invalidation messages, which it reads once a second; only then, or
 // when a minute has passed, does it begin a transaction. Guards are on the roster, not its children: when a
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "board/doorbell_memory.hpp"
 #include "core/restart.hpp"
 #include "pg/presence.hpp"
 #include "pg/settings.hpp"
@@ -59,7 +61,9 @@ struct Launcher {
     TimestampTz next_look;
     TimestampTz next_upkeep;
     std::span<Ward> wards; // in TopMemoryContext, made anew by each look
-    bool exhausted;        // told that there is no room for another worker
+    core::Restart notifier;
+    NameData database; // as it is called now
+    bool exhausted;    // told that there is no room for another worker
 };
 
 Launcher state;
@@ -158,6 +162,7 @@ void look() {
     state.catalog_changed = false; // before the look: what changes from now on is for the next one
     begin_transaction();
     bool may_still_come = may_come(); // asked first: what commits after this is seen by the look
+    namestrcpy(&state.database, get_database_name(MyDatabaseId));
     pg::Presence presence = pg::hold_presence();
     Oid extension = state.extension;
     bool held = state.held;
@@ -196,13 +201,14 @@ void look() {
     }
 }
 
-void start_guard(Ward& ward, TimestampTz now) {
-    ward.restart.started(now);
-    Orders orders{{Kind::guard, MyDatabaseId, ward.server}, state.orders.origin, {}};
-    bool launched = launch(orders, NameStr(ward.name), Restarted::by_us);
+// `about` says in the log what for.
+void start(const Duty& duty, const char* about) {
+    bool launched = launch({duty, state.orders.origin, {}}, about, Restarted::by_us);
     if (!launched && !state.exhausted) {
         ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                errmsg("no room for cloudsat's guard of server \"%s\"", NameStr(ward.name)),
+                errmsg(duty.kind == Kind::guard ? "no room for cloudsat's guard of server \"%s\""
+                                                : "no room for cloudsat's notifier in database \"%s\"",
+                       about),
                 errhint("Increase max_worker_processes."));
     }
     state.exhausted = !launched;
@@ -225,8 +231,30 @@ void tend_guards() {
     for (Ward& ward : state.wards) {
         if (ward.restart.due(now) && !on_duty({Kind::guard, MyDatabaseId, ward.server}) &&
             !is_held(MyDatabaseId)) {
-            start_guard(ward, now);
+            ward.restart.started(now);
+            start({Kind::guard, MyDatabaseId, ward.server}, NameStr(ward.name));
         }
+    }
+}
+
+// One, as long as there is something to notify of, and a way to learn it.
+void tend_notifier() {
+    TimestampTz now = GetCurrentTimestamp();
+    const Duty duty{Kind::notifier, MyDatabaseId, InvalidOid};
+    const bool wanted = state.presence == pg::Presence::present && board::has_doorbell_memory() &&
+                        pg::settings().notify == static_cast<int>(pg::Notify::batched);
+    bool there = false;
+    for (const Member& member : roster()) {
+        if (member.duty.kind == Kind::notifier && member.duty.database == MyDatabaseId) {
+            there = true;
+            state.notifier.alive(now, member.started_at);
+        }
+    }
+    if (there && !wanted) {
+        dismiss(duty);
+    } else if (!there && wanted && state.notifier.due(now) && !is_held(MyDatabaseId)) {
+        state.notifier.started(now);
+        start(duty, NameStr(state.database));
     }
 }
 
@@ -237,10 +265,10 @@ void wake_guards() {
     }
 }
 
-bool has_guards() {
+bool has_others() {
     std::span<const Member> members = roster();
     return std::ranges::any_of(members, [](const Member& member) {
-        return member.duty.kind == Kind::guard && member.duty.database == MyDatabaseId;
+        return member.duty.kind != Kind::launcher && member.duty.database == MyDatabaseId;
     });
 }
 
@@ -296,6 +324,7 @@ void round(void*) {
     }
     if (state.looked) {
         tend_guards();
+        tend_notifier();
     }
     if (state.presence == pg::Presence::present && now >= state.next_upkeep) {
         upkeep(now);
@@ -309,7 +338,7 @@ void keep_launching(void*) {
     }
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(state.tick);
-    while (!state.over || has_guards()) {
+    while (!state.over || has_others()) {
         bool well = run_round(round, nullptr);
         if (!well) {
             state.catalog_changed = true; // whatever it was: look again

@@ -48,10 +48,6 @@ const Setting settings_of_workers[] = {
     {"lock_timeout", "10s"},
 };
 
-const char* kind_of(Kind kind) {
-    return kind == Kind::supervisor ? "supervisor" : kind == Kind::launcher ? "launcher" : "guard";
-}
-
 // A command that needs the database for itself takes moments; who came in between waits for its end, as a
 // process that connects at the same time does.
 Claim claim_patiently(const Orders& orders) {
@@ -67,7 +63,7 @@ Claim claim_patiently(const Orders& orders) {
 
 BackgroundWorker describe(const Orders& orders, const char* about, Restarted restarted) {
     BackgroundWorker worker{};
-    const char* kind = kind_of(orders.duty.kind);
+    const char* kind = kind_name(orders.duty.kind);
     snprintf(worker.bgw_type, BGW_MAXLEN, "cloudsat %s", kind);
     snprintf(worker.bgw_name, BGW_MAXLEN, about != nullptr ? "cloudsat %s for %s" : "cloudsat %s", kind,
              about);

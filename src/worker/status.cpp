@@ -153,8 +153,9 @@ Claim claimable(const Duty& duty, TimestampTz now) {
 
 // The process that starts this one again has something to do when it ends.
 Duty superior(const Duty& duty) {
-    return duty.kind == Kind::guard ? Duty{Kind::launcher, duty.database, InvalidOid}
-                                    : Duty{Kind::supervisor, InvalidOid, InvalidOid};
+    return duty.kind == Kind::guard || duty.kind == Kind::notifier
+               ? Duty{Kind::launcher, duty.database, InvalidOid}
+               : Duty{Kind::supervisor, InvalidOid, InvalidOid};
 }
 
 // Runs when the process ends, however it does, unless it crashes (then all shared memory starts anew).
@@ -398,8 +399,6 @@ bool is_held(Oid database) {
     });
 }
 
-namespace {
-
 const char* kind_name(Kind kind) {
     switch (kind) {
     case Kind::supervisor:
@@ -408,11 +407,15 @@ const char* kind_name(Kind kind) {
         return "launcher";
     case Kind::guard:
         return "guard";
+    case Kind::notifier:
+        return "notifier";
     case Kind::none:
         break;
     }
     return "none";
 }
+
+namespace {
 
 const char* state_name(State state) {
     switch (state) {

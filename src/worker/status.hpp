@@ -2,8 +2,9 @@
 // processes from the same duty, and the list of databases whose processes are held back. Knows processes, not
 // what they do.
 //
-// A duty is what a process is for: (supervisor), (launcher, database) or (guard, database, server). It is
-// held by one at a time. A hold keeps everybody from a database's duties, for a moment or until start().
+// A duty is what a process is for: (supervisor), (launcher, database), (guard, database, server) or
+// (notifier, database). It is held by one at a time. A hold keeps everybody from a database's duties, for a
+// moment or until start().
 //
 // Without preloading, the memory is made by the first process that asks, out of the server's small reserve.
 #pragma once
@@ -18,7 +19,7 @@ extern "C" {
 
 namespace cloudsat::worker {
 
-enum class Kind : int { none, supervisor, launcher, guard };
+enum class Kind : int { none, supervisor, launcher, guard, notifier };
 enum class Origin : int { supervisor, person }; // who wanted it: cloudsat.databases, or a call of start()
 enum class State : int { starting, waiting, idle, working, failing };
 
@@ -43,6 +44,8 @@ struct Member {
     NameData name;   // of the server; empty but for guards. In the encoding of the database it was read in
     char error[160]; // the last failure's message, likewise, cut
 };
+
+const char* kind_name(Kind kind);
 
 // From _PG_init, when preloaded: reserves the memory.
 void request_roster();
@@ -82,7 +85,8 @@ enum class Manner {
     for_good // it ends with code 0, so that the postmaster forgets it
 };
 
-// Ends, by SIGTERM, the launcher and the guards of a database (returns how many were told), or one process.
+// Ends, by SIGTERM, the launcher, the guards and the notifier of a database (returns how many were told), or
+// one process.
 int end_all(Oid database, Manner manner);
 void end_one(const Duty& duty, Manner manner);
 

@@ -15,8 +15,8 @@ CREATE VIEW cloudsat.worker_status AS
     FROM cloudsat._workers() w
         LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) w.database_oid;
 COMMENT ON VIEW cloudsat.worker_status IS
-    'cloudsat''s processes in the whole cluster: the supervisor, a launcher per database, a guard per broker';
-COMMENT ON COLUMN cloudsat.worker_status.kind IS 'supervisor, launcher or guard';
+    'cloudsat''s processes in the whole cluster: the supervisor, a launcher and a notifier per database, a guard per broker';
+COMMENT ON COLUMN cloudsat.worker_status.kind IS 'supervisor, launcher, guard or notifier';
 COMMENT ON COLUMN cloudsat.worker_status.database IS 'where it works; null for the supervisor';
 COMMENT ON COLUMN cloudsat.worker_status.server IS 'the broker that a guard watches';
 COMMENT ON COLUMN cloudsat.worker_status.pid IS 'its process, as in pg_stat_activity';

@@ -72,6 +72,8 @@ INSERT INTO matrix VALUES
     ('view',     'notify_queue',                                            '-',  '-',  'r',  'r'),
     ('view',     'horizon',                                                 '-',  '-',  'r',  'r'),
     ('function', '_transactions()',                                         '-',  '-',  'X',  'X'),
+    ('view',     'waking',                                                  '-',  '-',  'r',  'r'),
+    ('function', '_waking()',                                               '-',  '-',  'X',  'X'),
     -- who is a bot
     ('table',    'enlisted',                                                '-',  '-',  'r',  'r'),
     ('function', 'enlist(regrole,text,address)',                            '-',  '-',  '-',  'X'),

@@ -43,7 +43,7 @@ is(() = slurp_file($node->logfile) =~ /names database "missing"/g, 1, 'a missing
 
 # --- the extension
 $node->safe_psql('postgres', 'CREATE EXTENSION cloudsat');
-wait_until($node, q{SELECT state FROM cloudsat.worker_status WHERE database = 'postgres'}, 'idle', 60,
+wait_until($node, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = 'postgres'}, 'idle', 60,
 	'the launcher finds an extension that is created later');
 is($node->safe_psql('postgres', q{SELECT state FROM cloudsat.worker_status WHERE database = 'Late One'}),
 	'waiting for the extension', 'the other goes on waiting');
@@ -60,7 +60,7 @@ wait_until($node, $guards, 'cloudsat guard for pulse', 60, 'a server gets a guar
 $node->safe_psql('postgres', q{
 	CREATE USER MAPPING FOR CURRENT_USER SERVER incomplete OPTIONS (user 'guardian', password 'x');
 	ALTER SERVER incomplete OPTIONS (ADD management_url 'http://127.0.0.1:9')});
-wait_until($node, $who, 'guard/postgres/incomplete guard/postgres/pulse launcher/Late One launcher/postgres', 60,
+wait_until($node, $who, 'guard/postgres/incomplete guard/postgres/pulse launcher/Late One launcher/postgres notifier/postgres', 60,
 	'a server that is completed gets one');
 $node->safe_psql('postgres', 'ALTER SERVER incomplete RENAME TO other');
 wait_until($node, $who, qr{guard/postgres/other}, 60, 'worker_status learns that a server was renamed');
@@ -74,11 +74,11 @@ wait_until($node, $guards, 'cloudsat guard for pulse', 60, 'until it has one aga
 
 # --- waiting
 wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'cloudsat %' AND state = 'idle'
-	AND backend_xmin IS NULL AND xact_start IS NULL}, 4, 60, 'who waits has no transaction and no snapshot');
+	AND backend_xmin IS NULL AND xact_start IS NULL}, 5, 60, 'who waits has no transaction and no snapshot');
 
 # --- being ended
 wait_until($node, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'supervisor'}, 'idle', 30, 'the supervisor says that it is idle');
-for my $kind (qw(guard launcher supervisor)) {
+for my $kind (qw(guard notifier launcher supervisor)) {
 	my $condition = "kind = '$kind' AND coalesce(database, 'postgres') = 'postgres'";
 	my $old = pid_of($condition);
 	ok($node->safe_psql('postgres', "SELECT pg_terminate_backend($old, 2000)") eq 't', "a $kind ends within 2 s");
@@ -86,7 +86,7 @@ for my $kind (qw(guard launcher supervisor)) {
 		"and another $kind takes over");
 }
 is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT (kind, database, server)) FROM cloudsat.worker_status}),
-	'4|4', 'no duty is done twice');
+	'5|5', 'no duty is done twice');
 
 # --- what a database's owner sets for sessions is not for workers
 $node->safe_psql('postgres', q{
@@ -114,7 +114,7 @@ my $backend = $victim->query('SELECT pg_backend_pid()');
 kill 'KILL', $backend;
 eval { $victim->quit };
 $node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server does not recover';
-wait_until($node, $who, 'guard/postgres/pulse launcher/Late One launcher/postgres', 60, 'and the workers return');
+wait_until($node, $who, 'guard/postgres/pulse launcher/Late One launcher/postgres notifier/postgres', 60, 'and the workers return');
 isnt(pid_of(q{kind = 'guard'}), $before, 'as new processes');
 
 # --- settings
@@ -127,7 +127,7 @@ $node->reload;
 log_has(qr/invalid value for parameter "cloudsat.databases": "postgres, a b"/, 'a list that cannot be split is refused');
 $node->append_conf('postgresql.conf', q{cloudsat.databases = 'postgres'});
 $node->reload;
-wait_until($node, $who, 'guard/postgres/pulse launcher/postgres', 60, 'reloading a longer list starts them');
+wait_until($node, $who, 'guard/postgres/pulse launcher/postgres notifier/postgres', 60, 'reloading a longer list starts them');
 
 # --- by hand
 is($node->safe_psql('postgres', 'SELECT cloudsat.start()'), 'f', 'start() says that they run already');
@@ -141,7 +141,7 @@ wait_until($node, "SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'sup
 	1, 60, 'a new supervisor looks around');
 is($node->safe_psql('postgres', $who), '', 'and starts nobody against a stop()');
 is($node->safe_psql('postgres', 'SELECT cloudsat.start()'), 't', 'start() says that it started them');
-wait_until($node, $who, 'guard/postgres/pulse launcher/postgres', 60, 'and they are back');
+wait_until($node, $who, 'guard/postgres/pulse launcher/postgres notifier/postgres', 60, 'and they are back');
 
 # --- the extension goes, and comes
 $node->safe_psql('postgres', 'DROP EXTENSION cloudsat CASCADE');
@@ -149,7 +149,7 @@ wait_until($node, $guards, '', 60, 'guards end when the extension is dropped');
 $node->safe_psql('postgres', q{CREATE EXTENSION cloudsat;
 	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://127.0.0.1:9');
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x')});
-wait_until($node, $who, 'guard/postgres/pulse launcher/postgres', 60, 'and begin when it is created again');
+wait_until($node, $who, 'guard/postgres/pulse launcher/postgres notifier/postgres', 60, 'and begin when it is created again');
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11|unrecognized/, 'nothing broke meanwhile');
 $node->stop('fast');

@@ -16,7 +16,7 @@ $primary->safe_psql('postgres', q{
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x')});
 my $working = q{SELECT string_agg(backend_type, ', ' ORDER BY backend_type) FROM pg_stat_activity
 	WHERE backend_type LIKE 'cloudsat%'};
-my $all = 'cloudsat guard, cloudsat launcher, cloudsat supervisor';
+my $all = 'cloudsat guard, cloudsat launcher, cloudsat notifier, cloudsat supervisor';
 wait_until($primary, $working, $all, 60, 'workers run on the primary');
 $primary->wait_for_catchup($standby);
 

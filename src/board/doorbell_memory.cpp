@@ -1,0 +1,426 @@
+// The doorbell's shared memory, see doorbell_memory.hpp.
+//
+//   header | watcher of each process | bits: class x process | trays
+//
+// Two handshakes keep a wake-up from being lost; both are "I write mine, then read yours" on either side,
+// with sequentially consistent operations, so that at least one side sees the other's:
+//   who waits:     sets its bits, then looks at the table     who posts: has committed, then reads the bits
+//   the notifier:  says that it sleeps, then looks at the tray     who posts: puts a hint, then reads that
+//
+// A ring may come too late, when the one that waited has left: whoever has its place by then is rung for
+// nothing, which everybody who uses a latch must bear anyway.
+
+#include "board/doorbell_memory.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <limits>
+#include <new>
+#include <tuple>
+
+extern "C" {
+#include "common/hashfn.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+using Word = std::uintptr_t; // what every machine reads and writes at once
+constexpr std::size_t word_bits = std::numeric_limits<Word>::digits;
+static_assert(std::atomic<Word>::is_always_lock_free && std::atomic<Oid>::is_always_lock_free);
+
+constexpr std::size_t classes = 4096; // of channels; a power of two
+
+struct Watcher {
+    std::atomic<Oid> database{InvalidOid}; // of the one that waits in this place; InvalidOid: nobody does
+    std::atomic<bool> rung{false};
+};
+
+// A place on a tray. `lock` is held for a few moves, never across a call.
+struct Place {
+    slock_t lock;
+    Oid database = InvalidOid; // where it was posted; InvalidOid: free
+    std::uint64_t hash = 0;
+    core::Uuid uuid;
+    core::ChannelName channel;
+};
+
+struct Tray {
+    std::atomic<Oid> database{InvalidOid}; // stays when the notifier ends: its successor finds the hints
+    std::atomic<bool> tended{false};       // there is a notifier
+    std::atomic<bool> asleep{false};       // it wants its latch to be set
+    std::atomic<int> process{0};           // its place among the server's processes
+    std::atomic<std::uint64_t> left{0}, sent{0}, batches{0}, dropped{0};
+    std::array<std::atomic<Word>, most_hints / word_bits> used{}; // a bit for each place that was filled
+    std::array<Place, most_hints> places;
+};
+
+struct Memory {
+    std::size_t processes; // of the server that may have a transaction: MaxBackends
+    std::size_t words;     // of a class
+    std::size_t trays;
+    std::atomic<int> watching; // how many, in all databases: nobody waits most of the time
+};
+
+Memory* memory = nullptr; // of this process; inherited from the postmaster
+Watcher* watchers = nullptr;
+std::atomic<Word>* bits = nullptr;
+Tray* trays = nullptr;
+
+shmem_request_hook_type next_request_hook = nullptr;
+shmem_startup_hook_type next_startup_hook = nullptr;
+
+std::array<Word, classes / word_bits> own_classes{}; // those in which this process set its bit
+Tray* own_tray = nullptr;
+
+std::size_t words_of_class() {
+    return (static_cast<std::size_t>(MaxBackends) + word_bits - 1) / word_bits;
+}
+// No database has more than one notifier, and each is a background worker.
+std::size_t count_trays() {
+    return static_cast<std::size_t>(std::max(max_worker_processes, 1));
+}
+
+struct Layout {
+    Size watchers, bits, trays, end;
+};
+Layout layout() {
+    Layout at{};
+    at.watchers = MAXALIGN(sizeof(Memory));
+    at.bits = MAXALIGN(add_size(at.watchers, mul_size(static_cast<Size>(MaxBackends), sizeof(Watcher))));
+    at.trays = MAXALIGN(add_size(at.bits, mul_size(classes * sizeof(Word), words_of_class())));
+    at.end = add_size(at.trays, mul_size(count_trays(), sizeof(Tray)));
+    return at;
+}
+
+void request_memory() {
+    if (next_request_hook != nullptr) {
+        next_request_hook();
+    }
+    RequestAddinShmemSpace(layout().end);
+}
+
+// In the postmaster, at its start and after each crash of a process; elsewhere only where children inherit
+// nothing.
+void find_memory() {
+    if (next_startup_hook != nullptr) {
+        next_startup_hook();
+    }
+    const Layout at = layout();
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    auto* start = static_cast<char*>(ShmemInitStruct("cloudsat doorbell", at.end, &found));
+    memory = reinterpret_cast<Memory*>(start);
+    watchers = reinterpret_cast<Watcher*>(start + at.watchers);
+    bits = reinterpret_cast<std::atomic<Word>*>(start + at.bits);
+    trays = reinterpret_cast<Tray*>(start + at.trays);
+    if (!found) {
+        new (memory) Memory{static_cast<std::size_t>(MaxBackends), words_of_class(), count_trays(), 0};
+        for (std::size_t i = 0; i < memory->processes; ++i) {
+            new (&watchers[i]) Watcher;
+        }
+        for (std::size_t i = 0; i < classes * memory->words; ++i) {
+            new (&bits[i]) std::atomic<Word>(0);
+        }
+        for (std::size_t i = 0; i < memory->trays; ++i) {
+            new (&trays[i]) Tray;
+            for (Place& place : trays[i].places) {
+                SpinLockInit(&place.lock);
+            }
+        }
+    }
+    LWLockRelease(AddinShmemInitLock);
+}
+
+// Our place among the server's processes. Those that run queries come first, so it is below MaxBackends.
+std::size_t own_place() {
+    return static_cast<std::size_t>(MyProc - ProcGlobal->allProcs);
+}
+
+std::size_t class_of(std::uint64_t hash) {
+    return hash % classes;
+}
+
+// Its latch belongs to the place, so it may be set whoever has the place by now.
+void wake(std::size_t process) {
+    SetLatch(&ProcGlobal->allProcs[process].procLatch);
+}
+
+void ring_watcher(std::size_t process) {
+    // who finds it rung already leaves the latch to the one that rang: it is about to set it, or has
+    if (!watchers[process].rung.exchange(true)) {
+        wake(process);
+    }
+}
+
+Tray* find_tray() {
+    for (std::size_t i = 0; i < memory->trays; ++i) {
+        if (trays[i].database.load(std::memory_order_relaxed) == MyDatabaseId) {
+            return &trays[i];
+        }
+    }
+    return nullptr;
+}
+
+template <class Count> void add(std::atomic<std::uint64_t>& counter, Count count) {
+    counter.fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
+}
+
+} // namespace
+
+void request_doorbell_memory() {
+    next_request_hook = shmem_request_hook;
+    shmem_request_hook = request_memory;
+    next_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = find_memory;
+}
+
+bool has_doorbell_memory() {
+    return memory != nullptr;
+}
+
+std::uint64_t channel_hash(core::AddressView address) {
+    const std::string_view key = address.key();
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(key.data()),
+                               static_cast<int>(key.size()), MyDatabaseId);
+}
+
+void begin_watch() {
+    Watcher& own = watchers[own_place()];
+    own.rung.store(false);
+    own.database.store(MyDatabaseId);
+    memory->watching.fetch_add(1);
+}
+
+void watch(std::uint64_t channel) {
+    const std::size_t number = class_of(channel);
+    const std::size_t place = own_place();
+    own_classes[number / word_bits] |= Word{1} << number % word_bits;
+    // sequentially consistent: in force before we look at the table
+    bits[number * memory->words + place / word_bits].fetch_or(Word{1} << place % word_bits);
+}
+
+void end_watch() {
+    const std::size_t place = own_place();
+    watchers[place].database.store(InvalidOid);
+    for (std::size_t i = 0; i < own_classes.size(); ++i) {
+        for (Word left = own_classes[i]; left != 0; left &= left - 1) {
+            const std::size_t number = i * word_bits + static_cast<std::size_t>(std::countr_zero(left));
+            bits[number * memory->words + place / word_bits].fetch_and(~(Word{1} << place % word_bits));
+        }
+        own_classes[i] = 0;
+    }
+    memory->watching.fetch_sub(1);
+}
+
+bool has_rung() {
+    return watchers[own_place()].rung.exchange(false);
+}
+
+void ring_watchers(std::uint64_t channel) {
+    // What we did is committed; only now may the bits be read. (Ending a transaction is a barrier by itself,
+    // as it takes a lock; it does not promise that.)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (memory->watching.load() == 0) {
+        return;
+    }
+    const std::atomic<Word>* row = bits + class_of(channel) * memory->words;
+    for (std::size_t i = 0; i < memory->words; ++i) {
+        for (Word left = row[i].load(); left != 0; left &= left - 1) {
+            ring_watcher(i * word_bits + static_cast<std::size_t>(std::countr_zero(left)));
+        }
+    }
+}
+
+void ring_all_watchers() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    for (std::size_t i = 0; i < memory->processes; ++i) {
+        if (watchers[i].database.load() == MyDatabaseId) {
+            ring_watcher(i);
+        }
+    }
+}
+
+int count_watchers() {
+    return static_cast<int>(std::count_if(watchers, watchers + memory->processes, [](const Watcher& watcher) {
+        return watcher.database.load() == MyDatabaseId;
+    }));
+}
+
+bool is_notifier_there() {
+    const Tray* tray = find_tray();
+    return tray != nullptr && tray->tended.load(std::memory_order_relaxed);
+}
+
+void leave_hint(const Hint& hint) {
+    constexpr std::size_t farthest = 32; // places looked at
+    Tray* tray = find_tray();
+    if (tray == nullptr) {
+        return; // its notifier is gone, and another database's has the tray
+    }
+    add(tray->left, 1);
+    for (std::size_t step = 0; step < farthest; ++step) {
+        const std::size_t number = (hint.channel_hash + step) % most_hints;
+        Place& place = tray->places[number];
+        SpinLockAcquire(&place.lock);
+        const bool free = place.database == InvalidOid;
+        const bool same = !free && place.hash == hint.channel_hash && place.database == MyDatabaseId;
+        if (free) {
+            place.database = MyDatabaseId;
+            place.hash = hint.channel_hash;
+            place.uuid = hint.uuid;
+            place.channel = hint.channel;
+        } else if (same && place.uuid < hint.uuid) {
+            place.uuid = hint.uuid;
+        }
+        SpinLockRelease(&place.lock);
+        if (free) {
+            tray->used[number / word_bits].fetch_or(Word{1} << number % word_bits);
+        }
+        if (free || same) {
+            return;
+        }
+    }
+    add(tray->dropped, 1);
+}
+
+void count_dropped(std::uint64_t hints) {
+    if (Tray* tray = find_tray(); tray != nullptr) {
+        add(tray->dropped, hints);
+    }
+}
+
+void wake_notifier() {
+    Tray* tray = find_tray();
+    std::atomic_thread_fence(
+        std::memory_order_seq_cst); // the hints are on the tray; see the head of this file
+    if (tray != nullptr && tray->asleep.load() && tray->asleep.exchange(false)) {
+        wake(static_cast<std::size_t>(tray->process.load()));
+    }
+}
+
+namespace {
+
+void leave_tray(int, Datum) {
+    if (own_tray != nullptr) {
+        own_tray->tended.store(false);
+        own_tray->asleep.store(false);
+        own_tray = nullptr;
+    }
+}
+
+// The one that our predecessor had, else one that nobody ever had, else one whose notifier has ended.
+Tray* free_tray() {
+    if (Tray* tray = find_tray(); tray != nullptr) {
+        return tray;
+    }
+    Tray* found = nullptr;
+    for (std::size_t i = 0; i < memory->trays; ++i) {
+        if (!OidIsValid(trays[i].database.load())) {
+            return &trays[i];
+        }
+        if (!trays[i].tended.load()) {
+            found = &trays[i];
+        }
+    }
+    return found;
+}
+
+} // namespace
+
+void tend_tray() {
+    before_shmem_exit(leave_tray, 0);                // first, so that the tray is never left tended by nobody
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE); // two notifiers may begin at once
+    Tray* tray = free_tray();
+    if (tray != nullptr) {
+        if (tray->database.load() != MyDatabaseId) {
+            // Hints that are on it, or are being put there just now, say whose they are, and are thrown away.
+            for (std::atomic<std::uint64_t>* counter :
+                 {&tray->left, &tray->sent, &tray->batches, &tray->dropped}) {
+                counter->store(0);
+            }
+        }
+        tray->process.store(static_cast<int>(own_place()));
+        tray->asleep.store(false);
+        tray->database.store(MyDatabaseId);
+        own_tray = tray;
+        tray->tended.store(true);
+    }
+    LWLockRelease(AddinShmemInitLock);
+    if (tray == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                errmsg("all %zu trays of cloudsat's notifiers are in use", memory->trays),
+                errhint("Increase max_worker_processes."));
+    }
+}
+
+std::span<Hint> take_hints(std::span<Hint> room) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < own_tray->used.size(); ++i) {
+        if (own_tray->used[i].load(std::memory_order_relaxed) == 0) {
+            continue;
+        }
+        // Bits first, then the places: a hint that comes in between sets its bit again.
+        for (Word left = own_tray->used[i].exchange(0); left != 0; left &= left - 1) {
+            Place& place = own_tray->places[i * word_bits + static_cast<std::size_t>(std::countr_zero(left))];
+            SpinLockAcquire(&place.lock);
+            const Oid database = place.database;
+            room[count].channel_hash = place.hash;
+            room[count].uuid = place.uuid;
+            room[count].channel = place.channel;
+            place.database = InvalidOid;
+            SpinLockRelease(&place.lock);
+            count += database == MyDatabaseId ? 1 : 0;
+        }
+    }
+    // A channel may be there twice, when a place nearer to where it belongs became free in between.
+    room = room.first(count);
+    std::sort(room.begin(), room.end(), [](const Hint& a, const Hint& b) {
+        return std::tie(a.channel_hash, b.uuid) < std::tie(b.channel_hash, a.uuid); // the newest first
+    });
+    const auto end = std::unique(room.begin(), room.end(), [](const Hint& a, const Hint& b) {
+        return a.channel_hash == b.channel_hash;
+    });
+    return room.first(static_cast<std::size_t>(end - room.begin()));
+}
+
+bool begin_sleep() {
+    own_tray->asleep.store(true);
+    const bool empty = std::all_of(own_tray->used.begin(), own_tray->used.end(),
+                                   [](const std::atomic<Word>& word) { return word.load() == 0; });
+    if (!empty) {
+        own_tray->asleep.store(false);
+    }
+    return empty;
+}
+
+void end_sleep() {
+    own_tray->asleep.store(false);
+}
+
+void count_sent(std::uint64_t notifications) {
+    add(own_tray->sent, notifications);
+    add(own_tray->batches, 1);
+}
+
+HintCounts count_hints() {
+    HintCounts counts{};
+    if (const Tray* tray = find_tray(); tray != nullptr) {
+        counts = {tray->left.load(), tray->sent.load(), tray->batches.load(), tray->dropped.load(), 0};
+        for (const std::atomic<Word>& word : tray->used) {
+            counts.pending += std::popcount(word.load());
+        }
+    }
+    return counts;
+}
+
+} // namespace cloudsat::board

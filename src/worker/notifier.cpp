@@ -1,0 +1,127 @@
+// The notifier: one process per database, when the library is preloaded. Commits leave hints on a tray in
+// shared memory (board/doorbell_memory.hpp), each a channel and the newest message on it; the notifier sends
+// them to those who LISTEN, in one transaction for all that came in the meantime. So that of all who post
+// only one process takes the server's lock for NOTIFYs, and listeners are disturbed so often and no more. It
+// reads and writes nothing else.
+//
+//     asleep --(a hint)--> sends at once --> rests for an interval --(hints)--> sends ...
+//        ^-------------------------------------------(none)-----|
+
+#include <algorithm>
+
+#include "board/doorbell_memory.hpp"
+#include "pg/wait.hpp"
+#include "worker/process.hpp"
+
+extern "C" {
+#include "commands/async.h"
+#include "pgstat.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+// Each round disturbs every session in the database that LISTENs to anything, whether the round is for it or
+// not: some 20 µs of a processor for each. So hundreds of listeners leave the machine to those who post.
+constexpr long interval_milliseconds = 20;
+constexpr long sleep_milliseconds = 60'000; // its latch wakes it before
+
+// The server's queue of notifications: full only when somebody who LISTENs stays in one transaction for too
+// long. Then a NOTIFY fails, so hints are dropped before it comes to that.
+constexpr double too_full = 0.9;
+
+struct Notifier {
+    board::Hint* room;
+    std::size_t unsent; // hints that were taken from the tray, and not sent
+    bool stuck;         // the queue is too full, and that was told
+};
+
+Notifier state;
+
+bool is_queue_too_full() {
+    const double used = DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE));
+    const bool stuck = used >= too_full;
+    if (stuck && !state.stuck) {
+        ereport(
+            WARNING, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errhidecontext(true),
+            errmsg("%s sends nothing: the server's queue of notifications is %d%% full",
+                   MyBgworkerEntry->bgw_name, static_cast<int>(used * 100)),
+            errdetail("Messages are not affected: who calls receive() gets them."),
+            errhint(
+                "A session that LISTENs has been in one transaction for too long: see pg_stat_activity."));
+    } else if (!stuck && state.stuck) {
+        ereport(LOG, errhidecontext(true), errmsg("%s sends again", MyBgworkerEntry->bgw_name));
+    }
+    state.stuck = stuck;
+    return stuck;
+}
+
+void notify(const board::Hint& hint) {
+    char channel[core::max_channel_size + 1] = {};
+    hint.channel.view().copy(channel, core::max_channel_size);
+    const core::UuidText text = core::print(hint.uuid);
+    char payload[text.size() + 1] = {};
+    std::copy(text.begin(), text.end(), payload);
+    Async_Notify(channel, payload);
+}
+
+void send(void*) {
+    const std::span<const board::Hint> hints = board::take_hints({state.room, board::most_hints});
+    state.unsent = hints.size();
+    if (hints.empty()) {
+        return;
+    }
+    begin_transaction();
+    const bool stuck = is_queue_too_full();
+    for (const board::Hint& hint : stuck ? hints.first(0) : hints) {
+        notify(hint);
+    }
+    commit_transaction();
+    if (!stuck) {
+        board::count_sent(hints.size());
+        state.unsent = 0;
+    }
+}
+
+void keep_notifying(void*) {
+    begin_service();
+    // a NOTIFY that a crash of the server forgets is heard by nobody anyway
+    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+    state.room = static_cast<board::Hint*>(
+        MemoryContextAllocZero(TopMemoryContext, sizeof(board::Hint) * board::most_hints));
+    MemoryContext tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(tick);
+    board::tend_tray();
+    while (!is_dismissed()) {
+        if (board::begin_sleep()) {
+            report_state(State::idle);
+            rest(sleep_milliseconds);
+            board::end_sleep();
+            continue;
+        }
+        report_state(State::working);
+        pgstat_report_activity(STATE_RUNNING, "notifying those who LISTEN");
+        state.unsent = 0;
+        const bool well = run_round(send, nullptr);
+        board::count_dropped(state.unsent);
+        if (!well) {
+            report_state(State::failing);
+        }
+        MemoryContextReset(tick);
+        rest(well ? interval_milliseconds : 50 * interval_milliseconds);
+    }
+    ereport(LOG, errhidecontext(true), errmsg("%s ends", MyBgworkerEntry->bgw_name));
+}
+
+} // namespace
+} // namespace cloudsat::worker
+
+extern "C" {
+PGDLLEXPORT void cloudsat_notifier_main(Datum);
+void cloudsat_notifier_main(Datum) {
+    cloudsat::pg::enter(cloudsat::worker::keep_notifying, nullptr);
+}
+}
