@@ -20,6 +20,7 @@ SQL_PARTS = \
 	src/board/registration.sql \
 	src/board/thread.sql \
 	src/board/doorbell.sql \
+	src/board/claim.sql \
 	src/board/partition.sql \
 	src/board/cleanup.sql \
 	src/board/monitor.sql \

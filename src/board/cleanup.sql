@@ -14,6 +14,10 @@ BEGIN
          ORDER BY r.nick, r.pid, r.backend_start, r."timestamp" DESC)
     DELETE FROM cloudsat.registered AS r
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
+    -- Claims go with their messages, not before: else what is done could be claimed again.
+    DELETE FROM cloudsat.claim_log AS l
+     WHERE l.message < cloudsat.uuid_floor(horizon)
+       AND NOT EXISTS (SELECT FROM cloudsat.messages AS m WHERE m.uuid = l.message);
     -- the guardian's audit goes with the threads that it names
     IF to_regprocedure('cloudsat._prune_events(timestamptz)') IS NOT NULL THEN
         EXECUTE 'SELECT cloudsat._prune_events($1)' USING horizon;

@@ -42,6 +42,16 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
     TO cloudsat_server, cloudsat_task;
 
+-- claiming
+GRANT EXECUTE ON FUNCTION
+    cloudsat.claim(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval),
+    cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text)
+    TO cloudsat_server, cloudsat_task;
+GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION cloudsat._is_connected(pg_catalog.int4, pg_catalog.timestamptz)
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
+
 -- starting threads
 GRANT EXECUTE ON FUNCTION
     cloudsat.post(cloudsat.address, pg_catalog.text),
@@ -62,7 +72,7 @@ GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
-    cloudsat.enlisted
+    cloudsat.enlisted, cloudsat.claim_log
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;
 

@@ -57,18 +57,13 @@ struct Link {
     int depth;
 };
 
-// The parent of a reply, as far as the reply needs it.
-struct Parent {
-    Datum poster; // palloc'd
-    core::Uuid root;
-    int depth;
-};
+} // namespace
 
 Appender open_board() {
     return append_begin(messages_table.oid(), "messages_link");
 }
 
-Parent find_parent(Relation table, const core::Uuid& uuid) {
+Found find_message(Relation table, const core::Uuid& uuid) {
     Relation leaf = open_leaf(table, as_datum(uuid), AccessShareLock);
     const AttrMap* map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(leaf), RelationGetDescr(table));
     const auto attribute = [map](Column column) {
@@ -91,25 +86,17 @@ Parent find_parent(Relation table, const core::Uuid& uuid) {
         return heap_getattr(tuple, attribute(column), RelationGetDescr(leaf), &isnull);
     };
     bool isnull = false;
-    Parent parent{};
-    parent.poster = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_poster, isnull)));
+    Found found{};
+    found.uuid = uuid;
+    found.poster = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_poster, isnull)));
+    found.chan = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_chan, isnull)));
     const Datum root = read(c_root, isnull);
-    parent.root = isnull ? uuid : from_datum(root);
+    found.root = isnull ? uuid : from_datum(root);
     const Datum depth = read(c_depth, isnull);
-    parent.depth = isnull ? 0 : DatumGetInt32(depth);
+    found.depth = isnull ? 0 : DatumGetInt32(depth);
     systable_endscan(scan);
     table_close(leaf, NoLock);
-    return parent;
-}
-
-Link link_to(const core::Uuid& uuid, const Parent& parent, core::Disposition disposition) {
-    const int depth = parent.depth + 1;
-    if (depth > pg::settings().max_thread_depth) {
-        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread is too deep"),
-                errdetail("The reply would be at depth %d; cloudsat.max_thread_depth allows %d.", depth,
-                          pg::settings().max_thread_depth));
-    }
-    return {uuid, disposition, parent.root, depth};
+    return found;
 }
 
 void check_size(Datum message) {
@@ -119,6 +106,18 @@ void check_size(Datum message) {
                 errdetail("It has %zu bytes; cloudsat.max_message_size allows %d.", size,
                           pg::settings().max_message_size));
     }
+}
+
+namespace {
+
+Link link_to(const Found& parent, core::Disposition disposition) {
+    const int depth = parent.depth + 1;
+    if (depth > pg::settings().max_thread_depth) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread is too deep"),
+                errdetail("The reply would be at depth %d; cloudsat.max_thread_depth allows %d.", depth,
+                          pg::settings().max_thread_depth));
+    }
+    return {parent.uuid, disposition, parent.root, depth};
 }
 
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
@@ -152,11 +151,10 @@ Datum write_one(Datum poster, Datum chan, Datum message) {
 }
 
 // A reply; `chan` null stands for the parent's poster.
-Datum write_reply(Datum poster, const Datum* chan, Datum message, Datum parent_uuid, Datum disposition) {
+Datum write_one_reply(Datum poster, const Datum* chan, Datum message, Datum parent_uuid, Datum disposition) {
     Appender board = open_board();
-    const core::Uuid before = from_datum(parent_uuid);
-    const Parent parent = find_parent(board.table, before);
-    const Link link = link_to(before, parent, disposition_value(disposition));
+    const Found parent = find_message(board.table, from_datum(parent_uuid));
+    const Link link = link_to(parent, disposition_value(disposition));
     const core::Uuid uuid = write(board, poster, chan != nullptr ? *chan : parent.poster, message, &link);
     append_end(board);
     return copy_datum(uuid);
@@ -164,13 +162,19 @@ Datum write_reply(Datum poster, const Datum* chan, Datum message, Datum parent_u
 
 } // namespace
 
+core::Uuid write_reply(Appender& board, Datum poster, const Found& parent, core::Disposition disposition,
+                       Datum message) {
+    const Link link = link_to(parent, disposition);
+    return write(board, poster, parent.poster, message, &link);
+}
+
 core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::string_view text,
                    const std::optional<Reply>& reply) {
     require_writable("cloudsat.post()");
     Appender board = open_board();
     Link link{};
     if (reply) {
-        link = link_to(reply->parent, find_parent(board.table, reply->parent), reply->disposition);
+        link = link_to(find_message(board.table, reply->parent), reply->disposition);
     }
     const core::Uuid uuid =
         write(board, address_datum(core::AddressView(poster_key)), address_datum(core::AddressView(chan_key)),
@@ -257,7 +261,7 @@ static Datum reply(PG_FUNCTION_ARGS) {
     const Datum poster = board::own_nick();
     const Datum message = PG_GETARG_DATUM(2);
     board::check_size(message);
-    return board::write_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
+    return board::write_one_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
 }
 SQL_FUNCTION(reply);
 
@@ -273,7 +277,7 @@ static Datum reply_from(PG_FUNCTION_ARGS) {
     const Datum chan = PG_GETARG_DATUM(1);
     const Datum message = PG_GETARG_DATUM(2);
     board::check_size(message);
-    return board::write_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
+    return board::write_one_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
 }
 SQL_FUNCTION(reply_from);
 

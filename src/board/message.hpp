@@ -8,6 +8,8 @@
 #include "core/disposition.hpp"
 #include "core/uuid7.hpp"
 
+#include "board/append.hpp"
+
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {
@@ -23,5 +25,21 @@ struct Reply {
 // not be too deep (54000).
 core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::string_view text,
                    const std::optional<Reply>& reply = std::nullopt);
+
+// The parts of a reply, for a caller that does something between finding a message and replying to it.
+// Open the board, find, write, and append_end.
+struct Found {
+    core::Uuid uuid;
+    Datum poster, chan; // palloc'd
+    core::Uuid root;
+    int depth;
+};
+Appender open_board();
+// Sees what is committed at this moment, and all that this transaction wrote. 23503 when it is not there.
+Found find_message(Relation board, const core::Uuid& uuid);
+void check_size(Datum message); // 54000
+// To the message's poster. Asks neither whether the session may speak as `poster` nor for the text's size.
+core::Uuid write_reply(Appender& board, Datum poster, const Found& parent, core::Disposition disposition,
+                       Datum message);
 
 } // namespace cloudsat::board

@@ -320,23 +320,29 @@ Datum own_nick() {
     return registration->addresses[0];
 }
 
-void require_own(Datum address) {
+bool is_own(Datum address) {
     const Registration* registration = mine();
     const core::AddressView wanted = address_view(address);
-    if (registration != nullptr) {
-        for (Datum own : registration->addresses) {
-            if (address_view(own) == wanted) {
-                return;
-            }
-        }
-    }
-    if (is_administrator()) {
+    return registration != nullptr && std::ranges::any_of(registration->addresses, [wanted](Datum own) {
+               return address_view(own) == wanted;
+           });
+}
+
+bool is_subscribed(Datum address) {
+    const Registration* registration = mine();
+    return registration != nullptr &&
+           std::ranges::binary_search(registration->subscriptions, address_view(address), std::greater<>(),
+                                      address_view);
+}
+
+void require_own(Datum address) {
+    if (is_own(address) || is_administrator()) {
         return;
     }
-    if (registration == nullptr) {
+    if (mine() == nullptr) {
         refuse_unregistered();
     }
-    const core::AddressText text = core::print(wanted);
+    const core::AddressText text = core::print(address_view(address));
     ereport(
         ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
         errmsg("%.*s is not an address of this session", static_cast<int>(text.size()), text.view().data()),

@@ -17,4 +17,10 @@ Datum own_nick();
 // Otherwise 55000 when it is not registered, 42501 when it is.
 void require_own(Datum address);
 
+// Is the address one of this session's own? None is, when it is not registered.
+bool is_own(Datum address);
+
+// Is the address among the subscriptions of this session? Never, when it is not registered.
+bool is_subscribed(Datum address);
+
 } // namespace cloudsat::board

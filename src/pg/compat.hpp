@@ -66,3 +66,16 @@ extern "C" {
 #else
 #define CLOUDSAT_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
+
+// A process's place in the server's array of statuses, which is in the order of backend ids, since 17 of
+// process numbers. Negative when it has none (any more).
+extern "C" {
+#include "storage/proc.h"
+}
+#if PG_VERSION_NUM >= 170000
+#define CLOUDSAT_STATUS_PLACE(process) GetNumberFromPGProc(process)
+#define CLOUDSAT_MY_STATUS_PLACE MyProcNumber
+#else
+#define CLOUDSAT_STATUS_PLACE(process) ((process)->backendId - 1)
+#define CLOUDSAT_MY_STATUS_PLACE (MyBackendId - 1)
+#endif

@@ -1,0 +1,309 @@
+// Claims: claim and release. Claimers of one message take turns behind a lock that lasts until the end of
+// their transaction; who has it reads the newest entry of the message's log, whatever the transaction's own
+// snapshot shows, and core/claim says what follows. So there is one winner at every isolation level, and
+// nobody fails for having lost.
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/claim.hpp"
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "board/disposition.hpp"
+#include "board/enlistment.hpp"
+#include "board/message.hpp"
+#include "board/registration.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/connection.hpp"
+#include "pg/names.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "port/pg_bswap.h"
+#include "storage/lock.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name claim_log(pg::Name::Kind::table, "claim_log");
+
+// The columns of cloudsat.claim_log, in the order of src/board/claim.sql.
+enum Column : std::size_t {
+    c_message,
+    c_timestamp,
+    c_backend_start,
+    c_pid,
+    c_disposition,
+    c_reply,
+    c_nick,
+    c_chan,
+    c_action,
+    c_lease_until,
+    columns
+};
+
+// One entry of the log.
+struct Entry {
+    TimestampTz timestamp;
+    core::ClaimAction action;
+    core::Disposition disposition;
+    core::Uuid reply;
+    Datum nick; // palloc'd
+    TimestampTz backend_start;
+    int pid;
+    bool has_lease;
+    TimestampTz lease_until;
+};
+
+// Until the end of the transaction nobody else claims or releases the message. Users' advisory locks have 1
+// or 2 in the field where ours have this, Citus has small numbers there, too. Messages that share a lock,
+// since it has but 64 bits for a uuid's 128, would only wait for each other.
+void lock_claims(const core::Uuid& message) {
+    constexpr uint16 claims = 0x6373;
+    uint32 quarters[4];
+    std::copy(message.bytes.begin(), message.bytes.end(), reinterpret_cast<std::uint8_t*>(quarters));
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, quarters[0] ^ quarters[2], quarters[1] ^ quarters[3], claims);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+core::ClaimAction action_of(Datum text) {
+    const std::optional<core::ClaimAction> action = core::parse_claim_action(pg::view(text));
+    if (!action) {
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("invalid action in cloudsat.claim_log"));
+    }
+    return *action;
+}
+
+// The newest entry of a message; false when there is none. To be called with the lock, so that there is
+// nothing to come: what is committed is seen, and what this transaction wrote, whatever its snapshot. Entries
+// are never updated, so SnapshotSelf does not show two versions of one; and it leaves no mark that could fail
+// a SERIALIZABLE transaction.
+bool read_newest(Relation log, const core::Uuid& message, Entry& entry) {
+    const Oid key_index = CLOUDSAT_PRIMARY_KEY(log);
+    if (!OidIsValid(key_index)) {
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("cloudsat.claim_log has lost its primary key"));
+    }
+    Relation index = index_open(key_index, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, c_message + 1, BTEqualStrategyNumber, F_UUID_EQ, as_datum(message));
+    SysScanDesc scan = systable_beginscan_ordered(log, index, SnapshotSelf, 1, &key);
+    HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+    const bool found = HeapTupleIsValid(tuple);
+    if (found) {
+        Datum values[columns];
+        bool nulls[columns];
+        heap_deform_tuple(tuple, RelationGetDescr(log), values, nulls);
+        entry = {.timestamp = DatumGetTimestampTz(values[c_timestamp]),
+                 .action = action_of(values[c_action]),
+                 .disposition = disposition_value(values[c_disposition]),
+                 .reply = from_datum(values[c_reply]),
+                 .nick = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[c_nick])),
+                 .backend_start = DatumGetTimestampTz(values[c_backend_start]),
+                 .pid = DatumGetInt32(values[c_pid]),
+                 .has_lease = !nulls[c_lease_until],
+                 .lease_until = nulls[c_lease_until] ? 0 : DatumGetTimestampTz(values[c_lease_until])};
+    }
+    systable_endscan_ordered(scan);
+    index_close(index, AccessShareLock);
+    return found;
+}
+
+bool is_mine(const Entry& entry) {
+    return entry.pid == MyProcPid && entry.backend_start == MyStartTimestamp;
+}
+
+// How things stand with the newest entry, for the rule.
+core::ClaimEntry facts(const Entry& entry, TimestampTz now) {
+    return {.action = entry.action,
+            .disposition = entry.disposition,
+            .tenure = entry.has_lease ? core::Tenure::lease : core::Tenure::connection,
+            .is_lease_over = entry.has_lease && entry.lease_until <= now,
+            .is_connected = is_mine(entry) || pg::is_connected(entry.pid, entry.backend_start)};
+}
+
+core::Claimer compare(Datum nick, const Entry& entry) {
+    if (address_view(nick) != address_view(entry.nick)) {
+        return core::Claimer::stranger;
+    }
+    return is_mine(entry) ? core::Claimer::same_connection : core::Claimer::same_nick;
+}
+
+struct NewEntry {
+    core::ClaimAction action;
+    core::Disposition disposition;
+    core::Uuid reply;
+    Datum nick;
+    const TimestampTz* lease_until; // null: none
+};
+
+void append_entry(Appender& log, const Found& message, const Entry* newest, TimestampTz now,
+                  const NewEntry& entry) {
+    Datum values[columns] = {};
+    bool nulls[columns] = {};
+    values[c_message] = as_datum(message.uuid);
+    // A message's entries are in the order of their times even when the clock was set back
+    values[c_timestamp] = TimestampTzGetDatum(newest == nullptr ? now : std::max(now, newest->timestamp + 1));
+    values[c_backend_start] = TimestampTzGetDatum(MyStartTimestamp);
+    values[c_pid] = Int32GetDatum(MyProcPid);
+    values[c_disposition] = disposition_datum(entry.disposition);
+    values[c_reply] = as_datum(entry.reply);
+    values[c_nick] = entry.nick;
+    values[c_chan] = message.chan;
+    values[c_action] = pg::to_text(core::name_of(entry.action));
+    nulls[c_lease_until] = entry.lease_until == nullptr;
+    if (entry.lease_until != nullptr) {
+        values[c_lease_until] = TimestampTzGetDatum(*entry.lease_until);
+    }
+    append_row(log, {values, nulls});
+}
+
+// The log, open for appending.
+Appender open_log() {
+    return append_begin(claim_log.oid(), "claim_log_action");
+}
+
+// When a lease that begins now ends.
+TimestampTz end_of_lease(TimestampTz now, Datum lease) {
+    const TimestampTz end =
+        DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), lease));
+    if (end <= now || TIMESTAMP_NOT_FINITE(end)) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be longer than nothing"),
+                errdetail("A lease is a time from now on, and ends."));
+    }
+    return end;
+}
+
+void require_heard(const Found& message) {
+    if (is_subscribed(message.chan) || is_administrator()) {
+        return;
+    }
+    const core::UuidText text = core::print(message.uuid);
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("message %.*s is not on a subscription of this session", static_cast<int>(text.size()),
+                   text.data()),
+            errdetail("A session claims messages that it can hear."));
+}
+
+[[noreturn]] void refuse_release(const core::Uuid& message, const Entry* newest) {
+    const core::UuidText text = core::print(message);
+    const bool is_held_now = newest != nullptr && newest->action != core::ClaimAction::released;
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("this session has not claimed message %.*s", static_cast<int>(text.size()), text.data()),
+            newest == nullptr ? errdetail("Nobody has.")
+            : is_held_now     ? errdetail("%s holds it; only its holder and administrators may release it.",
+                                          address_cstring(address_view(newest->nick)))
+                          : errdetail("%s has released it.", address_cstring(address_view(newest->nick))));
+    pg_unreachable();
+}
+
+} // namespace
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+static Datum claim(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.claim()");
+    pg::require_argument(fcinfo, 0, "message");
+    pg::require_argument(fcinfo, 1, "note");
+    const Datum nick = board::own_nick();
+    const Datum note = PG_GETARG_DATUM(1);
+    board::check_size(note);
+    const core::Uuid uuid = board::from_datum(PG_GETARG_DATUM(0));
+    const bool has_lease = !PG_ARGISNULL(2);
+
+    board::Appender messages = board::open_board();
+    const board::Found message = board::find_message(messages.table, uuid);
+    board::require_heard(message);
+    board::Appender log = board::open_log();
+    board::lock_claims(uuid);
+    board::Entry newest{};
+    const bool is_known = board::read_newest(log.table, uuid, newest);
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz lease_until = has_lease ? board::end_of_lease(now, PG_GETARG_DATUM(2)) : 0;
+    const core::ClaimAnswer answer =
+        is_known ? core::answer_claim(board::facts(newest, now), board::compare(nick, newest))
+                 : core::ClaimAnswer::take;
+
+    core::Uuid reply{};
+    if (answer == core::ClaimAnswer::take || answer == core::ClaimAnswer::take_over) {
+        reply = board::write_reply(messages, nick, message, core::Disposition::acknowledged, note);
+    } else if (answer == core::ClaimAnswer::renew) {
+        reply = newest.reply;
+    }
+    if (answer != core::ClaimAnswer::refuse) {
+        const core::ClaimAction action = answer == core::ClaimAnswer::take    ? core::ClaimAction::claimed
+                                         : answer == core::ClaimAnswer::renew ? core::ClaimAction::renewed
+                                                                              : core::ClaimAction::taken_over;
+        board::append_entry(log, message, is_known ? &newest : nullptr, now,
+                            {.action = action,
+                             .disposition = core::Disposition::acknowledged,
+                             .reply = reply,
+                             .nick = nick,
+                             .lease_until = has_lease ? &lease_until : nullptr});
+    }
+    board::append_end(log);
+    board::append_end(messages);
+    if (answer == core::ClaimAnswer::refuse) {
+        PG_RETURN_NULL();
+    }
+    return board::copy_datum(reply);
+}
+SQL_FUNCTION(claim);
+
+static Datum release(PG_FUNCTION_ARGS) {
+    board::require_writable("cloudsat.release()");
+    pg::require_argument(fcinfo, 0, "message");
+    pg::require_argument(fcinfo, 1, "disposition");
+    pg::require_argument(fcinfo, 2, "note");
+    const bool may_release_all = board::is_administrator();
+    if (!may_release_all) {
+        board::own_nick(); // 55000 without a registration
+    }
+    const core::Uuid uuid = board::from_datum(PG_GETARG_DATUM(0));
+    const core::Disposition disposition = board::disposition_value(PG_GETARG_DATUM(1));
+    const Datum note = PG_GETARG_DATUM(2);
+    board::check_size(note);
+
+    board::Appender messages = board::open_board();
+    const board::Found message = board::find_message(messages.table, uuid);
+    board::Appender log = board::open_log();
+    board::lock_claims(uuid);
+    board::Entry newest{};
+    const bool is_known = board::read_newest(log.table, uuid, newest);
+    if (!is_known || newest.action == core::ClaimAction::released ||
+        !(board::is_own(newest.nick) || may_release_all)) {
+        board::refuse_release(uuid, is_known ? &newest : nullptr);
+    }
+    // in the holder's name, so that it is the holder whose work has come to this end
+    const core::Uuid reply = board::write_reply(messages, newest.nick, message, disposition, note);
+    board::append_entry(log, message, &newest, GetCurrentTimestamp(),
+                        {.action = core::ClaimAction::released,
+                         .disposition = disposition,
+                         .reply = reply,
+                         .nick = newest.nick,
+                         .lease_until = nullptr});
+    board::append_end(log);
+    board::append_end(messages);
+    return board::copy_datum(reply);
+}
+SQL_FUNCTION(release);
+
+static Datum _is_connected(PG_FUNCTION_ARGS) {
+    PG_RETURN_BOOL(pg::is_connected(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1)));
+}
+SQL_FUNCTION(_is_connected);
