@@ -287,6 +287,7 @@ static Datum release(PG_FUNCTION_ARGS) {
     const bool is_known = board::read_newest(log.table, uuid, newest);
     if (!is_known || newest.action == core::ClaimAction::released ||
         !(board::is_own(newest.nick) || may_release_all)) {
+        board::require_heard(message); // who holds it is told to those who could see it
         board::refuse_release(uuid, is_known ? &newest : nullptr);
     }
     // in the holder's name, so that it is the holder whose work has come to this end

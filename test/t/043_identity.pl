@@ -123,7 +123,7 @@ is(as('mallory', $i_am_mallory, 'SET search_path = evil, pg_catalog', q{SELECT c
 is(as('bob', $i_am_bob, q{SELECT message FROM evil.inbox WHERE poster <@ 'alice.example.com'}), 'the secret word',
 	"a view over the inbox shows its reader's");
 is(as('mallory', $i_am_mallory, 'SELECT count(*) FROM evil.inbox'), '0', '... and not another one');
-refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted queues polls worker_status);
+refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log queues polls worker_status);
 refused('mallory', $_, $_) for 'COPY cloudsat.messages TO STDOUT', 'COPY (SELECT * FROM cloudsat.messages) TO STDOUT',
   'BEGIN; LOCK TABLE cloudsat.messages IN ACCESS SHARE MODE', 'SELECT cloudsat._sessions()', 'CREATE MATERIALIZED VIEW evil.m AS SELECT * FROM cloudsat.messages';
 sql('ANALYZE cloudsat.messages', 'ANALYZE cloudsat.registered');
@@ -131,6 +131,13 @@ is(as('mallory', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat'})
 cmp_ok(as('watcher', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat' AND tablename = 'messages'}), '>', 0, '... but to whom may read');
 refused('bob', "a server does not walk: $_", $i_am_bob, "SELECT cloudsat.$_('$secret')") for qw(thread thread_text root ancestors children);
 is(as('mallory', $i_am_mallory, "SELECT message FROM cloudsat.thread('$secret')"), 'the secret word', 'a task does, wherever it has a uuid from');
+# a claim of what is not heard, and who holds it
+like(as('bob', $i_am_bob, "SELECT cloudsat.claim('$secret', 'mine', '1 hour')"), qr/^[0-9a-f-]{36}/, 'bob claims it');
+like(as('mallory', $i_am_mallory, "SELECT cloudsat.$_"), qr/^42501: message $secret is not on a subscription/, "mallory: $_")
+  for "claim('$secret')", "release('$secret', 'end', 'forged')";
+is(as('mallory', $i_am_mallory, 'SELECT (SELECT count(*) FROM cloudsat.claims) + (SELECT count(*) FROM cloudsat.orphaned_claims)'), '0',
+	'... and sees no claim');
+is(as('bob', $i_am_bob, 'SELECT nick FROM cloudsat.claims'), 'bob.example.com', 'bob does');
 refused('stranger', 'a stranger sees not even the schema', 'SELECT cloudsat.nick()');
 
 # a uuid from a channel that is another's
@@ -256,6 +263,7 @@ my %calls = ( # by name, so that a function that is missing here is noticed
 	post => [ q{cloudsat.post('bob.example.com', 'x')}, q{cloudsat.post('boss.example.com', 'bob.example.com', 'x')},
 		q{cloudsat.post('boss.example.com', 'bob.example.com', '{x,y}'::pg_catalog.text[])} ],
 	reply => [ qq{cloudsat.reply('$secret', 'info', 'x')}, qq{cloudsat.reply('boss.example.com', '.', 'x', '$secret', 'end')} ],
+	claims => [ "cloudsat.claim('$secret')", "cloudsat.claim('$secret', 'mine', '1 hour')", "cloudsat.release('$secret', 'problem', 'no')" ],
 	walks => [ map { "cloudsat.$_('$secret')" } qw(thread thread_text root ancestors children) ],
 	session => [ map { "cloudsat.$_()" } qw(nick addresses subscriptions) ],
 	views => [ split /\n/, sql(q{SELECT 'cloudsat.' || relname FROM pg_class
