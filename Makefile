@@ -17,7 +17,9 @@ SQL_PARTS = \
 	src/board/uuid.sql \
 	src/board/message.sql \
 	src/board/enlistment.sql \
+	src/board/board_clock.sql \
 	src/board/registration.sql \
+	src/board/stream.sql \
 	src/board/thread.sql \
 	src/board/doorbell.sql \
 	src/board/claim.sql \

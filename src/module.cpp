@@ -1,9 +1,11 @@
 // The module's entrance: magic block and _PG_init, which announces settings, callbacks, shared memory and
 // workers. Nothing else belongs here.
 
+#include "board/board_clock.hpp"
 #include "board/doorbell.hpp"
 #include "board/doorbell_memory.hpp"
 #include "board/registration.hpp"
+#include "board/stream.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
@@ -20,6 +22,8 @@ void _PG_init(void) {
     using namespace cloudsat;
     pg::define_settings();
     pg::watch_names();
+    board::watch_board_clock();
+    board::watch_streams(); // before the registration, whose refusals come first then
     board::watch_registration();
     board::follow_transactions();
     if (process_shared_preload_libraries_in_progress) {

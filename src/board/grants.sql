@@ -33,11 +33,15 @@ $do$;
 -- reading one's own
 GRANT EXECUTE ON FUNCTION cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
+GRANT EXECUTE ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot)
+    TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- registering and answering
+-- registering, receiving and answering
 GRANT EXECUTE ON FUNCTION
     cloudsat.register(cloudsat.address[]),
+    cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool),
+    cloudsat.bookmark(),
     cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text),
     cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
     TO cloudsat_server, cloudsat_task;
@@ -72,7 +76,8 @@ GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
-    cloudsat.enlisted, cloudsat.claim_log
+    cloudsat.enlisted, cloudsat.claim_log,
+    cloudsat.eras, cloudsat.bookmarks
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;
 

@@ -6,6 +6,7 @@
 
 #include "board/address.hpp"
 #include "board/append.hpp"
+#include "board/board_clock.hpp"
 #include "board/disposition.hpp"
 #include "board/doorbell.hpp"
 #include "board/registration.hpp"
@@ -121,6 +122,9 @@ Link link_to(const Found& parent, core::Disposition disposition) {
 }
 
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
+    // The number before the uuid: so no message is older than its transaction's number (see core::Floor)
+    const std::uint64_t era = began_era_offset();
+    const std::uint64_t xact = era + U64FromFullTransactionId(GetTopFullTransactionId());
     const core::Uuid uuid = new_uuid();
     Datum values[columns] = {};
     bool nulls[columns] = {};
@@ -137,7 +141,7 @@ core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const
     } else {
         nulls[c_before] = nulls[c_disposition] = nulls[c_root] = nulls[c_depth] = true;
     }
-    values[c_xact] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+    values[c_xact] = UInt64GetDatum(xact);
     append_row(board, {values, nulls});
     doorbell_ring(chan, uuid);
     return uuid;

@@ -61,13 +61,6 @@ Oid index_on(Relation relation, AttrNumber column) {
     return found;
 }
 
-// Partition, block and line pointer, so that places are in the order in which the messages lie.
-Place place_of(const TupleTableSlot* slot, std::uint16_t leaf) {
-    return static_cast<Place>(leaf) << 48 |
-           static_cast<Place>(ItemPointerGetBlockNumber(&slot->tts_tid)) << 16 |
-           static_cast<Place>(ItemPointerGetOffsetNumber(&slot->tts_tid));
-}
-
 std::uint16_t leaf_of(Place place) {
     return static_cast<std::uint16_t>(place >> 48);
 }
@@ -79,6 +72,12 @@ ItemPointerData tid_of(Place place) {
 }
 
 } // namespace
+
+Place MessageReader::place_of(const TupleTableSlot* slot, std::uint16_t leaf) {
+    return static_cast<Place>(leaf) << 48 |
+           static_cast<Place>(ItemPointerGetBlockNumber(&slot->tts_tid)) << 16 |
+           static_cast<Place>(ItemPointerGetOffsetNumber(&slot->tts_tid));
+}
 
 Datum MessageRow::value(Field field) const {
     bool isnull;
@@ -97,8 +96,25 @@ bool MessageRow::is_reply() const {
 }
 
 void MessageReader::open() {
-    table_ = table_open(messages_name.oid(), AccessShareLock);
+    open_table();
     snapshot_ = RegisterSnapshot(GetActiveSnapshot());
+}
+
+void MessageReader::open_latest() {
+    open_table();
+    // maintain() moves messages out of the default partition while it has that one, or the whole table,
+    // locked against us. So no move is under way now, and the partitions and the snapshot that follow both
+    // know what was moved before.
+    const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
+    if (OidIsValid(by_default)) {
+        open_partition(by_default);
+    }
+    snapshot_ =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+}
+
+void MessageReader::open_table() {
+    table_ = table_open(messages_name.oid(), AccessShareLock);
     leaf_count_ = 0;
     leaf_capacity_ = 8;
     leaves_ = static_cast<Leaf**>(palloc(sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
@@ -108,7 +124,8 @@ void MessageReader::open() {
     replies_ = bytes_ = 0;
 }
 
-void MessageReader::close() {
+void MessageReader::close(Locks locks) {
+    const LOCKMODE mode = locks == Locks::keep ? NoLock : AccessShareLock;
     end_replies();
     for (int i = 0; i < leaf_count_; ++i) {
         if (leaves_[i]->fetched != nullptr) {
@@ -118,10 +135,10 @@ void MessageReader::close() {
         if (leaves_[i]->wrapped != nullptr) {
             ExecDropSingleTupleTableSlot(leaves_[i]->wrapped);
         }
-        table_close(leaves_[i]->relation, NoLock);
+        table_close(leaves_[i]->relation, mode);
     }
     pfree(leaves_);
-    table_close(table_, NoLock);
+    table_close(table_, mode);
     UnregisterSnapshot(snapshot_);
 }
 

@@ -22,7 +22,7 @@ extern "C" {
 namespace cloudsat::board {
 
 // The columns of the table that readers want, by their place in it.
-enum class Field : int { uuid = 1, timestamp, poster, chan, message, before, disposition, root, depth };
+enum class Field : int { uuid = 1, timestamp, poster, chan, message, before, disposition, root, depth, xact };
 
 // Its number in a partition. `map` leads there from the table; null when the columns are in the same order.
 inline AttrNumber column_of(Field field, const AttrMap* map) {
@@ -56,7 +56,16 @@ private:
 class MessageReader {
 public:
     void open();
-    void close(); // the locks stay until the end of the transaction
+    // The same for what is committed by now, whatever the calling query sees; in REPEATABLE READ and above
+    // for what the transaction sees. No message that maintain() is moving is missed.
+    void open_latest();
+
+    // What becomes of the locks: as a rule they stay until the end of the transaction, because values may be
+    // out of line. Who has found nothing may release them.
+    enum class Locks { keep, release };
+    void close(Locks locks = Locks::keep);
+
+    Snapshot snapshot() const { return snapshot_; }
 
     // Where the message with this uuid is; none when there is none.
     std::optional<Place> find(Datum uuid);
@@ -77,7 +86,7 @@ public:
     // Of the replies read so far.
     Size average_size() const { return replies_ == 0 ? 0 : bytes_ / replies_; }
 
-private:
+protected:
     struct Leaf { // a partition
         Relation relation;
         const AttrMap* map;
@@ -91,11 +100,16 @@ private:
     SysScanDesc start_scan(std::uint16_t leaf, Field column, Oid index, Datum value);
     std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
 
+    void open_table();
+    // Partition, block and line pointer, so that places are in the order in which the messages lie.
+    static Place place_of(const TupleTableSlot* slot, std::uint16_t leaf);
+
     Relation table_;
     Snapshot snapshot_;
     Leaf** leaves_; // in places that do not move, since rows point to them
     int leaf_count_, leaf_capacity_;
 
+private:
     List* partitions_; // of a scan of replies: those to come
     int next_partition_;
     Datum wanted_root_;

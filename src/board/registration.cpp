@@ -8,6 +8,8 @@
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/enlistment.hpp"
+#include "board/session_state.hpp"
+#include "board/stream.hpp"
 #include "core/address.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
@@ -40,94 +42,25 @@ struct Registration {
     std::span<core::ChannelName> channels; // those that we LISTEN on, ascending; not what the user had before
 };
 
-Registration* current = nullptr; // null: not registered
-
-// What `current` was when a transaction nesting level first changed it, innermost level first. Empty outside
-// of transactions.
-struct Saved {
-    int level;
-    Registration* before;
-    Saved* next;
-};
-Saved* saved = nullptr;
-
-void destroy(Registration* registration) {
-    if (registration != nullptr) {
-        MemoryContextDelete(registration->context);
-    }
-}
-
-void drop_saved() {
-    Saved* top = saved;
-    saved = top->next;
-    pfree(top);
-}
-
-// Takes effect now, and is taken back when this (sub)transaction rolls back. Nothing fails after the first
-// line.
-void put_in_force(Registration* next) {
-    const int level = GetCurrentTransactionNestLevel();
-    if (saved == nullptr || saved->level < level) {
-        saved = new (MemoryContextAlloc(TopMemoryContext, sizeof(Saved))) Saved{level, current, saved};
-    } else {
-        destroy(current); // made in this same level: nobody returns to it
-    }
-    if (next != nullptr) {
-        MemoryContextSetParent(next->context, TopMemoryContext);
-    }
-    current = next;
-}
-
-void roll_back_level() {
-    destroy(current);
-    current = saved->before;
-    drop_saved();
-}
+SessionState<Registration> registration([](Registration* gone) {
+    MemoryContextDelete(gone->context);
+}); // null: not registered
 
 void at_transaction_end(XactEvent event, void*) {
-    switch (event) {
-    case XACT_EVENT_PRE_PREPARE:
-        if (saved != nullptr) {
-            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("cannot PREPARE a transaction that has registered its session"));
-        }
-        break;
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_PREPARE:
-        while (saved != nullptr) {
-            destroy(saved->before);
-            drop_saved();
-        }
-        break;
-    case XACT_EVENT_ABORT:
-        while (saved != nullptr) {
-            roll_back_level();
-        }
-        break;
-    default: // before the commit, and parallel workers, which have no registration
-        break;
+    if (event == XACT_EVENT_PRE_PREPARE && registration.is_changed()) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("cannot PREPARE a transaction that has registered its session"));
     }
+    registration.at_transaction_end(event);
 }
 
 void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    const int level = GetCurrentTransactionNestLevel(); // of the one that ends
-    if (saved == nullptr || saved->level < level) {
-        return;
-    }
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        roll_back_level();
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        if (saved->next != nullptr && saved->next->level == level - 1) {
-            destroy(saved->before); // the parent has saved what it began with
-            drop_saved();
-        } else {
-            saved->level = level - 1;
-        }
-    }
+    registration.at_subtransaction_end(event);
 }
 
 // The registration in force for this login and this extension, whoever asks.
 const Registration* in_force() {
+    const Registration* current = registration.current();
     if (current == nullptr || current->user != GetSessionUserId() || current->schema != pg::schema()) {
         return nullptr;
     }
@@ -136,8 +69,8 @@ const Registration* in_force() {
 
 // The same for the caller: what another role's function does in this session, it does not do as this session.
 const Registration* mine() {
-    const Registration* registration = in_force();
-    return registration != nullptr && speaks_for_session() ? registration : nullptr;
+    const Registration* own = in_force();
+    return own != nullptr && speaks_for_session() ? own : nullptr;
 }
 
 [[noreturn]] void refuse_stranger() {
@@ -174,31 +107,6 @@ template <class T> std::span<T> room(std::size_t count) {
     return {place, count};
 }
 
-// The argument's addresses, checked; distinct, in the order given.
-std::span<core::AddressView> read_addresses(Datum array) {
-    const pg::Elements given = pg::elements(array, address_type.oid());
-    std::span<core::AddressView> all = room<core::AddressView>(given.values.size());
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < given.values.size(); ++i) {
-        CHECK_FOR_INTERRUPTS();
-        if (given.nulls[i]) {
-            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("addresses must not contain null"),
-                    errdetail("Element %zu is null.", i + 1));
-        }
-        const core::AddressView address = address_view(given.values[i]);
-        if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), address) !=
-            all.begin() + static_cast<std::ptrdiff_t>(count)) {
-            continue;
-        }
-        if (count == max_subscriptions) { // no need to look at the rest: each has a subscription of its own
-            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses"),
-                    errdetail("A session may have %zu subscriptions.", max_subscriptions));
-        }
-        all[count++] = address;
-    }
-    return all.first(count);
-}
-
 // All suffixes, descending.
 std::span<core::AddressView> subscriptions_of(std::span<const core::AddressView> addresses) {
     std::span<core::AddressView> sorted = room<core::AddressView>(addresses.size());
@@ -215,6 +123,13 @@ std::span<core::AddressView> subscriptions_of(std::span<const core::AddressView>
     std::size_t at = 0;
     core::for_each_suffix(sorted, [&](core::AddressView suffix) { suffixes[at++] = suffix; });
     return suffixes;
+}
+
+void put_in_force(Registration* next) {
+    if (next != nullptr) {
+        MemoryContextSetParent(next->context, TopMemoryContext);
+    }
+    registration.put(next);
 }
 
 std::span<Datum> copy_into_context(std::span<const core::AddressView> addresses) {
@@ -265,6 +180,7 @@ void listen(const core::ChannelName& name, void (*change)(const char*)) {
 // this one does not. A channel that the user listened to already stays the user's. Returns those that are
 // ours now.
 std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions) {
+    const Registration* current = registration.current();
     const std::span<const core::ChannelName> ours =
         current != nullptr ? current->channels : std::span<core::ChannelName>();
     std::span<core::ChannelName> wanted = room<core::ChannelName>(subscriptions.size());
@@ -313,26 +229,65 @@ void watch_registration() {
 }
 
 Datum own_nick() {
-    const Registration* registration = mine();
-    if (registration == nullptr) {
+    return own_addresses()[0];
+}
+
+std::span<const Datum> own_addresses() {
+    const Registration* own = mine();
+    if (own == nullptr) {
         refuse_unregistered();
     }
-    return registration->addresses[0];
+    return own->addresses;
+}
+
+std::span<const Datum> own_subscriptions() {
+    const Registration* own = mine();
+    if (own == nullptr) {
+        refuse_unregistered();
+    }
+    return own->subscriptions;
+}
+
+std::span<const core::AddressView> read_addresses(Datum array) {
+    const pg::Elements given = pg::elements(array, address_type.oid());
+    std::span<core::AddressView> all = room<core::AddressView>(given.values.size());
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < given.values.size(); ++i) {
+        CHECK_FOR_INTERRUPTS();
+        if (given.nulls[i]) {
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("addresses must not contain null"),
+                    errdetail("Element %zu is null.", i + 1));
+        }
+        const core::AddressView address = address_view(given.values[i]);
+        if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), address) !=
+            all.begin() + static_cast<std::ptrdiff_t>(count)) {
+            continue;
+        }
+        if (count == max_subscriptions) { // no need to look at the rest: each has a subscription of its own
+            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses"),
+                    errdetail("A session may have %zu subscriptions.", max_subscriptions));
+        }
+        all[count++] = address;
+    }
+    return all.first(count);
+}
+
+std::span<const Datum> subscriptions_to(std::span<const core::AddressView> addresses) {
+    return copy_into_context(subscriptions_of(addresses));
 }
 
 bool is_own(Datum address) {
-    const Registration* registration = mine();
+    const Registration* own = mine();
     const core::AddressView wanted = address_view(address);
-    return registration != nullptr && std::ranges::any_of(registration->addresses, [wanted](Datum own) {
-               return address_view(own) == wanted;
+    return own != nullptr && std::ranges::any_of(own->addresses, [wanted](Datum other) {
+               return address_view(other) == wanted;
            });
 }
 
 bool is_subscribed(Datum address) {
-    const Registration* registration = mine();
-    return registration != nullptr &&
-           std::ranges::binary_search(registration->subscriptions, address_view(address), std::greater<>(),
-                                      address_view);
+    const Registration* own = mine();
+    return own != nullptr && std::ranges::binary_search(own->subscriptions, address_view(address),
+                                                        std::greater<>(), address_view);
 }
 
 void require_own(Datum address) {
@@ -391,12 +346,20 @@ static Datum register_session(PG_FUNCTION_ARGS) {
     }
     // a nick that this session gives up is no longer connected
     const board::Registration* last = board::mine();
-    if (last != nullptr && (next == nullptr || board::address_view(last->addresses[0]) !=
-                                                   board::address_view(next->addresses[0]))) {
+    const bool same_nick = last != nullptr && next != nullptr &&
+                           board::address_view(last->addresses[0]) == board::address_view(next->addresses[0]);
+    if (last != nullptr && !same_nick) {
         board::record(last->addresses[0], {});
     }
     if (next != nullptr) {
         board::record(next->addresses[0], next->subscriptions);
+    }
+    if (next == nullptr) {
+        board::end_stream();
+    } else if (same_nick) {
+        board::continue_stream();
+    } else {
+        board::begin_stream(next->addresses[0]);
     }
     board::put_in_force(next);
     return board::copy(next != nullptr ? next->subscriptions : std::span<Datum>());
@@ -404,24 +367,24 @@ static Datum register_session(PG_FUNCTION_ARGS) {
 SQL_FUNCTION(register_session); // `register` is a keyword of C++
 
 static Datum nick(PG_FUNCTION_ARGS) {
-    const board::Registration* registration = board::mine();
-    if (registration == nullptr) {
+    const board::Registration* own = board::mine();
+    if (own == nullptr) {
         PG_RETURN_NULL();
     }
-    return PointerGetDatum(PG_DETOAST_DATUM_COPY(registration->addresses[0]));
+    return PointerGetDatum(PG_DETOAST_DATUM_COPY(own->addresses[0]));
 }
 SQL_FUNCTION(nick);
 
 static Datum addresses(PG_FUNCTION_ARGS) {
     (void)fcinfo;
-    const board::Registration* registration = board::mine();
-    return board::copy(registration != nullptr ? registration->addresses : std::span<Datum>());
+    const board::Registration* own = board::mine();
+    return board::copy(own != nullptr ? own->addresses : std::span<Datum>());
 }
 SQL_FUNCTION(addresses);
 
 static Datum subscriptions(PG_FUNCTION_ARGS) {
     (void)fcinfo;
-    const board::Registration* registration = board::mine();
-    return board::copy(registration != nullptr ? registration->subscriptions : std::span<Datum>());
+    const board::Registration* own = board::mine();
+    return board::copy(own != nullptr ? own->subscriptions : std::span<Datum>());
 }
 SQL_FUNCTION(subscriptions);

@@ -2,6 +2,10 @@
 // follows transactions and savepoints, and leaves an append-only trace in cloudsat.registered.
 #pragma once
 
+#include <span>
+
+#include "core/address.hpp"
+
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {
@@ -12,6 +16,18 @@ void watch_registration();
 // The session's nick, an address. 55000 with a hint when the session is not registered. Valid until the next
 // register.
 Datum own_nick();
+
+// The session's own addresses, the nick first, and its subscriptions. As own_nick.
+std::span<const Datum> own_addresses();
+std::span<const Datum> own_subscriptions();
+
+// The addresses of an address[], distinct, in the order given. Raises when one is null, or when there are
+// more than a session may have.
+std::span<const core::AddressView> read_addresses(Datum array);
+
+// What somebody who registered these would be subscribed to: all their suffixes, descending, as addresses.
+// Raises when they are too many.
+std::span<const Datum> subscriptions_to(std::span<const core::AddressView> addresses);
 
 // Returns when this session may speak as the address: it is one of its own, or the user is an administrator.
 // Otherwise 55000 when it is not registered, 42501 when it is.

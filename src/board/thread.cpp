@@ -13,6 +13,7 @@
 #include "board/address.hpp"
 #include "board/disposition.hpp"
 #include "board/message_reader.hpp"
+#include "board/uuid.hpp"
 
 #include "pg/memory.hpp"
 #include "pg/text.hpp"
@@ -21,7 +22,6 @@ extern "C" {
 #include "access/htup_details.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
@@ -29,16 +29,6 @@ extern "C" {
 
 namespace cloudsat::board {
 namespace {
-
-core::MessageId id_of(Datum uuid) {
-    core::MessageId id;
-    const unsigned char* bytes = DatumGetUUIDP(uuid)->data;
-    std::memcpy(&id.high, bytes, sizeof id.high);
-    std::memcpy(&id.low, bytes + sizeof id.high, sizeof id.low);
-    id.high = pg_ntoh64(id.high);
-    id.low = pg_ntoh64(id.low);
-    return id;
-}
 
 // Grows by doubling; palloc'd, so that an error leaves nothing behind.
 struct Nodes {
@@ -65,11 +55,11 @@ struct Nodes {
 
 core::ThreadNode node_of(const MessageRow& row, Place place) {
     core::ThreadNode node{
-        .id = id_of(row.value(Field::uuid)), .parent = {}, .place = place, .is_reply = false};
+        .id = message_id(row.value(Field::uuid)), .parent = {}, .place = place, .is_reply = false};
     bool isnull;
     Datum before = row.value(Field::before, isnull);
     if (!isnull) {
-        node.parent = id_of(before);
+        node.parent = message_id(before);
         node.is_reply = true;
     }
     return node;
@@ -122,7 +112,7 @@ core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
         }
     }
     auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
-    return pg::make<core::ThreadWalk>(CurrentMemoryContext, nodes.span(), id_of(start),
+    return pg::make<core::ThreadWalk>(CurrentMemoryContext, nodes.span(), message_id(start),
                                       from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread,
                                       memory);
 }
@@ -390,7 +380,7 @@ Datum ancestors(FunctionCallInfo fcinfo) {
 Datum children(FunctionCallInfo fcinfo) {
     InitMaterializedSRF(fcinfo, 0);
     Datum parent = PG_GETARG_DATUM(0);
-    const core::MessageId parent_id = id_of(parent);
+    const core::MessageId parent_id = message_id(parent);
     MessageReader reader;
     reader.open();
     Member member = look_up(reader, parent);

@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "common/int.h"
+#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 }
 
@@ -28,13 +29,19 @@ bool strong_random(std::span<std::uint8_t> bytes) noexcept {
 
 core::UuidSource source(wall_clock, strong_random);
 
-// A bound made by core::uuid_floor or core::uuid_ceil.
-Datum bound(TimestampTz time, std::optional<core::Uuid> (*make)(std::int64_t) noexcept) {
+using MakeBound = std::optional<core::Uuid> (*)(std::int64_t) noexcept;
+
+std::optional<core::Uuid> make_bound(TimestampTz time, MakeBound make) {
     std::int64_t unix_time = 0;
-    std::optional<core::Uuid> uuid;
-    if (!TIMESTAMP_NOT_FINITE(time) && !pg_add_s64_overflow(time, epoch_difference, &unix_time)) {
-        uuid = make(unix_time);
+    if (TIMESTAMP_NOT_FINITE(time) || pg_add_s64_overflow(time, epoch_difference, &unix_time)) {
+        return std::nullopt;
     }
+    return make(unix_time);
+}
+
+// A bound made by core::uuid_floor or core::uuid_ceil.
+Datum bound(TimestampTz time, MakeBound make) {
+    const std::optional<core::Uuid> uuid = make_bound(time, make);
     if (!uuid) {
         ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                 errmsg("timestamp out of range for a uuid"),
@@ -59,6 +66,26 @@ core::Uuid new_uuid() {
 
 TimestampTz timestamp_of(const core::Uuid& uuid) {
     return core::uuid_time(uuid).value_or(0) - epoch_difference;
+}
+
+std::optional<core::Uuid> uuid_floor_of(TimestampTz time) {
+    return make_bound(time, core::uuid_floor);
+}
+
+core::MessageId message_id(Datum uuid) {
+    core::MessageId id;
+    const unsigned char* bytes = DatumGetUUIDP(uuid)->data;
+    std::memcpy(&id.high, bytes, sizeof id.high);
+    std::memcpy(&id.low, bytes + sizeof id.high, sizeof id.low);
+    return {pg_ntoh64(id.high), pg_ntoh64(id.low)};
+}
+
+core::Uuid uuid_of(const core::MessageId& id) {
+    const std::uint64_t halves[] = {pg_hton64(id.high), pg_hton64(id.low)};
+    core::Uuid uuid;
+    static_assert(sizeof halves == sizeof uuid.bytes);
+    std::memcpy(uuid.bytes.data(), halves, sizeof halves);
+    return uuid;
 }
 
 core::Uuid from_datum(Datum uuid) {

@@ -2,6 +2,7 @@
 // values.
 #pragma once
 
+#include "core/thread_tree.hpp"
 #include "core/uuid7.hpp"
 
 #include "pg/boundary.hpp"
@@ -18,6 +19,13 @@ core::Uuid new_uuid();
 
 // The instant in a uuid that new_uuid made.
 TimestampTz timestamp_of(const core::Uuid& uuid);
+
+// The smallest uuid of an instant, if there is one.
+std::optional<core::Uuid> uuid_floor_of(TimestampTz time);
+
+// In halves, as core compares them.
+core::MessageId message_id(Datum uuid);
+core::Uuid uuid_of(const core::MessageId& id);
 
 // The server stores a uuid as the same 16 bytes.
 core::Uuid from_datum(Datum uuid);

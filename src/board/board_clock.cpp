@@ -1,0 +1,147 @@
+// The board clock, see board_clock.hpp.
+//
+// The era in force follows from cloudsat.eras and the identity of the cluster alone: the era of the newest
+// row when that was written in this cluster, otherwise the one after it, and 0 when there is no row. So it
+// does not matter whether a reader sees the row of an era that is just beginning.
+
+#include "board/board_clock.hpp"
+
+#include "board/append.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name eras_table(pg::Name::Kind::table, "eras");
+
+enum Column : std::size_t { c_era, c_system_identifier, c_began, columns };
+
+struct Known {
+    Oid table = InvalidOid; // invalid: nothing is known
+    std::uint32_t era = 0;
+    bool began = false; // its row is there
+};
+Known known;
+
+void forget(Datum, Oid relation) noexcept {
+    if (relation == InvalidOid || relation == known.table) {
+        known.table = InvalidOid;
+    }
+}
+
+// A row of this transaction may be gone. The invalidations of a command that failed are not told to
+// ourselves.
+void at_transaction_end(XactEvent event, void*) {
+    if (event == XACT_EVENT_ABORT) {
+        known.table = InvalidOid;
+    }
+}
+void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        known.table = InvalidOid;
+    }
+}
+
+Known read_eras() {
+    const Oid table = eras_table.oid();
+    Relation eras = table_open(table, AccessShareLock);
+    std::int64_t newest = -1;
+    bool ours = false;
+    // What is committed by now, whatever our snapshot, and what this transaction wrote. There are few rows.
+    SysScanDesc scan = systable_beginscan(eras, InvalidOid, false, SnapshotSelf, 0, nullptr);
+    for (HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row); row = systable_getnext(scan)) {
+        bool isnull = false;
+        const auto value = [&](Column column) {
+            return heap_getattr(row, static_cast<int>(column) + 1, RelationGetDescr(eras), &isnull);
+        };
+        const std::int64_t era = DatumGetInt32(value(c_era));
+        if (era > newest) {
+            newest = era;
+            ours = static_cast<uint64>(DatumGetInt64(value(c_system_identifier))) == GetSystemIdentifier();
+        }
+    }
+    systable_endscan(scan);
+    table_close(eras, AccessShareLock); // a reader that waits afterwards must not hold it
+    const std::int64_t era = newest + (ours ? 0 : 1);
+    if (era > core::max_era) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("the board has been restored too often"),
+                errdetail("cloudsat.eras may have %u rows.", core::max_era + 1));
+    }
+    return {table, static_cast<std::uint32_t>(era), ours};
+}
+
+// The name first: its look-up may bring the news that changes what is known.
+const Known& know() {
+    const Oid table = eras_table.oid();
+    if (known.table != table) {
+        known = read_eras();
+    }
+    return known;
+}
+
+void begin_era() {
+    const Oid table = eras_table.oid();
+    // One writes; the others wait for its transaction, and find the row, or write it if that was rolled back
+    LockRelationOid(table, ShareRowExclusiveLock);
+    const Known now = read_eras();
+    if (!now.began) {
+        const Datum values[columns] = {Int32GetDatum(static_cast<int32>(now.era)),
+                                       Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
+                                       TimestampTzGetDatum(GetCurrentTimestamp())};
+        const bool nulls[columns] = {};
+        Appender eras = append_begin(table);
+        append_row(eras, {values, nulls});
+        append_end(eras);
+        CacheInvalidateRelcacheByRelid(table);
+    }
+    known.table = InvalidOid;
+}
+
+} // namespace
+
+void watch_board_clock() {
+    CacheRegisterRelcacheCallback(forget, 0);
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+std::uint64_t era_offset() {
+    return core::on_board_clock(know().era, 0);
+}
+
+std::uint64_t began_era_offset() {
+    if (!know().began) {
+        begin_era();
+    }
+    return era_offset();
+}
+
+} // namespace cloudsat::board
+
+using namespace cloudsat;
+
+// Whatever changes the table, a restore above all: every session looks again.
+static Datum era_changed(PG_FUNCTION_ARGS) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("this is a trigger function"));
+    }
+    const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+    CacheInvalidateRelcache(trigger->tg_relation);
+    return PointerGetDatum(nullptr);
+}
+SQL_FUNCTION(era_changed);

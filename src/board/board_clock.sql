@@ -1,0 +1,23 @@
+-- The board clock: what messages.xact counts. See board_clock.hpp.
+
+CREATE TABLE cloudsat.eras (
+    era               pg_catalog.int4        NOT NULL CONSTRAINT eras_pkey PRIMARY KEY,
+    system_identifier pg_catalog.int8        NOT NULL,
+    began             pg_catalog.timestamptz NOT NULL
+);
+COMMENT ON TABLE cloudsat.eras IS
+    'the clusters that the board has lived in, one after the other: each counts transactions anew, so the era stands in front of their numbers';
+COMMENT ON COLUMN cloudsat.eras.era IS 'bits 48 and above of messages.xact';
+COMMENT ON COLUMN cloudsat.eras.system_identifier IS 'of the cluster, as pg_control_system() has it';
+COMMENT ON COLUMN cloudsat.eras.began IS 'when something was first written in it';
+
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.eras', '');
+
+-- also in a session that plays replica
+CREATE FUNCTION cloudsat._era_changed() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_era_changed';
+COMMENT ON FUNCTION cloudsat._era_changed() IS 'tells every session that the eras have changed';
+CREATE TRIGGER eras_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cloudsat.eras
+    FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._era_changed();
+COMMENT ON TRIGGER eras_changed ON cloudsat.eras IS 'tells every session';
+ALTER TABLE cloudsat.eras ENABLE ALWAYS TRIGGER eras_changed;

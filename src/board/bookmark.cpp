@@ -1,0 +1,123 @@
+// Bookmarks, see bookmark.hpp.
+
+#include "board/bookmark.hpp"
+
+#include <algorithm>
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "board/indexes.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/names.hpp"
+#include "pg/snapshot.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+pg::Name bookmarks_table(pg::Name::Kind::table, "bookmarks");
+
+enum Column : std::size_t { c_nick, c_time, c_position, c_xact, c_uuid, c_floor, columns };
+
+constexpr AttrNumber number_of(Column column) {
+    return static_cast<AttrNumber>(column + 1);
+}
+
+// The tuple is good until the next one; what is returned is not of it.
+Bookmark read(HeapTuple tuple, TupleDesc row) {
+    Datum values[columns];
+    bool nulls[columns];
+    heap_deform_tuple(tuple, row, values, nulls);
+    Bookmark bookmark{DatumGetTimestampTz(values[c_time]), {}, {}};
+    bookmark.position.received =
+        pg::pg_snapshot_view(PointerGetDatum(PG_DETOAST_DATUM_COPY(values[c_position])));
+    if (!nulls[c_xact] && !nulls[c_uuid]) {
+        bookmark.position.partial = {DatumGetUInt64(values[c_xact]), message_id(values[c_uuid])};
+    }
+    if (!nulls[c_floor]) {
+        bookmark.floor.time = DatumGetTimestampTz(values[c_floor]);
+    }
+    return bookmark;
+}
+
+std::optional<Bookmark> newest_by_index(Relation table, Relation index, Snapshot snapshot, Datum nick) {
+    ScanKeyData key;
+    ScanKeyEntryInitialize(&key, 0, number_of(c_nick), BTEqualStrategyNumber, InvalidOid,
+                           index->rd_indcollation[0], operator_of(index, 0, BTEqualStrategyNumber), nick);
+    std::optional<Bookmark> newest;
+    SysScanDesc scan = systable_beginscan_ordered(table, index, snapshot, 1, &key);
+    HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+    if (HeapTupleIsValid(tuple)) {
+        newest = read(tuple, RelationGetDescr(table));
+    }
+    systable_endscan_ordered(scan);
+    return newest;
+}
+
+std::optional<Bookmark> newest_by_search(Relation table, Snapshot snapshot, Datum nick) {
+    const core::AddressView wanted = address_view(nick);
+    std::optional<Bookmark> newest;
+    SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
+    for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        bool isnull = false;
+        const auto value = [&](Column column) {
+            return heap_getattr(tuple, number_of(column), RelationGetDescr(table), &isnull);
+        };
+        if (address_view(value(c_nick)) == wanted &&
+            (!newest || DatumGetTimestampTz(value(c_time)) > newest->time)) {
+            newest = read(tuple, RelationGetDescr(table));
+        }
+    }
+    systable_endscan(scan);
+    return newest;
+}
+
+} // namespace
+
+std::optional<Bookmark> find_bookmark(Datum nick) {
+    Relation table = table_open(bookmarks_table.oid(), AccessShareLock);
+    Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    Relation index = open_index(table, {number_of(c_nick), number_of(c_time)});
+    const std::optional<Bookmark> newest = index != nullptr ? newest_by_index(table, index, snapshot, nick)
+                                                            : newest_by_search(table, snapshot, nick);
+    if (index != nullptr) {
+        index_close(index, AccessShareLock);
+    }
+    UnregisterSnapshot(snapshot);
+    table_close(table, NoLock);
+    return newest;
+}
+
+void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor) {
+    TimestampTz time = GetCurrentTimestamp();
+    if (const std::optional<Bookmark> last = find_bookmark(nick)) {
+        time = std::max(time, last->time + 1); // the newest one counts, whatever the clock does
+    }
+    Datum values[columns] = {};
+    bool nulls[columns] = {};
+    values[c_nick] = nick;
+    values[c_time] = TimestampTzGetDatum(time);
+    values[c_position] = pg::pg_snapshot_datum(position.received);
+    nulls[c_xact] = nulls[c_uuid] = !position.partial;
+    if (position.partial) {
+        values[c_xact] = UInt64GetDatum(position.partial->xact);
+        values[c_uuid] = copy_datum(uuid_of(position.partial->last));
+    }
+    nulls[c_floor] = !floor.time;
+    values[c_floor] = TimestampTzGetDatum(floor.time.value_or(0));
+    Appender bookmarks = append_begin(bookmarks_table.oid());
+    append_row(bookmarks, {values, nulls});
+    append_end(bookmarks);
+}
+
+} // namespace cloudsat::board

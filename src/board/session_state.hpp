@@ -1,0 +1,90 @@
+// A value that belongs to the session and follows its transactions: what is put in force is taken back when
+// the transaction or savepoint rolls back. Knows no value: it destroys them by a function that it is given,
+// which must not fail. One object for the whole process.
+#pragma once
+
+#include <new>
+
+#include "pg/boundary.hpp"
+
+namespace cloudsat::board {
+
+template <class T> class SessionState {
+public:
+    explicit constexpr SessionState(void (*destroyer)(T*)) : destroy_(destroyer) {}
+
+    T* current() const { return current_; }               // null when there is none
+    bool is_changed() const { return saved_ != nullptr; } // by this transaction
+
+    // Takes effect now. Nothing fails after the first line.
+    void put(T* next) {
+        const int level = GetCurrentTransactionNestLevel();
+        if (saved_ == nullptr || saved_->level < level) {
+            saved_ = new (MemoryContextAlloc(TopMemoryContext, sizeof(Saved))) Saved{level, current_, saved_};
+        } else {
+            destroy(current_); // made in this same level: nobody returns to it
+        }
+        current_ = next;
+    }
+
+    // To be called from the server's callbacks.
+    void at_transaction_end(XactEvent event) {
+        if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) {
+            while (saved_ != nullptr) {
+                destroy(saved_->before);
+                drop_saved();
+            }
+        } else if (event == XACT_EVENT_ABORT) {
+            while (saved_ != nullptr) {
+                roll_back_level();
+            }
+        }
+    }
+    void at_subtransaction_end(SubXactEvent event) {
+        const int level = GetCurrentTransactionNestLevel(); // of the one that ends
+        if (saved_ == nullptr || saved_->level < level) {
+            return;
+        }
+        if (event == SUBXACT_EVENT_ABORT_SUB) {
+            roll_back_level();
+        } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+            if (saved_->next != nullptr && saved_->next->level == level - 1) {
+                destroy(saved_->before); // the parent has saved what it began with
+                drop_saved();
+            } else {
+                saved_->level = level - 1;
+            }
+        }
+    }
+
+private:
+    // What `current_` was when a transaction nesting level first changed it, innermost level first. Empty
+    // outside of transactions.
+    struct Saved {
+        int level;
+        T* before;
+        Saved* next;
+    };
+
+    void destroy(T* value) {
+        if (value != nullptr) {
+            destroy_(value);
+        }
+    }
+    void drop_saved() {
+        Saved* top = saved_;
+        saved_ = top->next;
+        pfree(top);
+    }
+    void roll_back_level() {
+        destroy(current_);
+        current_ = saved_->before;
+        drop_saved();
+    }
+
+    void (*destroy_)(T*);
+    T* current_ = nullptr;
+    Saved* saved_ = nullptr;
+};
+
+} // namespace cloudsat::board

@@ -1,0 +1,504 @@
+// Streams, see stream.hpp. Which messages come next, and where a batch leaves the reader, is
+// core/stream_position's matter; finding the rows stream_reader's. Here a position meets the server: the
+// snapshots that it advances by, transactions that take it back, bookmarks that keep it, and the wait for the
+// first message.
+
+#include "board/stream.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <optional>
+
+#include "core/stream_position.hpp"
+
+#include "board/address.hpp"
+#include "board/append.hpp"
+#include "board/board_clock.hpp"
+#include "board/bookmark.hpp"
+#include "board/doorbell.hpp"
+#include "board/enlistment.hpp"
+#include "board/registration.hpp"
+#include "board/session_state.hpp"
+#include "board/stream_reader.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/snapshot.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "common/int.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+// --- the position of this session ------------------------------------------
+
+// Where the session's stream is. One block of memory with its numbers behind it. What was received does not
+// change.
+struct Position {
+    std::uint64_t stream; // which of this process's streams: another register() is another one
+    std::optional<core::Partial> partial;
+    core::Floor floor; // only ever becomes better, so it may change in place
+    core::Xact xmax;
+    std::size_t count;
+
+    core::Xact* numbers() { return reinterpret_cast<core::Xact*>(this + 1); }
+    core::SnapshotView received() { return {xmax, {numbers(), count}}; }
+};
+static_assert(alignof(Position) >= alignof(core::Xact));
+
+SessionState<Position> position([](Position* gone) { pfree(gone); });
+std::uint64_t last_stream = 0;
+
+void put_position(std::uint64_t stream, const core::PositionView& view, const core::Floor& floor) {
+    void* block =
+        MemoryContextAllocHuge(TopMemoryContext, sizeof(Position) + view.received.in_progress.size_bytes());
+    auto* next = new (block)
+        Position{stream, view.partial, floor, view.received.xmax, view.received.in_progress.size()};
+    std::copy(view.received.in_progress.begin(), view.received.in_progress.end(), next->numbers());
+    position.put(next);
+}
+
+void at_transaction_end(XactEvent event, void*) {
+    if (event == XACT_EVENT_PRE_PREPARE && position.is_changed()) {
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("cannot PREPARE a transaction that has received messages"));
+    }
+    position.at_transaction_end(event);
+}
+
+void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    position.at_subtransaction_end(event);
+}
+
+// A moment, and the numbers of transactions that were given out by then.
+struct Moment {
+    std::uint64_t era;
+    TimestampTz time;
+    core::Xact next; // read after the time
+};
+
+Moment this_moment() {
+    Moment now{era_offset(), GetCurrentTimestamp(), 0};
+    now.next = now.era + pg::next_transaction();
+    return now;
+}
+
+} // namespace
+
+void watch_streams() {
+    RegisterXactCallback(at_transaction_end, nullptr);
+    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+void begin_stream(Datum nick) {
+    const Moment now = this_moment();
+    if (const std::optional<Bookmark> bookmark = find_bookmark(nick)) {
+        if (bookmark->position.received.xmax > this_moment().next) {
+            ereport(
+                ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("bookmark lies in the future"),
+                errdetail("It was made in a cluster, or at a time, of which cloudsat.eras knows nothing."),
+                errhint("Delete it from cloudsat.bookmarks, or restore cloudsat.eras with it."));
+        }
+        put_position(++last_stream, bookmark->position, bookmark->floor);
+        return;
+    }
+    Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const core::PositionView here{pg::snapshot_view(snapshot, now.era), std::nullopt};
+    UnregisterSnapshot(snapshot);
+    core::Floor floor;
+    floor.raise(here.received, now.time, now.next);
+    put_position(++last_stream, here, floor);
+}
+
+void continue_stream() {
+    Position* here = position.current();
+    put_position(++last_stream, {here->received(), here->partial}, here->floor);
+}
+
+void end_stream() {
+    position.put(nullptr);
+}
+
+namespace {
+
+// --- receiving -------------------------------------------------------------
+
+// Messages before the floor that a clock which stepped back gave their uuids would be missed. It may step
+// back by this much.
+constexpr std::int64_t clock_margin = USECS_PER_DAY;
+
+std::optional<core::Uuid> floor_uuid(const core::Floor& floor) {
+    return floor.time ? uuid_floor_of(*floor.time - clock_margin) : std::nullopt;
+}
+
+enum class Own { leave_out, include };
+
+struct Request {
+    std::size_t max;
+    Own own;
+    std::span<const Datum> addresses, subscriptions;
+};
+
+// The uuids that come next in a transaction which has too many messages for a batch, so that not every batch
+// has to look at all of them. Good for every position in it that is not before `from`.
+struct Rest {
+    std::uint64_t stream = 0;
+    core::Partial from;
+    Own own = Own::leave_out;
+    bool is_whole = false;          // there are no more
+    core::MessageId* ids = nullptr; // ascending; in TopMemoryContext
+    std::size_t count = 0;
+};
+Rest rest;
+constexpr std::size_t most_rest = 10'000;
+
+// A row of a result whose columns are those of cloudsat.inbox, and perhaps one more.
+void put_message(ReturnSetInfo* result, const MessageRow& row, Datum upto = 0) {
+    constexpr Field fields[] = {Field::uuid,   Field::timestamp,   Field::poster, Field::chan, Field::message,
+                                Field::before, Field::disposition, Field::root,   Field::depth};
+    Datum values[std::size(fields) + 1];
+    bool nulls[std::size(fields) + 1];
+    for (std::size_t i = 0; i < std::size(fields); ++i) {
+        values[i] = row.value(fields[i], nulls[i]);
+    }
+    values[std::size(fields)] = upto;
+    nulls[std::size(fields)] = false;
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+// One look at the board, from the session's position. Everything is of the memory context in which it begins.
+class Look {
+public:
+    Look(FunctionCallInfo fcinfo, const Request& request)
+        : result_(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)), request_(request),
+          before_(position.current()), now_(this_moment()) {}
+
+    // Takes the next batch and moves the session's position. Returns how many messages there were; when none
+    // although there may be more, is_done is false.
+    std::size_t take();
+    bool is_done() const { return is_done_; }
+
+private:
+    bool is_own(const MessageRow& row) const;
+    template <class F> void collect(core::Unreceived wanted, core::FirstCandidates& into, F wants);
+    core::FirstCandidates* room_for(std::size_t count) const;
+    bool knows_rest() const;
+    void learn_rest();
+    bool take_rest();
+    void take_others();
+    void put();
+    void move();
+
+    ReturnSetInfo* result_;
+    const Request& request_;
+    Position* before_;
+    Moment now_;
+    StreamReader reader_;
+    core::SnapshotView seen_;
+    core::PositionView after_;
+    core::Candidate* taken_ = nullptr;
+    std::size_t count_ = 0;
+    bool is_done_ = true;
+};
+
+bool Look::is_own(const MessageRow& row) const {
+    const core::AddressView poster = address_view(row.value(Field::poster));
+    return std::ranges::any_of(request_.addresses,
+                               [poster](Datum own) { return address_view(own) == poster; });
+}
+
+template <class F> void Look::collect(core::Unreceived wanted, core::FirstCandidates& into, F wants) {
+    reader_.start(request_.subscriptions, wanted, floor_uuid(before_->floor));
+    core::Candidate candidate;
+    while (const std::optional<MessageRow> row =
+               reader_.next(into.last_wanted(), candidate.xact, candidate.place)) {
+        candidate.id = message_id(row->value(Field::uuid));
+        if (wants(candidate) && (request_.own == Own::include || !is_own(*row))) {
+            into.add(candidate);
+        }
+    }
+}
+
+core::FirstCandidates* Look::room_for(std::size_t count) const {
+    auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+    return pg::make<core::FirstCandidates>(CurrentMemoryContext, count, memory);
+}
+
+// Does `rest` tell what comes next?
+bool Look::knows_rest() const {
+    const core::Partial& at = *before_->partial;
+    return rest.stream == before_->stream && rest.own == request_.own && rest.from.xact == at.xact &&
+           rest.from.last <= at.last &&
+           (rest.is_whole || (rest.count > 0 && at.last < rest.ids[rest.count - 1]));
+}
+
+void Look::learn_rest() {
+    const core::Partial at = *before_->partial;
+    core::FirstCandidates* found = room_for(most_rest);
+    collect({{at.xact, {}}, {at.xact + 1, {}}}, *found,
+            [&at](const core::Candidate& candidate) { return at.last < candidate.id; });
+    const std::span<const core::Candidate> first = found->take();
+    if (rest.ids != nullptr) {
+        pfree(rest.ids);
+        rest = {};
+    }
+    rest.ids = static_cast<core::MessageId*>(MemoryContextAllocHuge(
+        TopMemoryContext, sizeof(core::MessageId) * std::max<std::size_t>(first.size(), 1)));
+    std::ranges::transform(first, rest.ids, &core::Candidate::id);
+    rest.count = first.size();
+    rest.stream = before_->stream;
+    rest.from = at;
+    rest.own = request_.own;
+    rest.is_whole = first.size() < most_rest;
+}
+
+// Of the partial transaction. True when it is received as a whole now.
+bool Look::take_rest() {
+    if (!knows_rest()) {
+        learn_rest();
+    }
+    const std::size_t most = std::min(request_.max, rest.count);
+    taken_ = static_cast<core::Candidate*>(palloc(sizeof(core::Candidate) * std::max<std::size_t>(most, 1)));
+    core::Partial at = *before_->partial;
+    const core::MessageId* next = std::upper_bound(rest.ids, rest.ids + rest.count, at.last);
+    for (; next != rest.ids + rest.count && count_ < most; ++next) {
+        const core::Uuid uuid = uuid_of(*next);
+        if (const std::optional<Place> place = reader_.find(as_datum(uuid))) { // not cleaned up meanwhile
+            taken_[count_++] = {at.xact, *next, *place};
+        }
+        at.last = *next;
+    }
+    if (next == rest.ids + rest.count && rest.is_whole) {
+        return true;
+    }
+    after_ = {before_->received(), at};
+    is_done_ = count_ > 0;
+    return false;
+}
+
+void Look::take_others() {
+    const std::size_t room = request_.max - count_;
+    core::SnapshotView received = before_->received();
+    auto* numbers = static_cast<core::Xact*>(
+        palloc(sizeof(core::Xact) * 2 * (received.in_progress.size() + seen_.in_progress.size() + 1)));
+    const std::span<core::Xact> space(numbers, received.in_progress.size());
+    if (before_->partial) {
+        received = core::with(received, before_->partial->xact, space);
+    }
+    after_ = {received, std::nullopt};
+    if (room == 0) {
+        return;
+    }
+    core::FirstCandidates* found = room_for(room + 1);
+    collect({received, seen_}, *found, [](const core::Candidate&) { return true; });
+    const std::span<const core::Candidate> first = found->take();
+    const std::size_t count = std::min(room, first.size());
+    if (count > 0) {
+        taken_ = static_cast<core::Candidate*>(
+            taken_ == nullptr ? MemoryContextAllocHuge(CurrentMemoryContext, sizeof(core::Candidate) * count)
+                              : repalloc_huge(taken_, sizeof(core::Candidate) * (count_ + count)));
+        std::copy_n(first.begin(), count, taken_ + count_);
+        count_ += count;
+    }
+    const std::span<core::Xact> more(numbers + space.size(),
+                                     received.in_progress.size() + seen_.in_progress.size());
+    after_ = core::advance(received, seen_, first, room, more);
+}
+
+// In the order of their uuids.
+void Look::put() {
+    std::sort(taken_, taken_ + count_,
+              [](const core::Candidate& a, const core::Candidate& b) { return a.id < b.id; });
+    MessageBatch batch;
+    batch.open(&reader_);
+    for (std::size_t next = 0; next < count_;) {
+        batch.clear();
+        while (next < count_ && batch.count() < batch.most()) {
+            batch.add(taken_[next++].place);
+        }
+        batch.fetch();
+        for (int i = 0; i < batch.count(); ++i) {
+            put_message(result_, batch.row(i));
+        }
+    }
+}
+
+void Look::move() {
+    Position* last = position.current();
+    const core::SnapshotView old = last->received();
+    const bool moves = after_.partial != last->partial || after_.received.xmax != old.xmax ||
+                       !std::ranges::equal(after_.received.in_progress, old.in_progress);
+    core::Floor floor = last->floor;
+    floor.raise(after_.received, now_.time, now_.next);
+    if (moves) {
+        put_position(last->stream, after_, floor);
+    } else {
+        last->floor = floor;
+    }
+}
+
+std::size_t Look::take() {
+    reader_.open_latest();
+    seen_ = pg::snapshot_view(reader_.snapshot(), now_.era);
+    if (before_->partial && !seen_.contains(before_->partial->xact)) {
+        // Only an old snapshot under a new position; the next transaction sees it
+        after_ = {before_->received(), before_->partial};
+    } else if (!before_->partial || take_rest()) {
+        take_others();
+    }
+    if (count_ > 0) {
+        put();
+    }
+    reader_.close(count_ > 0 ? MessageReader::Locks::keep : MessageReader::Locks::release);
+    move();
+    return count_;
+}
+
+static_assert(pg::Plain<Look>);
+
+// --- waiting ---------------------------------------------------------------
+
+// In microseconds; as long as there is for what is longer.
+std::int64_t duration_of(const Interval& interval) {
+    constexpr std::int64_t most_days = INT64_MAX / USECS_PER_DAY;
+    const std::int64_t days =
+        std::clamp(std::int64_t{interval.month} * DAYS_PER_MONTH + interval.day, -most_days, most_days);
+    std::int64_t all = 0;
+    if (pg_add_s64_overflow(days * USECS_PER_DAY, interval.time, &all)) {
+        return days < 0 ? INT64_MIN : INT64_MAX;
+    }
+    return all;
+}
+
+std::int64_t steady_microseconds() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+// A batch as soon as there is one, at the latest after so many microseconds.
+void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_t timeout) {
+    pg::StatementSnapshot statement;
+    statement.let_go(fcinfo);
+    MemoryContext caller = CurrentMemoryContext;
+    MemoryContext context = pg::new_context(caller, "cloudsat receive");
+    const std::int64_t began = timeout > 0 ? steady_microseconds() : 0;
+    bool watches = false;
+    bool rang = false;
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        MemoryContextSwitchTo(context);
+        Look look(fcinfo, request);
+        const std::size_t taken = look.take();
+        const bool is_done = look.is_done();
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(context);
+        if (taken > 0) {
+            break;
+        }
+        if (!is_done) {
+            continue;
+        }
+        const std::int64_t left = timeout > 0 ? timeout - (steady_microseconds() - began) : 0;
+        // An old snapshot shows nothing that has come since: then who waits is only told that something has
+        if (left <= 0 || (rang && IsolationUsesXactSnapshot())) {
+            break;
+        }
+        if (!watches) { // and look again: what was posted until now rang elsewhere
+            doorbell_watch(request.subscriptions);
+            watches = true;
+            continue;
+        }
+        statement.hold_nothing();
+        const std::int64_t piece = std::min<std::int64_t>(left / 1000 + 1, 1000);
+        const std::int64_t at = steady_microseconds();
+        doorbell_wait(static_cast<long>(piece));
+        rang = (steady_microseconds() - at) / 1000 + 1 < piece;
+    }
+    if (watches) {
+        doorbell_leave();
+    }
+    MemoryContextDelete(context);
+    statement.replace_with_latest();
+}
+
+Datum receive(FunctionCallInfo fcinfo) {
+    pg::require_argument(fcinfo, 0, "max");
+    pg::require_argument(fcinfo, 1, "timeout");
+    pg::require_argument(fcinfo, 2, "include_own");
+    const int32 max = PG_GETARG_INT32(0);
+    const std::int64_t timeout = duration_of(*PG_GETARG_INTERVAL_P(1));
+    if (max < 1) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max must be at least 1"));
+    }
+    if (timeout < 0) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout must not be negative"));
+    }
+    const Request request{static_cast<std::size_t>(max), PG_GETARG_BOOL(2) ? Own::include : Own::leave_out,
+                          own_addresses(), own_subscriptions()};
+    InitMaterializedSRF(fcinfo, 0);
+    receive_within(fcinfo, request, timeout);
+    return static_cast<Datum>(0);
+}
+
+Datum bookmark(FunctionCallInfo fcinfo) {
+    (void)fcinfo;
+    require_writable("cloudsat.bookmark()");
+    const Datum nick = own_nick();
+    Position* here = position.current();
+    (void)began_era_offset();
+    save_bookmark(nick, {here->received(), here->partial}, here->floor);
+    PG_RETURN_VOID();
+}
+
+// Everything that is on the channels now and was not in `since`.
+void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, core::SnapshotView since) {
+    StreamReader reader;
+    const std::uint64_t era = era_offset();
+    reader.open_latest();
+    const core::SnapshotView seen = pg::snapshot_view(reader.snapshot(), era);
+    if (since.xmax > era + pg::next_transaction()) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("since lies in the future"),
+                errdetail("It was not made by this board, or the board has gone back to an earlier time."),
+                errhint("Pass on what the column upto had, or null for all messages."));
+    }
+    const Datum upto = pg::pg_snapshot_datum(seen);
+    reader.start(subscriptions, {since, seen}, std::nullopt);
+    core::Xact xact = 0;
+    Place place = 0;
+    while (const std::optional<MessageRow> row = reader.next(UINT64_MAX, xact, place)) {
+        put_message(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo), *row, upto);
+    }
+    reader.close();
+}
+
+Datum inbox_of(FunctionCallInfo fcinfo) {
+    pg::require_argument(fcinfo, 0, "addresses");
+    const std::span<const core::AddressView> addresses = read_addresses(PG_GETARG_DATUM(0));
+    require_may_read(addresses);
+    const std::span<const Datum> subscriptions = subscriptions_to(addresses);
+    const core::SnapshotView since =
+        PG_ARGISNULL(1) ? core::SnapshotView{} : pg::pg_snapshot_view(PG_GETARG_DATUM(1));
+    InitMaterializedSRF(fcinfo, 0);
+    if (!subscriptions.empty()) {
+        put_inbox(fcinfo, subscriptions, since);
+    }
+    return static_cast<Datum>(0);
+}
+
+} // namespace
+
+SQL_FUNCTION(receive);
+SQL_FUNCTION(bookmark);
+SQL_FUNCTION(inbox_of);
+
+} // namespace cloudsat::board

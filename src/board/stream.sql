@@ -1,0 +1,45 @@
+-- Streams: every message that was committed after one registered, once, in batches.
+
+CREATE TABLE cloudsat.bookmarks (
+    nick         cloudsat.address       NOT NULL,
+    "timestamp"  pg_catalog.timestamptz NOT NULL,
+    position     pg_catalog.pg_snapshot NOT NULL,
+    partial_xact pg_catalog.xid8,
+    partial_uuid pg_catalog.uuid,
+    floor        pg_catalog.timestamptz
+);
+CREATE INDEX bookmarks_nick_timestamp_idx ON cloudsat.bookmarks (nick, "timestamp");
+COMMENT ON TABLE cloudsat.bookmarks IS 'where streams were, append-only; the newest of a nick counts when it registers';
+COMMENT ON COLUMN cloudsat.bookmarks.nick IS 'whose';
+COMMENT ON COLUMN cloudsat.bookmarks."timestamp" IS 'when it was saved';
+COMMENT ON COLUMN cloudsat.bookmarks.position IS 'the transactions whose messages had been received, on the clock of messages.xact';
+COMMENT ON COLUMN cloudsat.bookmarks.partial_xact IS 'a transaction of whose messages some had been received';
+COMMENT ON COLUMN cloudsat.bookmarks.partial_uuid IS 'the last one of these';
+COMMENT ON COLUMN cloudsat.bookmarks.floor IS 'no message from before is missing, so it need not be looked for; null when unknown';
+
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.bookmarks', '');
+
+-- PARALLEL UNSAFE: they take snapshots of their own. Not SECURITY DEFINER: they must know who calls, and read and write
+-- below SQL, where no privilege is asked for.
+CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_catalog."interval" DEFAULT '0',
+                                 include_own pg_catalog.bool DEFAULT false)
+    RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
+                   chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
+                   disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cloudsat_receive';
+COMMENT ON FUNCTION cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool) IS
+    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first';
+
+CREATE FUNCTION cloudsat.bookmark() RETURNS pg_catalog.void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_bookmark';
+COMMENT ON FUNCTION cloudsat.bookmark() IS
+    'saves how far this session has received, under its nick: register() goes on from there';
+
+CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg_snapshot DEFAULT NULL)
+    RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
+                   chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
+                   disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4,
+                   upto pg_catalog.pg_snapshot)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
+COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot) IS
+    'what is on the suffixes of these addresses and was not there in since; upto is the next since';

@@ -1,0 +1,197 @@
+// Reads the messages of a stream, see stream_reader.hpp.
+
+#include "board/stream_reader.hpp"
+
+#include <algorithm>
+
+#include "board/address.hpp"
+#include "board/indexes.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
+#include "utils/partcache.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+// An entry that is not wanted costs less than finding another place in the index, but a place that is sought
+// leaves any number of them behind.
+constexpr int most_passed = 8;
+
+} // namespace
+
+void StreamReader::start(std::span<const Datum> channels, core::Unreceived wanted,
+                         std::optional<core::Uuid> floor) {
+    channels_ = channels;
+    wanted_ = wanted;
+    to_read_ = NIL;
+    next_to_read_ = 0;
+    index_scan_ = nullptr;
+    heap_scan_ = nullptr;
+    choose_partitions(floor);
+}
+
+// In the order of time, the default one last.
+void StreamReader::choose_partitions(std::optional<core::Uuid> floor) {
+    PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
+    if (descriptor->nparts == 0) {
+        return;
+    }
+    const PartitionBoundInfo bounds = descriptor->boundinfo;
+    int first = 0;
+    if (floor) {
+        PartitionKey by = RelationGetPartitionKey(table_);
+        Datum key = as_datum(*floor);
+        bool equal = false;
+        first =
+            partition_range_datum_bsearch(by->partsupfunc, by->partcollation, bounds, 1, &key, &equal) + 1;
+    }
+    for (int i = first; i <= bounds->ndatums; ++i) {
+        if (bounds->indexes[i] >= 0) {
+            to_read_ = lappend_oid(to_read_, descriptor->oids[bounds->indexes[i]]);
+        }
+    }
+    if (partition_bound_has_default(bounds)) {
+        to_read_ = lappend_oid(to_read_, descriptor->oids[bounds->default_index]);
+    }
+}
+
+// The next partition that is not empty.
+bool StreamReader::begin_partition() {
+    while (next_to_read_ < list_length(to_read_)) {
+        reading_ = open_partition(list_nth_oid(to_read_, next_to_read_++));
+        const Leaf& leaf = *leaves_[reading_];
+        if (RelationGetNumberOfBlocks(leaf.relation) == 0) {
+            continue; // most of those that are made ahead
+        }
+        index_ =
+            open_index(leaf.relation, {column_of(Field::chan, leaf.map), column_of(Field::xact, leaf.map)});
+        if (index_ == nullptr) {
+            heap_scan_ = systable_beginscan(leaf.relation, InvalidOid, false, snapshot_, 0, nullptr);
+            return true;
+        }
+        slot_ = table_slot_create(leaf.relation, nullptr);
+        index_scan_ = CLOUDSAT_INDEX_BEGINSCAN(leaf.relation, index_, snapshot_, 2);
+        index_scan_->xs_want_itup = true; // says the transaction before the row is fetched
+        channel_ = 0;
+        from_ = 0;
+        is_there_ = false;
+        return true;
+    }
+    return false;
+}
+
+void StreamReader::end_partition() {
+    if (index_scan_ != nullptr) {
+        index_endscan(index_scan_);
+        index_close(index_, AccessShareLock);
+        ExecDropSingleTupleTableSlot(slot_);
+        index_scan_ = nullptr;
+    }
+    if (heap_scan_ != nullptr) {
+        systable_endscan(heap_scan_);
+        heap_scan_ = nullptr;
+    }
+}
+
+void StreamReader::seek() {
+    ScanKeyData keys[2];
+    const Oid* collations = index_->rd_indcollation;
+    ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, collations[0],
+                           operator_of(index_, 0, BTEqualStrategyNumber), channels_[channel_]);
+    ScanKeyEntryInitialize(&keys[1], 0, 2, BTGreaterEqualStrategyNumber, InvalidOid, collations[1],
+                           operator_of(index_, 1, BTGreaterEqualStrategyNumber), UInt64GetDatum(from_));
+    index_rescan(index_scan_, keys, 2, nullptr, 0);
+    is_there_ = true;
+    passed_ = 0;
+}
+
+void StreamReader::next_channel() {
+    ++channel_;
+    from_ = 0;
+    is_there_ = false;
+}
+
+bool StreamReader::step_in_index(core::Xact last_wanted, core::Xact& xact) {
+    while (channel_ < channels_.size()) {
+        CHECK_FOR_INTERRUPTS();
+        if (!is_there_) {
+            const std::optional<core::Xact> first = wanted_.next(from_);
+            if (!first || *first > last_wanted) {
+                next_channel();
+                continue;
+            }
+            from_ = *first;
+            seek();
+        }
+        if (index_getnext_tid(index_scan_, ForwardScanDirection) == nullptr) {
+            next_channel();
+            continue;
+        }
+        bool isnull = false;
+        xact = DatumGetUInt64(index_getattr(index_scan_->xs_itup, 2, index_scan_->xs_itupdesc, &isnull));
+        if (xact > last_wanted) {
+            next_channel();
+        } else if (!wanted_.contains(xact)) {
+            if (++passed_ > most_passed || !wanted_.next(xact)) {
+                from_ = xact + 1;
+                is_there_ = false;
+            }
+        } else {
+            passed_ = 0;
+            if (index_fetch_heap(index_scan_, slot_)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool StreamReader::is_on_channel(Datum chan) const {
+    const core::AddressView wanted = address_view(chan);
+    return std::ranges::any_of(channels_,
+                               [wanted](Datum channel) { return address_view(channel) == wanted; });
+}
+
+bool StreamReader::step_in_heap(core::Xact last_wanted, core::Xact& xact) {
+    while (HeapTupleIsValid(systable_getnext(heap_scan_))) {
+        CHECK_FOR_INTERRUPTS();
+        slot_ = heap_scan_->slot;
+        const MessageRow row(slot_, leaves_[reading_]->map);
+        xact = DatumGetUInt64(row.value(Field::xact));
+        if (xact <= last_wanted && wanted_.contains(xact) && is_on_channel(row.value(Field::chan))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool StreamReader::step(core::Xact last_wanted, core::Xact& xact) {
+    return index_scan_ != nullptr ? step_in_index(last_wanted, xact) : step_in_heap(last_wanted, xact);
+}
+
+std::optional<MessageRow> StreamReader::next(core::Xact last_wanted, core::Xact& xact, Place& place) {
+    while (index_scan_ != nullptr || heap_scan_ != nullptr || begin_partition()) {
+        if (step(last_wanted, xact)) {
+            place = place_of(slot_, reading_);
+            return MessageRow(slot_, leaves_[reading_]->map);
+        }
+        end_partition();
+    }
+    return std::nullopt;
+}
+
+void StreamReader::end() {
+    end_partition();
+    next_to_read_ = list_length(to_read_);
+}
+
+} // namespace cloudsat::board
