@@ -37,6 +37,8 @@ my $i_am_mallory = q{SELECT FROM cloudsat.register('{mallory.example.com}')};
 my $secret = as('alice', $i_am_alice, q{SELECT cloudsat.post('bob.example.com', 'the secret word')});
 like($secret, qr/^[0-9a-f-]{36}$/, 'alice posts to bob');
 is(as('bob', $i_am_bob, q{SELECT poster, message FROM cloudsat.inbox}), 'alice.example.com|the secret word', 'and bob reads it');
+is(as('bob', $i_am_bob, 'SELECT FROM cloudsat.bookmark()', 'SELECT count(*) FROM cloudsat.receive()') . as('alice', $i_am_alice, q{SELECT FROM cloudsat.post('bob.example.com', 'more')})
+	. as('bob', $i_am_bob, 'SELECT message FROM cloudsat.receive()'), '0more', 'and goes on from a bookmark');
 
 # --- speaking as another -----------------------------------------------------------------------------------------
 refused('mallory', "registering $_", "SELECT cloudsat.register('{$_}')")
@@ -83,6 +85,8 @@ for my $who (sort keys %session) {
 		like(as($who eq 'registered' ? 'postgres' : $who, $session{$who} || 'SELECT', "SELECT evil.run('$quoted')"),
 			qr/^(?:42501|55000): /, "$who calls mallory's function: $crime");
 	}
+	like(as($who eq 'registered' ? 'postgres' : $who, $session{$who} || 'SELECT', "SELECT evil.run('$_')"), qr/^(?:42501|55000): /,
+		"$who calls mallory's function: $_") for 'uuid FROM cloudsat.receive()', 'cloudsat.bookmark()', q{count(*) FROM cloudsat.inbox(''{bob.example.com}'')};
 	is(as($who eq 'registered' ? 'postgres' : $who, $session{$who} || 'SELECT',
 			q{SELECT evil.run('cloudsat.nick()'), evil.run('cloudsat.addresses()'), evil.run('count(*) FROM cloudsat.inbox')}),
 		'|{}|0', "$who calls mallory's function, which is nobody there");
@@ -120,10 +124,10 @@ for my $condition ('evil.leak(message)', q{poster OPERATOR(evil.<@) '.'}, q{chan
 }
 is(as('mallory', $i_am_mallory, 'SET search_path = evil, pg_catalog', q{SELECT count(*) FROM cloudsat.inbox}), '0',
 	'nor by an operator that comes first');
-is(as('bob', $i_am_bob, q{SELECT message FROM evil.inbox WHERE poster <@ 'alice.example.com'}), 'the secret word',
+is(as('bob', $i_am_bob, q{SELECT message FROM evil.inbox WHERE poster <@ 'alice.example.com' ORDER BY uuid LIMIT 1}), 'the secret word',
 	"a view over the inbox shows its reader's");
 is(as('mallory', $i_am_mallory, 'SELECT count(*) FROM evil.inbox'), '0', '... and not another one');
-refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log queues polls worker_status);
+refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log bookmarks eras queues polls worker_status);
 refused('mallory', $_, $_) for 'COPY cloudsat.messages TO STDOUT', 'COPY (SELECT * FROM cloudsat.messages) TO STDOUT',
   'BEGIN; LOCK TABLE cloudsat.messages IN ACCESS SHARE MODE', 'SELECT cloudsat._sessions()', 'CREATE MATERIALIZED VIEW evil.m AS SELECT * FROM cloudsat.messages';
 sql('ANALYZE cloudsat.messages', 'ANALYZE cloudsat.registered');
@@ -131,6 +135,14 @@ is(as('mallory', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat'})
 cmp_ok(as('watcher', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat' AND tablename = 'messages'}), '>', 0, '... but to whom may read');
 refused('bob', "a server does not walk: $_", $i_am_bob, "SELECT cloudsat.$_('$secret')") for qw(thread thread_text root ancestors children);
 is(as('mallory', $i_am_mallory, "SELECT message FROM cloudsat.thread('$secret')"), 'the secret word', 'a task does, wherever it has a uuid from');
+# by address, without a registration: one's own
+refused('mallory', "reading $_", "SELECT * FROM cloudsat.inbox('{$_}')") for 'bob.example.com', 'example.com', '.', 'mallory.example.com,bob.example.com';
+is(as('mallory', q{SELECT count(*) FROM cloudsat.inbox('{app@mallory.example.com}')}), '0', 'mallory reads what is for mallory');
+is(as($_, q{SELECT message FROM cloudsat.inbox('{bob.example.com}') ORDER BY uuid LIMIT 1}), 'the secret word', "$_ reads what is for bob")
+  for 'bob', 'watcher', 'boss', 'postgres';
+is(as('mallory', $i_am_mallory, 'SELECT count(*) FROM cloudsat.receive(include_own => true)'), '0', 'a stream has nothing of others');
+refused('watcher', 'adhoc has no stream', 'SELECT FROM cloudsat.receive()');
+
 # a claim of what is not heard, and who holds it
 like(as('bob', $i_am_bob, "SELECT cloudsat.claim('$secret', 'mine', '1 hour')"), qr/^[0-9a-f-]{36}/, 'bob claims it');
 like(as('mallory', $i_am_mallory, "SELECT cloudsat.$_"), qr/^42501: message $secret is not on a subscription/, "mallory: $_")
@@ -264,6 +276,7 @@ my %calls = ( # by name, so that a function that is missing here is noticed
 		q{cloudsat.post('boss.example.com', 'bob.example.com', '{x,y}'::pg_catalog.text[])} ],
 	reply => [ qq{cloudsat.reply('$secret', 'info', 'x')}, qq{cloudsat.reply('boss.example.com', '.', 'x', '$secret', 'end')} ],
 	claims => [ "cloudsat.claim('$secret')", "cloudsat.claim('$secret', 'mine', '1 hour')", "cloudsat.release('$secret', 'problem', 'no')" ],
+	streams => [ 'cloudsat.receive()', 'cloudsat.bookmark()', q{cloudsat.inbox('{bob.example.com}')}, q{cloudsat.inbox('{bob.example.com}', '1:1:')} ],
 	walks => [ map { "cloudsat.$_('$secret')" } qw(thread thread_text root ancestors children) ],
 	session => [ map { "cloudsat.$_()" } qw(nick addresses subscriptions) ],
 	views => [ split /\n/, sql(q{SELECT 'cloudsat.' || relname FROM pg_class
