@@ -21,6 +21,7 @@ SQL_PARTS = \
 	src/board/registration.sql \
 	src/board/stream.sql \
 	src/board/thread.sql \
+	src/board/task.sql \
 	src/board/doorbell.sql \
 	src/board/claim.sql \
 	src/board/partition.sql \

@@ -70,14 +70,18 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.thread_text(pg_catalog.uuid),
     cloudsat.root(pg_catalog.uuid),
     cloudsat.ancestors(pg_catalog.uuid),
-    cloudsat.children(pg_catalog.uuid)
+    cloudsat.children(pg_catalog.uuid),
+    cloudsat.participants(pg_catalog.uuid),
+    cloudsat.acknowledgments(pg_catalog.uuid),
+    cloudsat.failed(pg_catalog.uuid),
+    cloudsat.incomplete(pg_catalog.uuid),
+    cloudsat.task(pg_catalog.uuid)
     TO cloudsat_task, cloudsat_adhoc;
 GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
-    cloudsat.enlisted, cloudsat.claim_log,
-    cloudsat.eras, cloudsat.bookmarks
+    cloudsat.enlisted, cloudsat.claim_log, cloudsat.tasks, cloudsat.eras, cloudsat.bookmarks
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;
 

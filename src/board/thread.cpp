@@ -3,6 +3,8 @@
 // uuids, links and places are kept; the rows are fetched again, in the order of the walk, so that memory does
 // not grow with the size of the messages.
 
+#include "board/thread.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -12,7 +14,6 @@
 
 #include "board/address.hpp"
 #include "board/disposition.hpp"
-#include "board/message_reader.hpp"
 #include "board/uuid.hpp"
 
 #include "pg/memory.hpp"
@@ -28,6 +29,23 @@ extern "C" {
 }
 
 namespace cloudsat::board {
+
+Member look_up(MessageReader& reader, Datum uuid) {
+    Member member;
+    member.root = *DatumGetUUIDP(uuid);
+    member.place = reader.find(uuid);
+    if (member.place) {
+        const MessageRow row = reader.fetch(*member.place);
+        if (row.is_reply()) {
+            member.is_reply = true;
+            member.root = *DatumGetUUIDP(row.value(Field::root));
+            member.before = *DatumGetUUIDP(row.value(Field::before));
+            member.depth = DatumGetInt32(row.value(Field::depth));
+        }
+    }
+    return member;
+}
+
 namespace {
 
 // Grows by doubling; palloc'd, so that an error leaves nothing behind.
@@ -63,31 +81,6 @@ core::ThreadNode node_of(const MessageRow& row, Place place) {
         node.is_reply = true;
     }
     return node;
-}
-
-// What is to be known of a message before its thread is read.
-struct Member {
-    pg_uuid_t root; // itself, when it is none's reply, or has been cleaned up
-    pg_uuid_t before;
-    std::optional<Place> place;
-    bool is_reply = false;
-    int depth = 0;
-};
-
-Member look_up(MessageReader& reader, Datum uuid) {
-    Member member;
-    member.root = *DatumGetUUIDP(uuid);
-    member.place = reader.find(uuid);
-    if (member.place) {
-        const MessageRow row = reader.fetch(*member.place);
-        if (row.is_reply()) {
-            member.is_reply = true;
-            member.root = *DatumGetUUIDP(row.value(Field::root));
-            member.before = *DatumGetUUIDP(row.value(Field::before));
-            member.depth = DatumGetInt32(row.value(Field::depth));
-        }
-    }
-    return member;
 }
 
 // The order of the walk from a message. What it allocates is of the current context, and so is the walk

@@ -1,0 +1,142 @@
+// Tasks: participants and task. Reads the replies of a thread once, through MessageReader, and hands them to
+// core/task_state, which knows the rule. Nothing is kept: a task's state is always what its thread says.
+
+#include <initializer_list>
+
+#include "core/task_state.hpp"
+
+#include "board/address.hpp"
+#include "board/disposition.hpp"
+#include "board/message_reader.hpp"
+#include "board/thread.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/memory.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+}
+
+namespace cloudsat::board {
+namespace {
+
+core::TaskMoment moment_of(const MessageRow& row) {
+    return {.id = message_id(row.value(Field::uuid)),
+            .time = DatumGetTimestampTz(row.value(Field::timestamp))};
+}
+
+void add(core::TaskState* task, const MessageRow& row) {
+    AddressArgument poster(row.value(Field::poster));
+    task->add_reply(moment_of(row), message_id(row.value(Field::before)), poster.view().key(),
+                    disposition_value(row.value(Field::disposition)));
+    poster.release();
+}
+
+// The state of what this message started. It lives in the current context.
+core::TaskState* judge(Datum start) {
+    auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+    auto* task = pg::make<core::TaskState>(CurrentMemoryContext, memory);
+    MessageReader reader;
+    reader.open();
+    Member from = look_up(reader, start);
+    if (from.place) {
+        task->add_start(moment_of(reader.fetch(*from.place)));
+    }
+    reader.start_replies(UUIDPGetDatum(&from.root));
+    Place place;
+    for (std::size_t count = 0; const std::optional<MessageRow> row = reader.next_reply(place); ++count) {
+        if (count == core::ThreadWalk::most_nodes - 1) {
+            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread has too many messages"));
+        }
+        // what lies under a message is deeper than it
+        if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
+            add(task, *row);
+        }
+    }
+    reader.close();
+    task->judge(message_id(start), from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread);
+    return task;
+}
+
+// One row of a result, column by column.
+class ResultRow {
+public:
+    void add(Datum value) { values_[count_++] = value; }
+    void add_null() { nulls_[count_++] = true; }
+    void add(const std::optional<core::Disposition>& value) {
+        value ? add(disposition_datum(*value)) : add_null();
+    }
+    void put(FunctionCallInfo fcinfo) {
+        auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+        Assert(count_ == result->setDesc->natts);
+        tuplestore_putvalues(result->setResult, result->setDesc, values_, nulls_);
+    }
+
+private:
+    static constexpr int most = 16;
+    Datum values_[most] = {};
+    bool nulls_[most] = {};
+    int count_ = 0;
+};
+
+Datum count_datum(std::uint64_t count) {
+    return Int64GetDatum(static_cast<int64>(count));
+}
+
+// Calls with the task of the first argument, in a context that is gone afterwards. What is to be done must
+// not throw.
+template <class F> void with_task(FunctionCallInfo fcinfo, F&& act) {
+    InitMaterializedSRF(fcinfo, 0);
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat task");
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    act(*judge(PG_GETARG_DATUM(0)));
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}
+
+Datum participants(FunctionCallInfo fcinfo) {
+    with_task(fcinfo, [fcinfo](const core::TaskState& task) {
+        for (const auto& [poster, person] : task.participants()) {
+            CHECK_FOR_INTERRUPTS();
+            ResultRow row;
+            row.add(address_datum(core::AddressView(poster)));
+            row.add(person.state);
+            person.state ? row.add(TimestampTzGetDatum(person.since.time)) : row.add_null();
+            row.add(copy_datum(uuid_of(person.last.id)));
+            row.add(count_datum(person.replies));
+            person.taken_up ? row.add(TimestampTzGetDatum(person.taken_up->time)) : row.add_null();
+            person.belayed_by ? row.add(copy_datum(uuid_of(person.belayed_by->id))) : row.add_null();
+            row.put(fcinfo);
+        }
+    });
+    return static_cast<Datum>(0);
+}
+
+Datum task(FunctionCallInfo fcinfo) {
+    with_task(fcinfo, [fcinfo](const core::TaskState& judged) {
+        const core::TaskSummary& summary = judged.summary();
+        if (!summary.first) {
+            return; // there is no such message, nor any reply to it
+        }
+        ResultRow row;
+        row.add(summary.state);
+        row.add(count_datum(summary.participants));
+        using enum core::TaskStage;
+        for (core::TaskStage stage : {working, ended, failed, belayed, ignored, informed}) {
+            row.add(count_datum(summary.count(stage)));
+        }
+        row.add(count_datum(summary.replies));
+        row.add(TimestampTzGetDatum(*summary.first));
+        row.add(TimestampTzGetDatum(*summary.last));
+        row.put(fcinfo);
+    });
+    return static_cast<Datum>(0);
+}
+
+} // namespace
+
+SQL_FUNCTION(participants);
+SQL_FUNCTION(task);
+
+} // namespace cloudsat::board
