@@ -127,13 +127,13 @@ is(as('mallory', $i_am_mallory, 'SET search_path = evil, pg_catalog', q{SELECT c
 is(as('bob', $i_am_bob, q{SELECT message FROM evil.inbox WHERE poster <@ 'alice.example.com' ORDER BY uuid LIMIT 1}), 'the secret word',
 	"a view over the inbox shows its reader's");
 is(as('mallory', $i_am_mallory, 'SELECT count(*) FROM evil.inbox'), '0', '... and not another one');
-refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log bookmarks eras queues polls worker_status);
+refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log bookmarks eras tasks queues polls worker_status);
 refused('mallory', $_, $_) for 'COPY cloudsat.messages TO STDOUT', 'COPY (SELECT * FROM cloudsat.messages) TO STDOUT',
   'BEGIN; LOCK TABLE cloudsat.messages IN ACCESS SHARE MODE', 'SELECT cloudsat._sessions()', 'CREATE MATERIALIZED VIEW evil.m AS SELECT * FROM cloudsat.messages';
 sql('ANALYZE cloudsat.messages', 'ANALYZE cloudsat.registered');
 is(as('mallory', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat'}), '0', 'statistics show no addresses');
 cmp_ok(as('watcher', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat' AND tablename = 'messages'}), '>', 0, '... but to whom may read');
-refused('bob', "a server does not walk: $_", $i_am_bob, "SELECT cloudsat.$_('$secret')") for qw(thread thread_text root ancestors children);
+refused('bob', "a server does not walk: $_", $i_am_bob, "SELECT cloudsat.$_('$secret')") for qw(thread thread_text root ancestors children participants task);
 is(as('mallory', $i_am_mallory, "SELECT message FROM cloudsat.thread('$secret')"), 'the secret word', 'a task does, wherever it has a uuid from');
 # by address, without a registration: one's own
 refused('mallory', "reading $_", "SELECT * FROM cloudsat.inbox('{$_}')") for 'bob.example.com', 'example.com', '.', 'mallory.example.com,bob.example.com';
@@ -277,7 +277,8 @@ my %calls = ( # by name, so that a function that is missing here is noticed
 	reply => [ qq{cloudsat.reply('$secret', 'info', 'x')}, qq{cloudsat.reply('boss.example.com', '.', 'x', '$secret', 'end')} ],
 	claims => [ "cloudsat.claim('$secret')", "cloudsat.claim('$secret', 'mine', '1 hour')", "cloudsat.release('$secret', 'problem', 'no')" ],
 	streams => [ 'cloudsat.receive()', 'cloudsat.bookmark()', q{cloudsat.inbox('{bob.example.com}')}, q{cloudsat.inbox('{bob.example.com}', '1:1:')} ],
-	walks => [ map { "cloudsat.$_('$secret')" } qw(thread thread_text root ancestors children) ],
+	walks => [ map { "cloudsat.$_('$secret')" } qw(thread thread_text root ancestors children
+		participants acknowledgments failed incomplete task) ],
 	session => [ map { "cloudsat.$_()" } qw(nick addresses subscriptions) ],
 	views => [ split /\n/, sql(q{SELECT 'cloudsat.' || relname FROM pg_class
 		WHERE relnamespace = 'cloudsat'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY 1}) ],
