@@ -1,0 +1,114 @@
+# Dump and restore into another cluster whose launcher is there already: it keeps out of the way until all is back, and
+# every message, thread, registration and the rest is the same.
+use strict;
+use warnings;
+use Cloudsat::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# --- what is dumped ------------------------------------------------------------------------------------------------
+my $source = new_node('source', preload => 0, conf => 'cloudsat.notify = off');
+$source->safe_psql('postgres', q{
+	CREATE ROLE alice LOGIN;
+	SELECT cloudsat.enlist('alice', 'task', 'alice.example.com');
+	INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor(t), t, 'a.example.com', 'b.example.com', 'from ' || t, NULL, NULL, NULL, NULL, pg_current_xact_id()
+		FROM generate_series('2020-01-01Z'::timestamptz, '2020-01-03Z', '1 h') AS t;
+	SELECT FROM cloudsat.register('{alice@example.com}');
+	SELECT cloudsat.reply('bob@example.com', 'alice@example.com', 'done',
+		cloudsat.reply(uuid, 'acknowledged', 'on it'), 'end') FROM cloudsat.messages;
+	SELECT FROM cloudsat.maintain();
+	INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor(t), t, '.', '.', 'in the default partition', NULL, NULL, NULL, NULL, pg_current_xact_id()
+		FROM (VALUES ('2021-01-01Z'::timestamptz)) AS v (t);
+	INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^x', true);
+	-- a broker that a guard would ask, and say in polls that it does not answer
+	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://127.0.0.1:9');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x');
+	SELECT FROM cloudsat.poll('pulse')});
+my $rows = q{
+	SELECT count(*), md5(string_agg(m::text, '|' ORDER BY uuid)) FROM cloudsat.messages AS m;
+	SELECT md5(string_agg(cloudsat.thread_text(uuid), '|' ORDER BY uuid)) FROM cloudsat.messages WHERE before IS NULL;
+	SELECT md5(string_agg(r::text, '|' ORDER BY r::text)) FROM cloudsat.registered AS r;
+	SELECT md5(string_agg(e::text, '|' ORDER BY e::text)) FROM cloudsat.enlisted AS e;
+	SELECT md5(string_agg(p::text, '|' ORDER BY p::text)) FROM cloudsat.queue_policies AS p;
+};
+my $before = $source->safe_psql('postgres', "SET timezone = 'UTC';$rows");
+my $dump = $source->basedir . '/dump';
+$source->command_ok([ 'pg_dump', '-f', "$dump.sql", 'postgres' ], 'pg_dump');
+$source->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", 'postgres' ], 'pg_dump -Fc');
+$source->command_ok([ 'pg_dump', '-Fd', '-j', '2', '-f', "$dump.dir", 'postgres' ], 'pg_dump -Fd -j 2');
+$source->command_ok([ 'pg_dumpall', '--roles-only', '-f', "$dump.roles" ], 'pg_dumpall --roles-only');
+$source->stop;
+
+# --- into a cluster where launchers wait for the extension ---------------------------------------------------------
+my @ways = qw(plain custom parallel sections);
+my $target = new_node('target', extension => 0, conf => 'max_worker_processes = 24');
+$target->psql('postgres', "\\i $dump.roles", on_error_stop => 0);    # the superuser is there already
+$target->safe_psql('postgres', "CREATE DATABASE $_") for @ways;
+$target->append_conf('postgresql.conf', "cloudsat.databases = '" . join(',', @ways) . q{'});
+$target->reload;
+my $launchers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat launcher'};
+wait_until($target, $launchers, scalar @ways, 30, 'a launcher waits in each database');
+
+# said(DATABASE, WHAT): the launcher's words in the log
+sub said { my ($database, $what) = @_; return slurp_file($target->logfile) =~ /cloudsat launcher for $database $what/; }
+
+# so many looks of a launcher later
+sub looks {
+	my ($database, $more) = @_;
+	my $rounds = "SELECT sum(rounds) FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = '$database'";
+	my $now = $target->safe_psql($database, $rounds);
+	my $end = time + 30;
+	until ($target->safe_psql($database, $rounds) >= $now + $more || time > $end) { sleep 0.1; }
+	return;
+}
+
+sub restored {
+	my ($database) = @_;
+	my $end = time + 30;
+	until (said($database, 'found the extension') || time > $end) { sleep 0.1; }
+	ok(said($database, 'found the extension'), "$database: then the launcher begins");
+	is($target->safe_psql($database, "SET timezone = 'UTC';$rows"), $before, "$database: every message, thread, registration the same");
+	my $guard = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat guard' AND datname = '$database'";
+	wait_until($target, $guard, 1, 30, "$database: and the guard");
+	looks($database, 2);
+	is($target->safe_psql($database, q{SELECT count(*) FROM cloudsat.messages_default; SELECT count(*) FROM cloudsat.maintain()}), "0\n0",
+		"$database: the house is kept");
+	is($target->safe_psql($database, q{SELECT cloudsat.register('{app@alice.example.com}')}, extra_params => [ '-U', 'alice' ]),
+		'{app@alice.example.com,alice.example.com,example.com,com,.}', "$database: bots are known");
+	return;
+}
+
+# by psql, which stops for a while right after it has made the extension: nothing tells what it will do next
+my ($before_tables, $rest) = slurp_file("$dump.sql") =~ /\A(.*?\nCREATE EXTENSION IF NOT EXISTS cloudsat[^\n]*\n)(.*)\z/s;
+my ($in, $out) = ($before_tables, '');
+my $psql = IPC::Run::start([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-h', $target->host, '-p', $target->port, '-d', 'plain' ],
+	'<', \$in, '>', \$out, '2>&1');
+my $end = time + 30;
+until (said('plain', 'waits: a restore seems to be going on') || time > $end) { $psql->pump_nb; sleep 0.1; }
+ok(said('plain', 'waits'), 'plain: the launcher waits when the extension appears');
+looks('plain', 2);
+$in .= $rest;
+$psql->pump while length $in;
+$psql->finish;
+is($psql->full_result(0), 0, 'plain: restored by psql') or diag($out);
+restored('plain');
+
+$target->command_ok([ 'pg_restore', '-e', '-d', 'custom', "$dump.custom" ], 'custom: restored by pg_restore');
+restored('custom');
+$target->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', 'parallel', "$dump.dir" ], 'parallel: restored by pg_restore -j 2');
+restored('parallel');
+
+# a section at a time: who restores has gone, and only the missing indexes tell
+$target->command_ok([ 'pg_restore', '-e', '--section=pre-data', '-d', 'sections', "$dump.custom" ], 'sections: pre-data');
+looks('sections', 3);
+is(said('sections', 'found'), '', 'sections: the launcher waits for the data');
+like(($target->psql('sections', 'SELECT cloudsat.maintain()'))[2], qr/WARNING:.*does nothing.*lacks its indexes/s, 'sections: maintain() does nothing but warn');
+$target->command_ok([ 'pg_restore', '-e', '--section=data', '-d', 'sections', "$dump.custom" ], 'sections: data');
+looks('sections', 3);
+is(said('sections', 'found'), '', 'sections: and for the indexes');
+$target->command_ok([ 'pg_restore', '-e', '--section=post-data', '-d', 'sections', "$dump.custom" ], 'sections: post-data');
+restored('sections');
+
+$target->stop;
+done_testing();
