@@ -1,12 +1,13 @@
 -- What administrators watch: how much is said, how much fails, how much space it takes, who listens, and who holds things up.
 
--- The parameters are put into the query, so that only the partitions of that time are read. An SQL function that is
--- neither STRICT nor has a SET clause is planned as part of the query that calls it.
+-- Only the partitions of the time asked for are read: a condition on uuid prunes. These two bodies are strings, because
+-- pg_upgrade makes functions before it makes the operator classes of address, which GROUP BY looks for.
 CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
     RETURNS TABLE (minute pg_catalog.timestamptz, channel cloudsat.address, messages pg_catalog.int8,
                    posters pg_catalog.int8)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
+    SET search_path = pg_catalog, pg_temp
+AS $body$
     SELECT said.minute, subtree.channel, sum(said.messages)::pg_catalog.int8, count(DISTINCT said.poster)
       FROM (SELECT pg_catalog.date_bin('1 minute', m."timestamp", '2001-01-01Z') AS minute, m.chan, m.poster,
                    count(*) AS messages
@@ -16,7 +17,7 @@ BEGIN ATOMIC
              GROUP BY 1, 2, 3) AS said,
            LATERAL pg_catalog.unnest(cloudsat.suffixes(said.chan)) AS subtree (channel)
      GROUP BY 1, 2;
-END;
+$body$;
 COMMENT ON FUNCTION cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
     'messages of each minute of a time, and how many posters wrote them, for each channel with all that lies under it';
 
@@ -32,7 +33,8 @@ CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz, until pg_cata
     RETURNS TABLE (hour pg_catalog.timestamptz, workers cloudsat.address, problems pg_catalog.int8,
                    ends pg_catalog.int8, rate pg_catalog.numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
+    SET search_path = pg_catalog, pg_temp
+AS $body$
     SELECT told.hour, subtree.workers, sum(told.problems)::pg_catalog.int8, sum(told.ends)::pg_catalog.int8,
            pg_catalog.round(sum(told.problems) / sum(told.problems + told.ends), 4)
       FROM (SELECT pg_catalog.date_bin('1 hour', m."timestamp", '2001-01-01Z') AS hour, m.poster,
@@ -44,7 +46,7 @@ BEGIN ATOMIC
              GROUP BY 1, 2) AS told,
            LATERAL pg_catalog.unnest(cloudsat.suffixes(told.poster)) AS subtree (workers)
      GROUP BY 1, 2;
-END;
+$body$;
 COMMENT ON FUNCTION cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
     'how many pieces of work failed in each hour of a time, against those that were finished, for each subtree of those who worked';
 
