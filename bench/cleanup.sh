@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# cleanup: what dropping an old day costs, against DELETE of the same messages, and how long posters wait meanwhile.
+#
+#   bench/cleanup.sh       connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#
+# For each size a day is filled, then dropped by cleanup() while 8 clients post; another one is filled with as many
+# messages and deleted by DELETE, in an otherwise idle server. A line for each figure: name, ratio, goal, ok or NOT ok;
+# then the figures themselves. From the environment: SIZES (1000000 5000000), CLIENTS (8), ROUNDS (3) of drops.
+# shellcheck source=bench/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+sizes=${SIZES:-1000000 5000000}
+clients=${CLIENTS:-8}
+rounds=${ROUNDS:-3}
+db=cloudsat_bench_cleanup
+posting=
+finish() {
+    if [[ -n $posting ]]; then kill "$posting" 2>/dev/null || true; fi
+    dropdb --if-exists --force "$db" 2>/dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+
+sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
+
+dropdb --if-exists --force "$db" 2>/dev/null
+createdb "$db"
+sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()'
+
+# fill MESSAGES: 2020-01-01, in a partition of its own; rows go straight there
+fill() {
+    sql >/dev/null <<SQL
+SET cloudsat.notify = off;
+SET synchronous_commit = off;
+INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor('2020-01-01Z'), '2020-01-01Z', '.', '.', 'x', NULL, NULL, NULL, NULL, '1';
+SELECT FROM cloudsat.maintain();
+INSERT INTO cloudsat.messages
+    SELECT cloudsat.uuid_floor(t), t, 'bot@h1.example.com', 'example.com', repeat('x', 200), NULL, NULL, NULL, NULL, '1'
+      FROM generate_series(1, $1) AS n, LATERAL (SELECT '2020-01-01Z'::timestamptz + n * interval '10 us') AS at (t);
+CHECKPOINT;
+SQL
+}
+
+echo "SELECT cloudsat.post('bot@h1.example.com', 'example.com', repeat('x', 200))" >"$work/post"
+begin_posting() {
+    rm -f "$work"/latency.*
+    PGOPTIONS='-c cloudsat.notify=off' pgbench -n -M prepared -c "$clients" -j 2 -T 3600 -l --log-prefix="$work/latency" \
+        -f "$work/post" "$db" >/dev/null 2>&1 &
+    posting=$!
+    until [[ $(sql -c "SELECT count(*) > 2000 FROM cloudsat.messages WHERE uuid > cloudsat.uuid_floor(now() - interval '1 h')") == t ]]; do
+        sleep 0.2
+    done
+}
+# prints the longest wait in milliseconds, from the moment given (seconds since the epoch) on
+end_posting() {
+    sleep 2
+    kill "$posting" # TERM: a background process of a script ignores INT
+    wait "$posting" 2>/dev/null || true
+    posting=
+    # columns: client, transaction, microseconds, script, second, microsecond of the end
+    cat "$work"/latency.* | awk -v from="$1" '$5 + $6 / 1e6 >= from && $3 > most { most = $3 } END { print most / 1000 }'
+}
+
+echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync'), 200-byte messages," \
+    "$clients clients post meanwhile, median of $rounds rounds"
+first=
+for size in $sizes; do
+    for ((round = 1; round <= rounds; round++)); do
+        fill "$size"
+        begin_posting
+        from=$(date +%s.%N)
+        sql -c 'CHECKPOINT' >"$work/idle" & # the server writes, as it would
+        checkpoint=$!
+        sql >"$work/drop" <<'SQL'
+SELECT clock_timestamp() AS began \gset
+SELECT partition FROM cloudsat.cleanup('1000 days') \g /dev/null
+SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000;
+SQL
+        wait "$checkpoint"
+        cat "$work/drop" >>"$work/drop.$size"
+        end_posting "$from" >>"$work/wait.$size"
+        [[ $(sql -c "SELECT count(*) FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z')") == 0 ]]
+    done
+    # what it writes, with nobody else about, and what a DELETE takes
+    fill "$size"
+    sql >>"$work/wal.$size" <<'SQL'
+SELECT pg_current_wal_insert_lsn() AS before \gset
+SELECT partition FROM cloudsat.cleanup('1000 days') \g /dev/null
+SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :'before');
+SQL
+    fill "$size"
+    sql >"$work/delete.$size" <<'SQL'
+SELECT clock_timestamp() AS began \gset
+DELETE FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z');
+SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000;
+SQL
+    sql -c 'SELECT FROM cloudsat.cleanup($$1000 days$$)' >/dev/null
+    longest=$(sort -g "$work/wait.$size" | tail -n 1)
+    note "$size messages: cleanup" "$(median "$work/drop.$size") ms"
+    note "$size messages: DELETE" "$(median "$work/delete.$size") ms"
+    note "$size messages: WAL of cleanup, after a checkpoint" "$(cat "$work/wal.$size") bytes"
+    note "$size messages: longest wait of a poster" "$longest ms"
+    at_least "DELETE / cleanup, $size messages" "$(median "$work/delete.$size")" "$(median "$work/drop.$size")" 100
+    at_most "WAL of cleanup / 1 MB, $size messages" "$(cat "$work/wal.$size")" 1000000 1
+    at_most "longest wait of a poster / 200 ms, $size messages" "$longest" 200 1
+    if [[ -n $first ]]; then
+        at_most "cleanup of $size / of $first messages" "$(median "$work/drop.$size")" "$(median "$work/drop.$first")" 2
+    fi
+    first=${first:-$size}
+done
+tell_notes
+exit $missed
