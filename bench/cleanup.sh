@@ -6,6 +6,7 @@
 # For each size a day is filled, then dropped by cleanup() while 8 clients post; another one is filled with as many
 # messages and deleted by DELETE, in an otherwise idle server. A line for each figure: name, ratio, goal, ok or NOT ok;
 # then the figures themselves. From the environment: SIZES (1000000 5000000), CLIENTS (8), ROUNDS (3) of drops.
+# shellcheck disable=SC2317 # the trap calls finish
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 

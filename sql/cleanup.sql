@@ -8,6 +8,8 @@ CREATE FUNCTION pg_temp.say(instant timestamptz, message text DEFAULT 'x') RETUR
                                           NULL, NULL, NULL, NULL, pg_current_xact_id()) RETURNING uuid $$;
 DELETE FROM cloudsat.messages;
 DELETE FROM cloudsat.registered;
+DELETE FROM cloudsat.claim_log;
+DELETE FROM cloudsat.bookmarks;
 DO $$
 DECLARE
     leaf regclass;
@@ -80,12 +82,22 @@ SELECT nick, cardinality(chans), count(*) FROM cloudsat.registered GROUP BY 1, 2
 SELECT nick, channels, pid = pg_backend_pid() AS me, usename = session_user AS mine, state FROM cloudsat.listeners;
 SELECT FROM cloudsat.register('{}');
 SELECT count(*) FROM cloudsat.listeners;
+INSERT INTO cloudsat.bookmarks (nick, "timestamp", position)
+    SELECT address, now() - age, '10:20:' FROM (VALUES ('live.example.com', '1 h'::interval), ('live.example.com', '2 days'), ('once.example.com', '3 days'),
+                                                    ('once.example.com', '2 days')) AS v (nick, age), LATERAL (SELECT nick::cloudsat.address) AS n (address);
+-- the message of a claim is gone, or in the default partition, or younger
+SELECT pg_temp.say('2020-01-01Z') AS kept \gset
+INSERT INTO cloudsat.claim_log (message, "timestamp", backend_start, pid, disposition, reply, nick, chan, action)
+    SELECT uuid, now() - interval '2 days', now(), 0, 'acknowledged', uuid, 'dead.example.com', '.', 'claimed'
+      FROM unnest(ARRAY[:'kept', cloudsat.uuid_floor('2020-01-02Z'), cloudsat.uuid_floor(now() - interval '1 h')]) AS uuid;
 INSERT INTO cloudsat.queue_events (at, server, vhost, name, event, incident)
     SELECT now() - age, 's', '/', name, 'warned', incident FROM unnest('{1 h, 3 days}'::interval[]) AS age,
            (VALUES ('over', NULL::uuid), ('on', '00000000-0000-7000-8000-000000000001'), ('on', '00000000-0000-7000-8000-000000000002')) AS v (name, incident);
 INSERT INTO cloudsat.queues (server, vhost, name, warn_size, delete_size, incident, first_seen, changed_at)
     VALUES ('s', '/', 'on', 1, 2, '00000000-0000-7000-8000-000000000002', now(), now());
 SELECT * FROM cloudsat.cleanup('1 day');
+SELECT nick, now() - "timestamp" AS age FROM cloudsat.bookmarks ORDER BY 1, 2;
+SELECT cloudsat.uuid_time(message) < '2021-01-01Z' AS in_the_default_one FROM cloudsat.claim_log ORDER BY message;
 SELECT name, right(incident::text, 1) AS incident, now() - at AS age FROM cloudsat.queue_events ORDER BY 1, 2, 3;
 -- limits that no interval holds
 INSERT INTO cloudsat.queues (server, vhost, name, messages, growth, warn_size, delete_size, first_seen, changed_at)

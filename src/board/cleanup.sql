@@ -2,10 +2,15 @@
 -- board's small logs are pruned row by row.
 
 -- What the logs keep in any case: the last registration of each nick by each connection that lives, because
--- cloudsat.connections shows it, and the newest bookmark of each nick, because receive() resumes from it.
+-- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and who claimed a
+-- message for as long as the message is there, because it could be claimed again otherwise.
 CREATE FUNCTION cloudsat._prune(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
+DECLARE
+    -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
+    oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z'
+                                           ELSE coalesce(min(p.starts), 'infinity') END FROM cloudsat._partitions() AS p);
 BEGIN
     WITH kept AS (
         SELECT DISTINCT ON (r.nick, r.pid, r.backend_start) r.ctid AS place
@@ -18,6 +23,12 @@ BEGIN
     DELETE FROM cloudsat.claim_log AS l
      WHERE l.message < cloudsat.uuid_floor(horizon)
        AND NOT EXISTS (SELECT FROM cloudsat.messages AS m WHERE m.uuid = l.message);
+    DELETE FROM cloudsat.bookmarks AS b
+     WHERE b."timestamp" < horizon
+       AND EXISTS (SELECT FROM cloudsat.bookmarks AS later WHERE later.nick = b.nick AND later."timestamp" > b."timestamp");
+    DELETE FROM cloudsat.claim_log AS c
+     WHERE c.message < cloudsat.uuid_floor(least(horizon, oldest))
+       AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
     -- the guardian's audit goes with the threads that it names
     IF to_regprocedure('cloudsat._prune_events(timestamptz)') IS NOT NULL THEN
         EXECUTE 'SELECT cloudsat._prune_events($1)' USING horizon;

@@ -1,4 +1,5 @@
-# On a standby no worker runs, and what they would be asked says so; promotion starts them within ten seconds.
+# On a standby no worker runs, and what they would be asked says so; the board can be read there, and what writes says why
+# not; promotion starts the workers within ten seconds, and the board goes on.
 use strict;
 use warnings;
 use Cloudsat::Test;
@@ -18,6 +19,8 @@ my $working = q{SELECT string_agg(backend_type, ', ' ORDER BY backend_type) FROM
 	WHERE backend_type LIKE 'cloudsat%'};
 my $all = 'cloudsat guard, cloudsat launcher, cloudsat notifier, cloudsat supervisor';
 wait_until($primary, $working, $all, 60, 'workers run on the primary');
+my $first = $primary->safe_psql('postgres', q{SELECT cloudsat.post('alice@example.com', 'w.example.com', 'make')});
+$primary->safe_psql('postgres', qq{SELECT cloudsat.reply('w.example.com', 'alice\@example.com', 'made', '$first', 'end')});
 $primary->wait_for_catchup($standby);
 
 is($standby->safe_psql('postgres', $working), '', 'and none on the standby');
@@ -25,9 +28,29 @@ is($standby->safe_psql('postgres', 'SELECT count(*) FROM cloudsat.worker_status'
 my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.start()");
 like($err, qr/ERROR:  55000: .*during recovery.*promoted/s, 'start() is refused there');
 
+my %reads = (
+	'messages' => q{SELECT string_agg(message, ' ' ORDER BY uuid) FROM cloudsat.messages},
+	'a thread walk' => qq{SELECT string_agg(message, ' ' ORDER BY path) FROM cloudsat.thread('$first')},
+	'ancestors' => q{SELECT string_agg(a.message, ' ') || ' made' FROM cloudsat.messages AS m, cloudsat.ancestors(m.uuid) AS a},
+	'inbox(addresses)' => q{SELECT string_agg(message, ' ' ORDER BY uuid) FROM cloudsat.inbox('{w.example.com,alice@example.com}')});
+for my $what (sort keys %reads) {
+	is($standby->safe_psql('postgres', $reads{$what}), 'make made', "$what works on the standby");
+}
+is($standby->safe_psql('postgres', q{SELECT count(*), cloudsat.nick() IS NULL FROM cloudsat.inbox}), '0|t', 'the view inbox is empty, as nobody is registered');
+is($standby->safe_psql('postgres', qq{SELECT count(*) > 0 FROM cloudsat.$_}), 't', "$_ works, too") for qw(space_usage throughput error_rates notify_queue);
+for my $call (q{post('.', '.', 'x')}, qq{reply('$first', 'info', 'x')}, q{register('{a.example.com}')}, qq{claim('$first')},
+	qq{release('$first', 'end', 'x')}, 'bookmark()', 'maintain()', q{cleanup('1 day')}, q{enlist('postgres', 'task', 'com')}) {
+	my (undef, undef, $why) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.$call");
+	like($why, qr/ERROR:  25006: cannot execute .* (?:in a read-only transaction|during recovery)/, "$call says why not");
+}
+my (undef, undef, $why) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.receive()");
+like($why, qr/ERROR:  55000: this session is not registered/, 'receive() needs a registration, which cannot be had there');
+
 $primary->stop('fast');
 $standby->promote;
 wait_until($standby, $working, $all, 10, 'they begin within 10 s of promotion');
 is($standby->safe_psql('postgres', 'SELECT cloudsat.start()'), 'f', 'by themselves');
+is($standby->safe_psql('postgres', q{SELECT FROM cloudsat.register('{alice@example.com}');
+		SELECT cloudsat.post('w.example.com', 'again') IS NOT NULL; SELECT count(*) FROM cloudsat.messages}), "t\n3", 'and the board goes on');
 $standby->stop('fast');
 done_testing;

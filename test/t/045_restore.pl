@@ -1,5 +1,6 @@
 # Dump and restore into another cluster whose launcher is there already: it keeps out of the way until all is back, and
-# every message, thread, registration and the rest is the same.
+# every message, thread, registration, bookmark and claim is the same. Streams go on exactly, whether the other cluster has
+# given out fewer transaction ids or more.
 use strict;
 use warnings;
 use Cloudsat::Test;
@@ -9,6 +10,16 @@ use Time::HiRes qw(sleep time);
 
 # --- what is dumped ------------------------------------------------------------------------------------------------
 my $source = new_node('source', preload => 0, conf => 'cloudsat.notify = off');
+
+# the next transaction id, of which the server's log has to begin a page
+sub reset_xid {
+	my ($node, $xid) = @_;
+	$node->stop;
+	$node->command_ok([ 'pg_resetwal', '-x', $xid, $node->data_dir ], 'transaction ids go on from ' . $xid);
+	$node->start;
+	return;
+}
+reset_xid($source, 2 * 32768);
 $source->safe_psql('postgres', q{
 	CREATE ROLE alice LOGIN;
 	SELECT cloudsat.enlist('alice', 'task', 'alice.example.com');
@@ -25,11 +36,40 @@ $source->safe_psql('postgres', q{
 	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://127.0.0.1:9');
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x');
 	SELECT FROM cloudsat.poll('pulse')});
+# a bot that has received a part of one transaction, and to whom more is said while it is away
+is( $source->safe_psql('postgres', q{
+		SELECT FROM cloudsat.register('{bot.example.org}');
+		SELECT count(*) FROM cloudsat.post('ann.example.org', 'bot.example.org', '{m1,m2,m3,m4,m5}'::text[]);
+		SELECT string_agg(message, ' ') FROM cloudsat.receive(2);
+		SELECT FROM cloudsat.bookmark();
+		SELECT count(cloudsat.claim(uuid)) FROM cloudsat.inbox WHERE message = 'm1';
+		SELECT FROM cloudsat.post('ann.example.org', 'bot.example.org', 'm6')}) =~ s{\s+}{ }gr,
+	'5 m1 m2 1', 'a bot receives two of five messages');
+my $goes_on = q{
+	SET cloudsat.notify = off;
+	SELECT FROM cloudsat.register('{bot.example.org}');
+	SELECT string_agg(message, ' ') FROM cloudsat.receive();
+	SELECT FROM cloudsat.post('ann.example.org', 'bot.example.org', 'm7');
+	SELECT string_agg(message, ' ') FROM cloudsat.receive();
+	SELECT FROM cloudsat.post('ann.example.org', 'bot.example.org', 'm8');
+	SELECT FROM cloudsat.bookmark();
+	\\c
+	SELECT FROM cloudsat.register('{bot.example.org}');
+	SELECT string_agg(message, ' ') FROM cloudsat.receive();
+	SELECT count(*) FROM cloudsat.receive(include_own => true)};
+
+sub stream {
+	my ($node, $database) = @_;
+	is($node->safe_psql($database, $goes_on) =~ s/\s+/ /gr, 'm3 m4 m5 m6 m7 m8 0', "$database: its stream goes on, nothing lost, repeated or hidden");
+	return;
+}
 my $rows = q{
 	SELECT count(*), md5(string_agg(m::text, '|' ORDER BY uuid)) FROM cloudsat.messages AS m;
 	SELECT md5(string_agg(cloudsat.thread_text(uuid), '|' ORDER BY uuid)) FROM cloudsat.messages WHERE before IS NULL;
 	SELECT md5(string_agg(r::text, '|' ORDER BY r::text)) FROM cloudsat.registered AS r;
 	SELECT md5(string_agg(e::text, '|' ORDER BY e::text)) FROM cloudsat.enlisted AS e;
+	SELECT md5(string_agg(b::text, '|' ORDER BY b::text)) FROM cloudsat.bookmarks AS b;
+	SELECT md5(string_agg(c::text, '|' ORDER BY c::text)) FROM cloudsat.claim_log AS c;
 	SELECT md5(string_agg(p::text, '|' ORDER BY p::text)) FROM cloudsat.queue_policies AS p;
 };
 my $before = $source->safe_psql('postgres', "SET timezone = 'UTC';$rows");
@@ -76,6 +116,7 @@ sub restored {
 		"$database: the house is kept");
 	is($target->safe_psql($database, q{SELECT cloudsat.register('{app@alice.example.com}')}, extra_params => [ '-U', 'alice' ]),
 		'{app@alice.example.com,alice.example.com,example.com,com,.}', "$database: bots are known");
+	stream($target, $database);
 	return;
 }
 
@@ -111,4 +152,13 @@ $target->command_ok([ 'pg_restore', '-e', '--section=post-data', '-d', 'sections
 restored('sections');
 
 $target->stop;
+
+# --- into a cluster that has given out more transaction ids --------------------------------------------------------
+my $older = new_node('older', preload => 0, extension => 0);
+reset_xid($older, 4 * 32768);
+$older->psql('postgres', "\\i $dump.roles", on_error_stop => 0);
+$older->command_ok([ 'pg_restore', '-e', '-d', 'postgres', "$dump.custom" ], 'restored where transaction ids are greater');
+is($older->safe_psql('postgres', "SET timezone = 'UTC';$rows"), $before, 'every message, thread, registration the same');
+stream($older, 'postgres');
+$older->stop;
 done_testing();
