@@ -54,12 +54,14 @@ struct Place {
     core::ChannelName channel;
 };
 
-struct Tray {
+// What every post reads is kept apart from what every post writes.
+struct alignas(PG_CACHE_LINE_SIZE) Tray {
     std::atomic<Oid> database{InvalidOid}; // stays when the notifier ends: its successor finds the hints
     std::atomic<bool> tended{false};       // there is a notifier
     std::atomic<bool> asleep{false};       // it wants its latch to be set
     std::atomic<int> process{0};           // its place among the server's processes
-    std::atomic<std::uint64_t> left{0}, sent{0}, batches{0}, dropped{0};
+    alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> left{0};
+    std::atomic<std::uint64_t> sent{0}, batches{0}, dropped{0};
     std::array<std::atomic<Word>, most_hints / word_bits> used{}; // a bit for each place that was filled
     std::array<Place, most_hints> places;
 };
@@ -97,7 +99,7 @@ Layout layout() {
     Layout at{};
     at.watchers = MAXALIGN(sizeof(Memory));
     at.bits = MAXALIGN(add_size(at.watchers, mul_size(static_cast<Size>(MaxBackends), sizeof(Watcher))));
-    at.trays = MAXALIGN(add_size(at.bits, mul_size(classes * sizeof(Word), words_of_class())));
+    at.trays = CACHELINEALIGN(add_size(at.bits, mul_size(classes * sizeof(Word), words_of_class())));
     at.end = add_size(at.trays, mul_size(count_trays(), sizeof(Tray)));
     return at;
 }
@@ -163,12 +165,15 @@ void ring_watcher(std::size_t process) {
 }
 
 Tray* find_tray() {
-    for (std::size_t i = 0; i < memory->trays; ++i) {
-        if (trays[i].database.load(std::memory_order_relaxed) == MyDatabaseId) {
-            return &trays[i];
-        }
+    static Tray* last = nullptr;
+    const auto is_ours = [](const Tray& tray) {
+        return tray.database.load(std::memory_order_relaxed) == MyDatabaseId;
+    };
+    if (last == nullptr || !is_ours(*last)) {
+        Tray* found = std::find_if(trays, trays + memory->trays, is_ours);
+        last = found != trays + memory->trays ? found : nullptr;
     }
-    return nullptr;
+    return last;
 }
 
 template <class Count> void add(std::atomic<std::uint64_t>& counter, Count count) {

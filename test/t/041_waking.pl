@@ -55,7 +55,10 @@ sub heard_at_last {
 	my $fence = post('fence.example.com');
 	my @all;
 	my $end = time + 30;
-	push @all, heard($ear) until grep({ $_->[1] eq $fence } @all) || time > $end;
+	until (grep({ $_->[1] eq $fence } @all) || time > $end) {
+		select undef, undef, undef, 0.01;
+		push @all, heard($ear);
+	}
 	return [ grep { $_->[0] ne 'fence.example.com' } @all ];
 }
 sub post { return sql("SELECT cloudsat.post('bot\@example.com', '$_[0]', 'x')") }
@@ -114,12 +117,67 @@ my $long_uuid = post($long);
 is_deeply([ map { [ length $_->[0], $_->[1] ] } @heard ], [ [ 63, $long_uuid ] ], 'an address too long for a channel');
 $long_ear->{session}->quit;
 
+# --- those who wait in receive(): woken at the commit, without the second after which they would look again
+# waits for the message of number N, and says how long after its commit it came
+my $bot = $node->background_psql('postgres');
+$bot->query_safe(q{SELECT cloudsat.register('{bot.h2.example.com}')});
+sub receives {
+	my ($receiver, $messages, @posts) = @_;
+	my $longest = 0;
+	for my $post (@posts) {
+		$receiver->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n\\echo received\n";
+		$receiver->{run}->pump_nb;
+		$node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
+		$poster->query_safe($post);
+		my $began = time;
+		$receiver->{run}->pump until $receiver->{stdout} =~ s/^(.*?)received\n//s;
+		push @$messages, grep { !/^Asynchronous/ } split /\n/, $1;
+		$longest = time - $began if time - $began > $longest;
+	}
+	return $longest;
+}
+for my $mode (qw(batched inline off)) {
+	$poster->query_safe("SET cloudsat.notify = $mode");
+	my @messages;
+	my $longest = receives($bot, \@messages, map { "SELECT cloudsat.post('bot\@example.com', 'h2.example.com', '$_')" } 1 .. 8);
+	is("@messages", '1 2 3 4 5 6 7 8', "$mode: receive() gets what is posted");
+	cmp_ok($longest, '<', 0.7, 'woken at once');
+}
+$poster->query_safe('RESET cloudsat.notify');
+my @messages;
+my $longest = receives($bot, \@messages, q{
+	BEGIN; SAVEPOINT s; SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'gone'); ROLLBACK TO s;
+	SELECT cloudsat.post('bot@example.com', 'example.com', 'there'); SELECT pg_sleep(0.2); COMMIT});
+is("@messages", 'there', 'not by what is rolled back');
+cmp_ok($longest, '<', 0.7, 'but by the rest, once it is committed');
+@messages = ();
+$longest = receives($bot, \@messages, q{
+	BEGIN; SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'prepared'); PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'});
+is("@messages", 'prepared', 'a prepared transaction is found without a ring');
+cmp_ok($longest, '<', 2, 'within a second');
+sql(q{SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'x')});
+like($bot->query_safe(q{SELECT count(*) FROM cloudsat.receive()}), qr/^1$/m, 'receive() that need not wait');
+$bot->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n";
+$bot->{run}->pump_nb;
+$node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
+sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT message FROM cloudsat.receive'});
+wait_until($node, 'SELECT waiting FROM cloudsat.waking', '0', 10, 'who is cancelled waits no longer');
+eval { $bot->quit };
+
 # --- more channels than fit
+my $far = $node->background_psql('postgres');
+$far->query_safe(q{SELECT cloudsat.register('{h4999.example.net}')});
+$far->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n\\echo received\n";
+$far->{run}->pump_nb;
+$node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
 sql(q{DO $$ BEGIN
 		FOR i IN 1 .. 5000 LOOP PERFORM cloudsat.post('bot@example.com', format('h%s.example.net', i)::cloudsat.address, 'x'); END LOOP;
 	END $$});
 wait_until($node, q{SELECT pending = 0 AND notified > 700 AND dropped > 3000 FROM cloudsat.waking}, 't', 30,
 	'of too many channels in one transaction, some are dropped and counted');
+$far->{run}->pump until $far->{stdout} =~ s/^(.*?)received\n//s;
+like($1, qr/^x$/m, 'who waits in receive() gets its message all the same');
+$far->quit;
 $uuid = post('h1.example.com');
 is_deeply([ map { $_->[1] } hears($ear) ], [$uuid], 'and the next post rings');
 
