@@ -4,6 +4,9 @@
 
 extern "C" {
 #include "storage/latch.h"
+
+// As libpq/libpq.h declares it, which cannot be included without the headers of GSSAPI
+extern bool pq_check_connection(void);
 }
 
 namespace cloudsat::pg {
@@ -26,6 +29,14 @@ Woken wait(int descriptor, long milliseconds, uint32 event) {
         return Woken::ready;
     }
     return (came & WL_LATCH_SET) != 0 ? Woken::latch : Woken::timeout;
+}
+
+void check_client() {
+    if (MyProcPort != nullptr && !pq_check_connection()) {
+        ClientConnectionLost = true; // as the server's own check does
+        InterruptPending = true;
+        CHECK_FOR_INTERRUPTS();
+    }
 }
 
 } // namespace cloudsat::pg

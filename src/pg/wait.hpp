@@ -13,4 +13,8 @@ enum class Woken { latch, ready, timeout };
 // it may raise. The process ends at once when the postmaster does. `event` is a CLOUDSAT_WAIT_EVENT.
 Woken wait(int descriptor, long milliseconds, uint32 event);
 
+// Ends the session if its client has gone. The server itself finds out only when it writes to the client, or
+// where client_connection_check_interval is set. May reset the latch.
+void check_client();
+
 } // namespace cloudsat::pg
