@@ -8,7 +8,7 @@ use Test::More;
 
 my $cpp = qr/\.(cpp|hpp)$/;
 my @all = grep { $_ ne 'test/lint/text.pl' && !m{/corpus/|^expected/|/expected/} } files(qr/./,
-	qw(src test sql demo bench doc .ci Makefile CMakeLists.txt README.md CHANGELOG.md META.json cloudsat.control));
+	qw(src test sql demo bench doc examples .ci Makefile CMakeLists.txt README.md CHANGELOG.md META.json cloudsat.control));
 
 # check WHAT, PATTERN, FILE...: no line of these files matches
 sub check {
@@ -38,7 +38,7 @@ my @headless = grep { text($_) !~ m{\A//} } files($cpp, 'src', 'test');
 is("@headless", '', 'every C++ file says what it is for');
 my @unguarded = grep { text($_) !~ /^#pragma once$/m } files(qr/\.hpp$/, 'src', 'test');
 is("@unguarded", '', 'every header is included once');
-my @speechless = grep { text($_) !~ m{\A(?:#![^\n]*\n)?# ?[\w"]|\A#![^\n]*\n"""} } files(qr{\.(?:pl|pm|py|sh|spec)$|/tools/\w+$|/run$}, 'test', 'bench', 'demo');
+my @speechless = grep { text($_) !~ m{\A(?:#![^\n]*\n)?# ?[\w"]|\A#![^\n]*\n"""} } files(qr{\.(?:pl|pm|py|sh|spec)$|/tools/\w+$|/run$}, 'test', 'bench', 'demo', 'examples');
 is("@speechless", '', 'every tool says what it is for');
 my @reserved = grep { code($_) =~ /(?<![\w#])(?!__has_include|__attribute__|__builtin_\w+|__func__)_{2}[a-z]\w*|\b[a-z]\w*__\w+\b/ }
   files($cpp, 'src');

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""A task bot: takes tasks that are posted to its address or above it, works on them, and replies.
+
+    worker.py app@i-42.digest.example.com        until it is interrupted
+    worker.py app@i-42.digest.example.com --once  what there is now, then ends
+
+The task it knows: reply with the SHA-256 of a message. Any number of these workers may share the tasks: a claim has one
+winner. A worker may die at any point: its position in the stream is the bookmark of the last batch that it finished, so
+it sees the batch again, and its claims are orphaned with its connection, so that it, or another, takes them over.
+
+The database is that of libpq's environment (PGHOST, PGDATABASE, ...); the login must be enlisted for the address:
+SELECT cloudsat.enlist('worker', 'server', 'digest.example.com').
+"""
+import argparse
+import hashlib
+import sys
+import time
+
+import psycopg2
+
+
+class Worker:
+    def __init__(self, address):
+        self.connection = psycopg2.connect("")
+        # Each statement is a transaction: nobody's vacuum waits while this one waits for messages.
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+        self.ask("SELECT cloudsat.register(ARRAY[%s]::cloudsat.address[])", address)
+
+    def ask(self, statement, *arguments):
+        self.cursor.execute(statement, arguments)
+        return self.cursor.fetchall()
+
+    def round(self, wait):
+        """One batch of messages, then whatever dead workers left; returns how many tasks were done."""
+        done = 0
+        # alone in its statement, so that the session holds no snapshot while it waits
+        for uuid, before, message in self.ask(
+            "SELECT uuid, before, message FROM cloudsat.receive(100, make_interval(secs => %s))", wait
+        ):
+            if before is None:  # a task is a message that starts a thread
+                done += self.work(uuid, message)
+        self.ask("SELECT cloudsat.bookmark()")
+        for uuid, message in self.ask(
+            "SELECT i.uuid, i.message FROM cloudsat.orphaned_claims AS o JOIN cloudsat.inbox AS i ON i.uuid = o.message"
+        ):
+            done += self.work(uuid, message)
+        return done
+
+    def work(self, uuid, message):
+        [(claim,)] = self.ask("SELECT cloudsat.claim(%s, 'on it')", uuid)
+        if claim is None:  # somebody else has it, or it is done
+            return 0
+        if message.strip():
+            self.ask("SELECT cloudsat.release(%s, 'end', %s)", uuid, hashlib.sha256(message.encode()).hexdigest())
+        else:
+            self.ask("SELECT cloudsat.release(%s, 'problem', 'there is nothing to digest')", uuid)
+        return 1
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("address")
+    arguments.add_argument("--once", action="store_true", help="do what there is now, then end")
+    options = arguments.parse_args()
+    if options.once:
+        worker = Worker(options.address)
+        while worker.round(wait=0):
+            pass
+        return
+    while True:
+        try:
+            worker = Worker(options.address)
+            while True:
+                worker.round(wait=30)
+        except psycopg2.OperationalError as error:  # the server went away: come again
+            print(f"worker: {error}".strip(), file=sys.stderr)
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
