@@ -27,6 +27,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "port/pg_bswap.h"
 #include "storage/lock.h"
 #include "utils/fmgroids.h"
@@ -304,7 +305,17 @@ static Datum release(PG_FUNCTION_ARGS) {
 }
 SQL_FUNCTION(release);
 
-static Datum _is_connected(PG_FUNCTION_ARGS) {
-    PG_RETURN_BOOL(pg::is_connected(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1)));
+namespace cloudsat::board {
+namespace {
+
+Datum _is_connected(PG_FUNCTION_ARGS) {
+    // On a standby nobody sees who is connected to the primary; there nothing is lost that could be taken
+    // over.
+    PG_RETURN_BOOL(RecoveryInProgress() || pg::is_connected(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1)));
 }
+
+} // namespace
+
 SQL_FUNCTION(_is_connected);
+
+} // namespace cloudsat::board

@@ -19,10 +19,6 @@ BEGIN
          ORDER BY r.nick, r.pid, r.backend_start, r."timestamp" DESC)
     DELETE FROM cloudsat.registered AS r
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
-    -- Claims go with their messages, not before: else what is done could be claimed again.
-    DELETE FROM cloudsat.claim_log AS l
-     WHERE l.message < cloudsat.uuid_floor(horizon)
-       AND NOT EXISTS (SELECT FROM cloudsat.messages AS m WHERE m.uuid = l.message);
     DELETE FROM cloudsat.bookmarks AS b
      WHERE b."timestamp" < horizon
        AND EXISTS (SELECT FROM cloudsat.bookmarks AS later WHERE later.nick = b.nick AND later."timestamp" > b."timestamp");

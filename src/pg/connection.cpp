@@ -18,7 +18,7 @@ bool is_connected(int pid, TimestampTz backend_start) {
     }
     // The pid may be another process's by now; its start time tells. The server offers a copy of all entries
     // only, which it keeps for the rest of the transaction; but ours lies in the same array.
-    const int place = CLOUDSAT_STATUS_PLACE(process);
+    const auto place = static_cast<int>(CLOUDSAT_STATUS_PLACE(process));
     if (place < 0) {
         return false; // it ended just now
     }
