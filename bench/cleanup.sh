@@ -3,8 +3,8 @@
 #
 #   bench/cleanup.sh       connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
 #
-# For each size a day is filled, then dropped by cleanup() while 8 clients post; another one is filled with as many
-# messages and deleted by DELETE, in an otherwise idle server. A line for each figure: name, ratio, goal, ok or NOT ok;
+# For each size a day is filled and dropped by cleanup() while clients post and the server writes a checkpoint, which tells
+# how long posters wait; filled and dropped again with nobody else about; filled and deleted by DELETE. A line for each figure: name, ratio, goal, ok or NOT ok;
 # then the figures themselves. From the environment: SIZES (1000000 5000000), CLIENTS (8), ROUNDS (3) of drops.
 # shellcheck disable=SC2317 # the trap calls finish
 # shellcheck source=bench/lib.sh
@@ -26,7 +26,8 @@ sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
 dropdb --if-exists --force "$db" 2>/dev/null
 createdb "$db"
-sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()'
+# the launcher removes the files of what is dropped
+sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()' -c 'SELECT FROM cloudsat.start()'
 
 # fill MESSAGES: 2020-01-01, in a partition of its own; rows go straight there
 fill() {
@@ -64,45 +65,52 @@ end_posting() {
 
 echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync'), 200-byte messages," \
     "$clients clients post meanwhile, median of $rounds rounds"
+# timed FILE STATEMENT: milliseconds of a statement in a session that has called cleanup() before
+timed() {
+    sql >>"$1" <<SQL
+SELECT FROM cloudsat.cleanup('10000 days');
+SELECT clock_timestamp() AS began \gset
+$2;
+SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000;
+SQL
+}
+# waits until the files are removed
+removed() {
+    until [[ $(sql -c "SELECT count(*) FROM pg_class WHERE relname ~ '^_detached'") == 0 ]]; do sleep 0.1; done
+}
+drop="DO \$\$ BEGIN PERFORM FROM cloudsat.cleanup('1000 days'); END \$\$"
 first=
 for size in $sizes; do
     for ((round = 1; round <= rounds; round++)); do
+        # who waits: while bots post, and the server writes what it has to write
         fill "$size"
         begin_posting
         from=$(date +%s.%N)
-        sql -c 'CHECKPOINT' >"$work/idle" & # the server writes, as it would
+        sql -c CHECKPOINT &
         checkpoint=$!
-        sql >"$work/drop" <<'SQL'
-SELECT clock_timestamp() AS began \gset
-SELECT partition FROM cloudsat.cleanup('1000 days') \g /dev/null
-SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000;
-SQL
+        timed "$work/busy.$size" "$drop"
         wait "$checkpoint"
-        cat "$work/drop" >>"$work/drop.$size"
         end_posting "$from" >>"$work/wait.$size"
         [[ $(sql -c "SELECT count(*) FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z')") == 0 ]]
+        # what it takes and writes, with nobody else about
+        fill "$size"
+        before=$(sql -c 'SELECT pg_current_wal_insert_lsn()')
+        timed "$work/drop.$size" "$drop"
+        removed
+        sql -c "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$before')" >>"$work/wal.$size"
     done
-    # what it writes, with nobody else about, and what a DELETE takes
     fill "$size"
-    sql >>"$work/wal.$size" <<'SQL'
-SELECT pg_current_wal_insert_lsn() AS before \gset
-SELECT partition FROM cloudsat.cleanup('1000 days') \g /dev/null
-SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), :'before');
-SQL
-    fill "$size"
-    sql >"$work/delete.$size" <<'SQL'
-SELECT clock_timestamp() AS began \gset
-DELETE FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z');
-SELECT extract(epoch FROM clock_timestamp() - :'began') * 1000;
-SQL
-    sql -c 'SELECT FROM cloudsat.cleanup($$1000 days$$)' >/dev/null
+    timed "$work/delete.$size" "DELETE FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z')"
+    sql -c "$drop"
     longest=$(sort -g "$work/wait.$size" | tail -n 1)
+    wal=$(sort -g "$work/wal.$size" | tail -n 1)
     note "$size messages: cleanup" "$(median "$work/drop.$size") ms"
+    note "$size messages: cleanup while $clients clients post" "$(median "$work/busy.$size") ms"
     note "$size messages: DELETE" "$(median "$work/delete.$size") ms"
-    note "$size messages: WAL of cleanup, after a checkpoint" "$(cat "$work/wal.$size") bytes"
+    note "$size messages: WAL of cleanup, after a checkpoint" "$wal bytes"
     note "$size messages: longest wait of a poster" "$longest ms"
     at_least "DELETE / cleanup, $size messages" "$(median "$work/delete.$size")" "$(median "$work/drop.$size")" 100
-    at_most "WAL of cleanup / 1 MB, $size messages" "$(cat "$work/wal.$size")" 1000000 1
+    at_most "WAL of cleanup / 1 MB, $size messages" "$wal" 1000000 1
     at_most "longest wait of a poster / 200 ms, $size messages" "$longest" 200 1
     if [[ -n $first ]]; then
         at_most "cleanup of $size / of $first messages" "$(median "$work/drop.$size")" "$(median "$work/drop.$first")" 2

@@ -34,6 +34,33 @@ $prune$;
 COMMENT ON FUNCTION cloudsat._prune(pg_catalog.timestamptz) IS
     'forgets what the board''s logs hold from before an instant, but not what is still in force';
 
+-- The server removes the files of a dropped table before the commit returns, which for a day of some gigabytes takes longer
+-- than all the rest. Where there is a launcher it does that: cleanup() leaves it tables with names like these.
+CREATE FUNCTION cloudsat._drop_detached() RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+AS $drop$
+DECLARE
+    leaf regclass;
+    done int8 := 0;
+BEGIN
+    FOR leaf IN
+        SELECT c.oid FROM pg_class AS c
+         WHERE c.relnamespace = 'cloudsat'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+           AND c.relname ~ '^_detached_[0-9]+$'
+         ORDER BY c.relname
+    LOOP
+        BEGIN
+            EXECUTE format('DROP TABLE %s', leaf);
+            done := done + 1;
+        EXCEPTION WHEN lock_not_available OR undefined_table THEN
+            NULL;  -- somebody reads it, pg_dump perhaps: the next call drops it; or somebody else has just dropped it
+        END;
+    END LOOP;
+    RETURN done;
+END
+$drop$;
+COMMENT ON FUNCTION cloudsat._drop_detached() IS 'drops what cloudsat.cleanup() has detached and left to the launcher';
+
 -- Drops take no longer than a moment, but lock the whole board for it, and who comes meanwhile waits. So it asks for the
 -- lock briefly, again and again, drops the oldest first, and stops as soon as somebody has been waiting for a while. An
 -- autovacuum of an old partition gives way when it is found in the way, which deadlock_timeout makes quick.
@@ -55,6 +82,9 @@ DECLARE
     leaves   regclass[];
     sizes    int8[];
     estimates int8[];
+    -- of this database
+    launcher CONSTANT bool := EXISTS (SELECT FROM cloudsat._workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
+                                       WHERE w.kind = 'launcher' AND d.datname = current_database());
 BEGIN
     IF retain IS NULL OR exact IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN retain IS NULL THEN 'retain' ELSE 'exact' END
@@ -81,6 +111,7 @@ BEGIN
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     -- first what takes its time and keeps nobody waiting
+    PERFORM cloudsat._drop_detached();
     PERFORM cloudsat._prune(horizon);
     IF exact THEN
         FOR leaf IN
@@ -142,7 +173,17 @@ BEGIN
         END IF;
         BEGIN
             SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
-            EXECUTE format('DROP TABLE %s', leaves[n]);
+            -- what somebody's view or key hangs on is left to DROP to refuse; its own checks go with it
+            IF launcher AND NOT EXISTS (SELECT classid, objid FROM pg_depend
+                                         WHERE refclassid = 'pg_class'::regclass AND refobjid = leaves[n] AND deptype = 'n'
+                                        EXCEPT SELECT classid, objid FROM pg_depend
+                                         WHERE refclassid = 'pg_class'::regclass AND refobjid = leaves[n] AND deptype <> 'n') THEN
+                EXECUTE format('ALTER TABLE cloudsat.messages DETACH PARTITION %s', leaves[n]);
+                EXECUTE format('ALTER TABLE %s SET SCHEMA cloudsat', leaves[n]);
+                EXECUTE format('ALTER TABLE %s RENAME TO %I', leaves[n], '_detached_' || leaves[n]::oid);
+            ELSE
+                EXECUTE format('DROP TABLE %s', leaves[n]);
+            END IF;
             messages := estimates[n];
             bytes := sizes[n];
             RETURN NEXT;

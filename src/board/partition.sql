@@ -119,6 +119,9 @@ BEGIN
     -- One maintain() at a time. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
+    -- what is left of a period that cleanup() has taken would be in the way of names
+    PERFORM cloudsat._drop_detached();
+
     -- the time that partitions cover already
     SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM cloudsat._partitions() AS p;
 

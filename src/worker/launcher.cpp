@@ -20,12 +20,14 @@
 #include "worker/process.hpp"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -55,6 +57,8 @@ struct Launcher {
     pg::Presence presence;
     Oid extension; // the one that was found; another one begins anew
     bool held;     // a restore of this database seems to be going on: do nothing that it would stumble over
+    Oid messages;  // the board's table
+    bool detached; // its partitions may have changed: cleanup() may have left some to be dropped
     bool looked;   // presence and wards are known
     bool over;     // start() began it, and the extension is not there any more
     bool catalog_changed = true;
@@ -70,6 +74,10 @@ Launcher state;
 
 void catalog_changed(Datum, int, uint32) noexcept {
     state.catalog_changed = true;
+}
+
+void relation_changed(Datum, Oid relation) noexcept {
+    state.detached = state.detached || relation == state.messages || !OidIsValid(relation);
 }
 
 Ward* ward_of(Oid server) {
@@ -172,6 +180,7 @@ void look() {
         if (held) {
             keep_wards({});
         } else {
+            state.messages = get_relname_relid("messages", get_namespace_oid("cloudsat", true));
             read_servers();
         }
     } else if (presence == pg::Presence::absent) {
@@ -304,6 +313,14 @@ void clean_up(int minutes) {
     }
 }
 
+// What cleanup() detached in whatever session: the files go, and nobody waits.
+void drop_detached() {
+    static pg::Statement statement("SELECT cloudsat._drop_detached()", {});
+    state.detached = false; // before the look: what changes from now on is for the next one
+    while (keep_house(statement, "dropping detached partitions", {}) > 0) {
+    }
+}
+
 void upkeep(TimestampTz now) {
     static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
     TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
@@ -326,6 +343,9 @@ void round(void*) {
         tend_guards();
         tend_notifier();
     }
+    if (state.presence == pg::Presence::present && state.detached) {
+        drop_detached();
+    }
     if (state.presence == pg::Presence::present && now >= state.next_upkeep) {
         upkeep(now);
     }
@@ -336,6 +356,7 @@ void keep_launching(void*) {
     for (int cache : {NAMESPACEOID, FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, USERMAPPINGOID}) {
         CacheRegisterSyscacheCallback(cache, catalog_changed, 0);
     }
+    CacheRegisterRelcacheCallback(relation_changed, 0);
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(state.tick);
     while (!state.over || has_others()) {

@@ -73,6 +73,7 @@ INSERT INTO matrix VALUES
     ('function', 'maintain()',                                              '-',  '-',  '-',  'X'),
     ('function', 'cleanup(interval,boolean)',                               '-',  '-',  '-',  'X'),
     ('function', '_prune(timestamp with time zone)',                        '-',  '-',  '-',  '-'),
+    ('function', '_drop_detached()',                                        '-',  '-',  '-',  '-'),
     ('function', '_prune_events(timestamp with time zone)',                 '-',  '-',  '-',  '-'),
     ('function', '_creator()',                                              '-',  '-',  '-',  '-'),
     ('function', '_restoring()',                                            '-',  '-',  '-',  '-'),

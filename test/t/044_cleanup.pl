@@ -125,5 +125,16 @@ wait_until($node, $days, '', 30, 'the launcher drops what is older than cloudsat
 wait_until($node, q{SELECT count(*) FROM cloudsat.registered WHERE nick = 'old.example.com'}, '0', 10, 'and prunes the logs');
 like(slurp_file($node->logfile), qr/cloudsat launcher for postgres dropped old partitions of messages: 2/, 'in the log');
 is(sql(q{SELECT count(*) > 1000 FROM cloudsat.messages}), 't', 'and nothing else');
+
+# a session that cleans up leaves it to the launcher to remove the files, but not what is in use otherwise
+fill($_, 10) for @days[ 0, 1 ];
+sql('CREATE VIEW hanging AS SELECT uuid FROM cloudsat.messages_20200102');
+my $detached = q{SELECT count(*) FROM pg_class WHERE relname ~ '^_detached' AND relkind = 'r'};
+my ($result, $left, $warning);
+(undef, $result, $warning) = $node->psql('postgres', qq{BEGIN; SELECT partition, messages FROM cloudsat.cleanup($all); $detached; COMMIT});
+is($result, "messages_20200101|10\n1", 'what a session drops is detached at first');
+like($warning, qr/WARNING:  could not drop partition "messages_20200102": .*depend/, 'unless a view hangs on it');
+wait_until($node, $detached, 0, 10, 'and dropped by the launcher');
+is(sql($days), '02', 'the view keeps its partition');
 $node->stop;
 done_testing();
