@@ -1,8 +1,13 @@
 # make test, make demo, make bench: they install what is missing, and need no pg_config before that. Included by Makefile.
-.PHONY: test demo bench fuzz deps print-%
+.PHONY: test lint demo bench fuzz deps print-%
 
 test:
 	@test/run
+
+# what looks at the source alone, clang-tidy included, which takes too long for make test
+lint:
+	@test/tools/deps dev
+	@test/run lint tidy
 
 demo:
 	@demo/run
