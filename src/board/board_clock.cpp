@@ -15,7 +15,6 @@ extern "C" {
 #include "access/table.h"
 #include "access/xlog.h"
 #include "commands/trigger.h"
-#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -79,7 +78,7 @@ Known read_eras() {
     if (era > core::max_era) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                 errmsg("the board has been restored too often"),
-                errdetail("cloudsat.eras may have %u rows.", core::max_era + 1));
+                errdetail("cloudsat.eras may have %u eras.", core::max_era + 1));
     }
     return {table, static_cast<std::uint32_t>(era), ours};
 }
@@ -93,21 +92,18 @@ const Known& know() {
     return known;
 }
 
+// Whoever writes before the first row of the era is committed adds one of its own: waiting for the other's
+// would make posters wait for each other, and leave the era without a row when that one is rolled back.
 void begin_era() {
     const Oid table = eras_table.oid();
-    // One writes; the others wait for its transaction, and find the row, or write it if that was rolled back
-    LockRelationOid(table, ShareRowExclusiveLock);
-    const Known now = read_eras();
-    if (!now.began) {
-        const Datum values[columns] = {Int32GetDatum(static_cast<int32>(now.era)),
-                                       Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
-                                       TimestampTzGetDatum(GetCurrentTimestamp())};
-        const bool nulls[columns] = {};
-        Appender eras = append_begin(table);
-        append_row(eras, {values, nulls});
-        append_end(eras);
-        CacheInvalidateRelcacheByRelid(table);
-    }
+    const Datum values[columns] = {Int32GetDatum(static_cast<int32>(know().era)),
+                                   Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
+                                   TimestampTzGetDatum(GetCurrentTimestamp())};
+    const bool nulls[columns] = {};
+    Appender eras = append_begin(table);
+    append_row(eras, {values, nulls});
+    append_end(eras);
+    CacheInvalidateRelcacheByRelid(table);
     known.table = InvalidOid;
 }
 

@@ -1,12 +1,13 @@
 -- The board clock: what messages.xact counts. See board_clock.hpp.
 
+-- No key: those who begin an era at the same time each write its row, so that none waits for another.
 CREATE TABLE cloudsat.eras (
-    era               pg_catalog.int4        NOT NULL CONSTRAINT eras_pkey PRIMARY KEY,
+    era               pg_catalog.int4        NOT NULL,
     system_identifier pg_catalog.int8        NOT NULL,
     began             pg_catalog.timestamptz NOT NULL
 );
 COMMENT ON TABLE cloudsat.eras IS
-    'the clusters that the board has lived in, one after the other: each counts transactions anew, so the era stands in front of their numbers';
+    'the clusters that the board has lived in, one after the other: each counts transactions anew, so the era stands in front of their numbers; an era may have several rows alike';
 COMMENT ON COLUMN cloudsat.eras.era IS 'bits 48 and above of messages.xact';
 COMMENT ON COLUMN cloudsat.eras.system_identifier IS 'of the cluster, as pg_control_system() has it';
 COMMENT ON COLUMN cloudsat.eras.began IS 'when something was first written in it';
