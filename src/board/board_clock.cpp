@@ -34,6 +34,7 @@ struct Known {
     bool began = false; // its row is there
 };
 Known known;
+bool has_written = false; // in this transaction
 
 void forget(Datum, Oid relation) noexcept {
     if (relation == InvalidOid || relation == known.table) {
@@ -44,12 +45,15 @@ void forget(Datum, Oid relation) noexcept {
 // A row of this transaction may be gone. The invalidations of a command that failed are not told to
 // ourselves.
 void at_transaction_end(XactEvent event, void*) {
-    if (event == XACT_EVENT_ABORT) {
+    if (event == XACT_EVENT_ABORT && has_written) {
         known.table = InvalidOid;
+    }
+    if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) {
+        has_written = false;
     }
 }
 void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
+    if (event == SUBXACT_EVENT_ABORT_SUB && has_written) {
         known.table = InvalidOid;
     }
 }
@@ -105,6 +109,7 @@ void begin_era() {
     append_end(eras);
     CacheInvalidateRelcacheByRelid(table);
     known.table = InvalidOid;
+    has_written = true;
 }
 
 } // namespace

@@ -23,6 +23,7 @@
 #include "board/stream_reader.hpp"
 #include "board/uuid.hpp"
 
+#include "pg/activity.hpp"
 #include "pg/memory.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/text.hpp"
@@ -110,11 +111,14 @@ void begin_stream(Datum nick) {
         put_position(++last_stream, bookmark->position, bookmark->floor);
         return;
     }
+    core::Floor floor;
+    if (!IsolationUsesXactSnapshot()) {
+        floor.time = pg::oldest_writer(); // before the snapshot, which in these levels is an old one
+    }
     Snapshot snapshot =
         RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
     const core::PositionView here{pg::snapshot_view(snapshot, now.era), std::nullopt};
     UnregisterSnapshot(snapshot);
-    core::Floor floor;
     floor.raise(here.received, now.time, now.next);
     put_position(++last_stream, here, floor);
 }
@@ -161,19 +165,57 @@ struct Rest {
 Rest rest;
 constexpr std::size_t most_rest = 10'000;
 
-// A row of a result whose columns are those of cloudsat.inbox, and perhaps one more.
-void put_message(ReturnSetInfo* result, const MessageRow& row, Datum upto = 0) {
-    constexpr Field fields[] = {Field::uuid,   Field::timestamp,   Field::poster, Field::chan, Field::message,
-                                Field::before, Field::disposition, Field::root,   Field::depth};
-    Datum values[std::size(fields) + 1];
-    bool nulls[std::size(fields) + 1];
-    for (std::size_t i = 0; i < std::size(fields); ++i) {
-        values[i] = row.value(fields[i], nulls[i]);
+// The columns of cloudsat.inbox, of which the results here consist; inbox() has one more.
+constexpr Field result_fields[] = {Field::uuid,        Field::timestamp, Field::poster,
+                                   Field::chan,        Field::message,   Field::before,
+                                   Field::disposition, Field::root,      Field::depth};
+
+void fill(const MessageRow& row, Datum* values, bool* nulls) {
+    slot_getallattrs(row.slot()); // at once
+    for (std::size_t i = 0; i < std::size(result_fields); ++i) {
+        values[i] = row.value(result_fields[i], nulls[i]);
     }
-    values[std::size(fields)] = upto;
-    nulls[std::size(fields)] = false;
+}
+
+void put_message(ReturnSetInfo* result, const MessageRow& row, Datum upto = 0) {
+    Datum values[std::size(result_fields) + 1];
+    bool nulls[std::size(result_fields) + 1];
+    fill(row, values, nulls);
+    values[std::size(result_fields)] = upto;
+    nulls[std::size(result_fields)] = false;
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
+
+// Rows of a result, copied while they are at hand: fetching them once more would take half as long as finding
+// them. Not for batches of any size, whose rows would not fit into memory.
+class KeptRows {
+public:
+    static constexpr std::size_t most = 1000;
+
+    void open(TupleDesc descriptor) {
+        filled_ = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+        stored_ = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
+    }
+    std::uint64_t keep(const MessageRow& row) {
+        ExecClearTuple(filled_);
+        fill(row, filled_->tts_values, filled_->tts_isnull);
+        ExecStoreVirtualTuple(filled_);
+        return reinterpret_cast<std::uintptr_t>(ExecCopySlotMinimalTuple(filled_));
+    }
+    static void drop(std::uint64_t kept) { pfree(tuple(kept)); }
+    void put(ReturnSetInfo* result, std::uint64_t kept) {
+        tuplestore_puttupleslot(result->setResult, ExecStoreMinimalTuple(tuple(kept), stored_, false));
+    }
+    void close() {
+        ExecDropSingleTupleTableSlot(filled_);
+        ExecDropSingleTupleTableSlot(stored_);
+    }
+
+private:
+    static MinimalTuple tuple(std::uint64_t kept) { return reinterpret_cast<MinimalTuple>(kept); }
+
+    TupleTableSlot *filled_, *stored_;
+};
 
 // One look at the board, from the session's position. Everything is of the memory context in which it begins.
 class Look {
@@ -189,7 +231,8 @@ public:
 
 private:
     bool is_own(const MessageRow& row) const;
-    template <class F> void collect(core::Unreceived wanted, core::FirstCandidates& into, F wants);
+    bool keeps_rows() const { return request_.max <= KeptRows::most; }
+    template <class F> void collect(core::Unreceived wanted, core::FirstCandidates& into, F take);
     core::FirstCandidates* room_for(std::size_t count) const;
     bool knows_rest() const;
     void learn_rest();
@@ -203,6 +246,7 @@ private:
     Position* before_;
     Moment now_;
     StreamReader reader_;
+    KeptRows rows_; // if it keeps rows, what is taken has its row for its place
     core::SnapshotView seen_;
     core::PositionView after_;
     core::Candidate* taken_ = nullptr;
@@ -216,14 +260,15 @@ bool Look::is_own(const MessageRow& row) const {
                                [poster](Datum own) { return address_view(own) == poster; });
 }
 
-template <class F> void Look::collect(core::Unreceived wanted, core::FirstCandidates& into, F wants) {
+// Calls take(candidate, row) for each message that is wanted, and not later than the last that `into` wants.
+template <class F> void Look::collect(core::Unreceived wanted, core::FirstCandidates& into, F take) {
     reader_.start(request_.subscriptions, wanted, floor_uuid(before_->floor));
     core::Candidate candidate;
     while (const std::optional<MessageRow> row =
                reader_.next(into.last_wanted(), candidate.xact, candidate.place)) {
         candidate.id = message_id(row->value(Field::uuid));
-        if (wants(candidate) && (request_.own == Own::include || !is_own(*row))) {
-            into.add(candidate);
+        if (into.wants(candidate) && (request_.own == Own::include || !is_own(*row))) {
+            take(candidate, *row);
         }
     }
 }
@@ -245,7 +290,11 @@ void Look::learn_rest() {
     const core::Partial at = *before_->partial;
     core::FirstCandidates* found = room_for(most_rest);
     collect({{at.xact, {}}, {at.xact + 1, {}}}, *found,
-            [&at](const core::Candidate& candidate) { return at.last < candidate.id; });
+            [&at, found](const core::Candidate& candidate, const MessageRow&) {
+                if (at.last < candidate.id) {
+                    found->add(candidate);
+                }
+            });
     const std::span<const core::Candidate> first = found->take();
     if (rest.ids != nullptr) {
         pfree(rest.ids);
@@ -273,7 +322,7 @@ bool Look::take_rest() {
     for (; next != rest.ids + rest.count && count_ < most; ++next) {
         const core::Uuid uuid = uuid_of(*next);
         if (const std::optional<Place> place = reader_.find(as_datum(uuid))) { // not cleaned up meanwhile
-            taken_[count_++] = {at.xact, *next, *place};
+            taken_[count_++] = {at.xact, *next, keeps_rows() ? rows_.keep(reader_.fetch(*place)) : *place};
         }
         at.last = *next;
     }
@@ -299,7 +348,15 @@ void Look::take_others() {
         return;
     }
     core::FirstCandidates* found = room_for(room + 1);
-    collect({received, seen_}, *found, [](const core::Candidate&) { return true; });
+    collect({received, seen_}, *found, [this, found](core::Candidate candidate, const MessageRow& row) {
+        if (keeps_rows()) {
+            candidate.place = rows_.keep(row);
+        }
+        const std::optional<core::Candidate> dropped = found->add(candidate);
+        if (dropped && keeps_rows()) {
+            KeptRows::drop(dropped->place);
+        }
+    });
     const std::span<const core::Candidate> first = found->take();
     const std::size_t count = std::min(room, first.size());
     if (count > 0) {
@@ -318,6 +375,12 @@ void Look::take_others() {
 void Look::put() {
     std::sort(taken_, taken_ + count_,
               [](const core::Candidate& a, const core::Candidate& b) { return a.id < b.id; });
+    if (keeps_rows()) {
+        for (std::size_t i = 0; i < count_; ++i) {
+            rows_.put(result_, taken_[i].place);
+        }
+        return;
+    }
     MessageBatch batch;
     batch.open(&reader_);
     for (std::size_t next = 0; next < count_;) {
@@ -348,6 +411,7 @@ void Look::move() {
 
 std::size_t Look::take() {
     reader_.open_latest();
+    rows_.open(result_->setDesc);
     seen_ = pg::snapshot_view(reader_.snapshot(), now_.era);
     if (before_->partial && !seen_.contains(before_->partial->xact)) {
         // Only an old snapshot under a new position; the next transaction sees it
@@ -358,6 +422,7 @@ std::size_t Look::take() {
     if (count_ > 0) {
         put();
     }
+    rows_.close();
     reader_.close(count_ > 0 ? MessageReader::Locks::keep : MessageReader::Locks::release);
     move();
     return count_;
@@ -385,23 +450,34 @@ std::int64_t steady_microseconds() {
         .count();
 }
 
+// For one look at a time. It stays, with a first block that a batch fits into, as a rule: a context of its
+// own for each look would mean to ask the system for memory each time, and to give it back.
+MemoryContext look_memory() {
+    static MemoryContext context = nullptr;
+    if (context == nullptr) {
+        constexpr Size block = 64 * 1024;
+        context = AllocSetContextCreateInternal(TopMemoryContext, "cloudsat receive", 0, block,
+                                                ALLOCSET_DEFAULT_MAXSIZE);
+    }
+    return context;
+}
+
 // A batch as soon as there is one, at the latest after so many microseconds.
 void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_t timeout) {
     pg::StatementSnapshot statement;
     statement.let_go(fcinfo);
-    MemoryContext caller = CurrentMemoryContext;
-    MemoryContext context = pg::new_context(caller, "cloudsat receive");
+    MemoryContext context = look_memory();
     const std::int64_t began = timeout > 0 ? steady_microseconds() : 0;
     bool watches = false;
     bool rang = false;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        MemoryContextSwitchTo(context);
+        MemoryContextReset(context);
+        MemoryContext caller = MemoryContextSwitchTo(context);
         Look look(fcinfo, request);
         const std::size_t taken = look.take();
         const bool is_done = look.is_done();
         MemoryContextSwitchTo(caller);
-        MemoryContextReset(context);
         if (taken > 0) {
             break;
         }
@@ -427,7 +503,7 @@ void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_
     if (watches) {
         doorbell_leave();
     }
-    MemoryContextDelete(context);
+    MemoryContextReset(context);
     statement.replace_with_latest();
 }
 

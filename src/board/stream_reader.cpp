@@ -81,6 +81,7 @@ bool StreamReader::begin_partition() {
         slot_ = table_slot_create(leaf.relation, nullptr);
         index_scan_ = CLOUDSAT_INDEX_BEGINSCAN(leaf.relation, index_, snapshot_, 2);
         index_scan_->xs_want_itup = true; // says the transaction before the row is fetched
+        prepare_keys();
         channel_ = 0;
         from_ = 0;
         is_there_ = false;
@@ -102,14 +103,18 @@ void StreamReader::end_partition() {
     }
 }
 
+void StreamReader::prepare_keys() {
+    constexpr StrategyNumber strategies[] = {BTEqualStrategyNumber, BTGreaterEqualStrategyNumber};
+    for (int i = 0; i < 2; ++i) {
+        ScanKeyEntryInitialize(&keys_[i], 0, static_cast<AttrNumber>(i + 1), strategies[i], InvalidOid,
+                               index_->rd_indcollation[i], operator_of(index_, i, strategies[i]), Datum{0});
+    }
+}
+
 void StreamReader::seek() {
-    ScanKeyData keys[2];
-    const Oid* collations = index_->rd_indcollation;
-    ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, InvalidOid, collations[0],
-                           operator_of(index_, 0, BTEqualStrategyNumber), channels_[channel_]);
-    ScanKeyEntryInitialize(&keys[1], 0, 2, BTGreaterEqualStrategyNumber, InvalidOid, collations[1],
-                           operator_of(index_, 1, BTGreaterEqualStrategyNumber), UInt64GetDatum(from_));
-    index_rescan(index_scan_, keys, 2, nullptr, 0);
+    keys_[0].sk_argument = channels_[channel_];
+    keys_[1].sk_argument = UInt64GetDatum(from_);
+    index_rescan(index_scan_, keys_, 2, nullptr, 0);
     is_there_ = true;
     passed_ = 0;
 }

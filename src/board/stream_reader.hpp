@@ -32,6 +32,7 @@ private:
     bool step(core::Xact last_wanted, core::Xact& xact);
     bool step_in_index(core::Xact last_wanted, core::Xact& xact);
     bool step_in_heap(core::Xact last_wanted, core::Xact& xact);
+    void prepare_keys();
     void seek();
     void next_channel();
     bool is_on_channel(Datum chan) const;
@@ -43,6 +44,7 @@ private:
 
     std::uint16_t reading_; // the current partition, if one of these is there
     Relation index_;
+    ScanKeyData keys_[2];
     IndexScanDesc index_scan_;
     SysScanDesc heap_scan_; // when there is no index
     TupleTableSlot* slot_;

@@ -50,19 +50,23 @@ std::optional<Xact> Unreceived::next(Xact from) const noexcept {
     return xact < now_.xmax ? std::optional(xact) : std::nullopt;
 }
 
-void FirstCandidates::add(const Candidate& candidate) {
+std::optional<Candidate> FirstCandidates::add(const Candidate& candidate) {
     if (heap_.size() < most_) {
         heap_.push_back(candidate);
-        std::push_heap(heap_.begin(), heap_.end());
-    } else if (most_ > 0 && candidate < heap_.front()) {
-        std::pop_heap(heap_.begin(), heap_.end());
-        heap_.back() = candidate;
-        std::push_heap(heap_.begin(), heap_.end());
+        if (heap_.size() == most_) {
+            std::make_heap(heap_.begin(), heap_.end());
+        }
+        return std::nullopt;
     }
+    std::pop_heap(heap_.begin(), heap_.end());
+    const Candidate dropped = heap_.back();
+    heap_.back() = candidate;
+    std::push_heap(heap_.begin(), heap_.end());
+    return dropped;
 }
 
 std::span<const Candidate> FirstCandidates::take() {
-    std::sort_heap(heap_.begin(), heap_.end());
+    std::sort(heap_.begin(), heap_.end());
     return heap_;
 }
 

@@ -106,7 +106,12 @@ class FirstCandidates {
 public:
     FirstCandidates(std::size_t most, std::pmr::memory_resource* memory) : most_(most), heap_(memory) {}
 
-    void add(const Candidate& candidate);
+    // Would it be one of the first of those that have come so far?
+    bool wants(const Candidate& candidate) const noexcept {
+        return heap_.size() < most_ || (most_ > 0 && candidate < heap_.front());
+    }
+    // Adds one that is wanted. Returns the one that is not any more, if there is such a one.
+    std::optional<Candidate> add(const Candidate& candidate);
     // No message of a later transaction than this is wanted any more.
     Xact last_wanted() const noexcept {
         return heap_.size() < most_ ? UINT64_MAX : most_ == 0 ? 0 : heap_.front().xact;
@@ -116,7 +121,7 @@ public:
 
 private:
     std::size_t most_;
-    std::pmr::vector<Candidate> heap_; // the last one in front
+    std::pmr::vector<Candidate> heap_; // as soon as it is full: a heap with the last one in front
 };
 
 // Where a reader at `received`, with no partial transaction, stands after it has received the first `most` of

@@ -97,3 +97,13 @@ extern "C" {
 #else
 #define CLOUDSAT_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, keys, 0)
 #endif
+
+// What a session tells of itself, by its place in the list of this moment.
+extern "C" {
+#include "utils/backend_status.h"
+}
+#if PG_VERSION_NUM >= 160000
+#define CLOUDSAT_BACKEND_STATUS(place) pgstat_get_local_beentry_by_index(place)
+#else
+#define CLOUDSAT_BACKEND_STATUS(place) pgstat_fetch_stat_local_beentry(place)
+#endif

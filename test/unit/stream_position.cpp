@@ -125,9 +125,14 @@ TEST(FirstCandidates, KeepsTheFirst) {
         FirstCandidates first(most, std::pmr::get_default_resource());
         std::vector<Candidate> all;
         for (int i = 0; i < 60; ++i) {
-            const Candidate candidate{random() % 10, id(random() % 1000), static_cast<std::uint64_t>(i)};
+            const Candidate candidate{random() % 10, id(random() % 100'000), static_cast<std::uint64_t>(i)};
             EXPECT_EQ(first.last_wanted() == UINT64_MAX, all.size() < most);
-            first.add(candidate);
+            std::sort(all.begin(), all.end());
+            ASSERT_EQ(first.wants(candidate), all.size() < most || (most > 0 && candidate < all[most - 1]));
+            if (first.wants(candidate)) {
+                const std::optional<Candidate> dropped = first.add(candidate);
+                ASSERT_EQ(dropped, all.size() < most ? std::nullopt : std::optional(all[most - 1]));
+            }
             all.push_back(candidate);
         }
         std::sort(all.begin(), all.end());
@@ -291,8 +296,9 @@ private:
         const Unreceived wanted(received_.view(), now.view());
         FirstCandidates first(left + 1, std::pmr::get_default_resource());
         board_.for_each_visible(now, [&](const Row& row) {
-            if (wanted.contains(row.xact))
-                first.add({row.xact, id(row.number), row.number});
+            if (const Candidate one{row.xact, id(row.number), row.number};
+                wanted.contains(row.xact) && first.wants(one))
+                first.add(one);
         });
         const std::span<const Candidate> found = first.take();
         for (const Candidate& candidate : found.first(std::min(left, found.size())))
