@@ -46,7 +46,7 @@ SELECT cloudsat.uuid_floor(at), at, 'app@i-1.example.org',
        CASE n % 20 WHEN 0 THEN '.' WHEN 1 THEN 'com' WHEN 2 THEN 'example.com' WHEN 3 THEN 'h1.example.com'
                    ELSE 'h' || 2 + n % 1000 || '.example.com' END::cloudsat.address,
        repeat('x', 200), NULL, NULL, NULL, NULL, (3 + n * 600 / :messages)::text::xid8
-  FROM (SELECT n, now() - (:days - 2) * interval '1 day' * (1 - n::float8 / :messages) FROM generate_series(1, :messages) AS n) AS m (n, at);
+  FROM (SELECT n, now() - (:days - 2) * interval '1 day' * (1 - n::float8 / :messages) FROM generate_series(1, :messages::int8) AS n) AS m (n, at);
 VACUUM (ANALYZE, FREEZE);
 CHECKPOINT;
 -- the median of so many calls in microseconds; the receiver is this session
