@@ -32,6 +32,7 @@ SQL_PARTS = \
 	src/guardian/event.sql \
 	src/guardian/policy.sql \
 	src/guardian/poll.sql \
+	src/guardian/archive.sql \
 	src/board/grants.sql \
 	src/guardian/grants.sql \
 	src/worker/status.sql \

@@ -5,11 +5,16 @@ INSERT INTO cloudsat.queue_policies (queue) VALUES ('(');
 INSERT INTO cloudsat.queue_policies (queue, vhost) VALUES ('.', '[a');
 INSERT INTO cloudsat.queue_policies (queue, warn_size, delete_size) VALUES ('.', 100, 10);
 INSERT INTO cloudsat.queue_policies (queue, warn_size) VALUES ('.', -1);
+INSERT INTO cloudsat.queue_policies (queue, archive_size, delete_size) VALUES ('.', 100, 10);
+INSERT INTO cloudsat.queue_policies (queue, archive_size, warn_size) VALUES ('.', 10, 100);
+INSERT INTO cloudsat.queue_policies (queue, archive_size) VALUES ('.', -2);
+INSERT INTO cloudsat.queue_policies (queue, archive_size, warn_size, delete_size) VALUES ('^never/', -1, 10, 100);
 INSERT INTO cloudsat.queue_policies (queue, basis) VALUES ('.', 'age');
 INSERT INTO cloudsat.queue_policies (queue, warn_size, delete_size) VALUES ('^big/', 100, 100);
 UPDATE cloudsat.queue_policies SET queue = '*';
 UPDATE cloudsat.queue_policies SET warn_size = 101;
-SELECT server, vhost, queue, priority, warn_size, delete_size, unbounded, exempt, basis FROM cloudsat.queue_policies;
+UPDATE cloudsat.queue_policies SET archive_size = 100, warn_size = 50, delete_size = 100;
+SELECT server, vhost, queue, priority, warn_size, archive_size, max_archive_size, delete_size, unbounded, exempt, basis FROM cloudsat.queue_policies;
 DELETE FROM cloudsat.queue_policies;
 
 -- the audit is append-only

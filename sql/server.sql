@@ -4,7 +4,7 @@
 
 -- names
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_uri 'http://broker:15672');
-CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (amqp_url 'amqp://broker');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (smtp_url 'smtp://broker');
 ALTER FOREIGN DATA WRAPPER rabbitmq OPTIONS (ADD enforce 'on');
 
 -- URLs
@@ -14,6 +14,9 @@ CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'ftp://b
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://user:secret@broker:15672');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (metrics_url 'http://broker:99999');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (metrics_url 'http://broker/metrics?family=x');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (amqp_url 'http://broker');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (amqp_url 'amqp://broker/vhost');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (amqp_url 'amqps://user:secret@broker');
 
 -- numbers
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (poll_interval 'soon');
@@ -41,6 +44,11 @@ CREATE SERVER sizes FOREIGN DATA WRAPPER rabbitmq OPTIONS (warn_size '9000', del
 ALTER SERVER sizes OPTIONS (SET delete_size '8999');
 ALTER SERVER sizes OPTIONS (SET delete_size '100', SET warn_size '10');
 ALTER SERVER sizes OPTIONS (SET warn_size '200');
+ALTER SERVER sizes OPTIONS (ADD archive_size '50');
+ALTER SERVER sizes OPTIONS (ADD archive_size '50', ADD amqp_url 'amqp://broker');
+ALTER SERVER sizes OPTIONS (SET archive_size '9');
+ALTER SERVER sizes OPTIONS (SET archive_size '101');
+ALTER SERVER sizes OPTIONS (DROP amqp_url);
 DROP SERVER sizes;
 
 -- all of them, good
@@ -48,7 +56,8 @@ CREATE SERVER good FOREIGN DATA WRAPPER rabbitmq OPTIONS (
     management_url 'https://broker.example.com:15671/', metrics_url 'http://[::1]:15692', vhosts '^(a|b/.*)$',
     poll_interval '300ms', max_poll_interval '10 min', timeout '30', connect_timeout '1.5s', max_body '64MB',
     ca_file '/etc/ssl/broker.pem', tls_verify 'off', owner_pattern '^q/([^/]+)/', reserved_owners '^admin',
-    address 'guardian@pulse.example.com', warn_size '0', delete_size '9223372036854775807', enforce 'on');
+    address 'guardian@pulse.example.com', amqp_url 'amqps://[::1]:5671/', warn_size '0', archive_size '5',
+    max_archive_size '1000000', delete_size '9223372036854775807', enforce 'on');
 
 -- user mappings: a user, and one way to a password
 CREATE USER MAPPING FOR CURRENT_USER SERVER good OPTIONS (username 'guardian');

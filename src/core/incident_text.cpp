@@ -115,6 +115,9 @@ std::string_view say_warned(const Incident& incident, std::pmr::memory_resource*
     Writer out(arena);
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its warning size of ").put(incident.limits.warn_size).put(".\n");
+    if (incident.limits.archive_size && incident.enforce && !incident.stream) {
+        out.put("Above ").put(*incident.limits.archive_size).put(" its oldest messages will be archived.\n");
+    }
     if (never_deleted(incident)) {
         out.put("It will not be deleted, however large it grows.\n");
     } else if (incident.enforce) {
@@ -134,6 +137,43 @@ std::string_view say_would_delete(const Incident& incident, std::pmr::memory_res
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its deletion size of ").put(incident.limits.delete_size);
     out.put(". It would have been deleted now, were limits enforced for this broker.");
+    return out.keep(arena);
+}
+
+std::string_view say_archive_started(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_size(put_queue(out, incident).put(" has "), incident);
+    out.put(", more than its archiving size of ").put(incident.limits.archive_size.value_or(0));
+    out.put(". Its oldest messages are being taken out of it and kept in the archive.");
+    return out.keep(arena);
+}
+
+std::string_view say_archive_full(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" is not archived any more: the archive holds ");
+    out.messages(incident.limits.max_archive_size.value_or(0)).put(" of it, which is the most it may.");
+    return out.keep(arena);
+}
+
+std::string_view say_archive_withheld(const Incident& incident, std::string_view reason,
+                                      std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" is not archived: ").put(reason).put(".");
+    return out.keep(arena);
+}
+
+std::string_view say_archive_failed(const Incident& incident, std::string_view reason,
+                                    std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" should be archived and could not be: ").put(reason).put(".");
+    return out.keep(arena);
+}
+
+std::string_view say_archived(const Incident& incident, std::int64_t messages,
+                              std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(": ").messages(messages);
+    out.put(messages == 1 ? " was archived." : " were archived.");
     return out.keep(arena);
 }
 

@@ -24,6 +24,14 @@ struct Incident {
 // Each text lives in the arena.
 std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_archive_started(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_archive_full(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_archive_withheld(const Incident& incident, std::string_view reason,
+                                      std::pmr::memory_resource* arena);
+std::string_view say_archive_failed(const Incident& incident, std::string_view reason,
+                                    std::pmr::memory_resource* arena);
+std::string_view say_archived(const Incident& incident, std::int64_t messages,
+                              std::pmr::memory_resource* arena);
 std::string_view say_recovered(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_deleted(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_gone(const Incident& incident, std::string_view how, std::pmr::memory_resource* arena);

@@ -9,6 +9,7 @@ namespace cloudsat::core {
 namespace {
 
 constexpr std::array<std::string_view, 4> level_names{"normal", "warned", "archiving", "deleted"};
+constexpr std::array<std::string_view, 4> archive_names{"", "on", "full", "withheld"};
 constexpr std::array<std::string_view, 4> live_states{"running", "idle", "flow", "live"};
 
 bool on_hold(const Standing& was, const Circumstances& c) noexcept {
@@ -20,10 +21,55 @@ Level called_for(std::int64_t size, const Limits& limits) noexcept {
     if (size > limits.delete_size) {
         return Level::deleted;
     }
+    if (limits.archive_size && size > *limits.archive_size) {
+        return Level::archiving;
+    }
     return size > limits.warn_size ? Level::warned : Level::normal;
 }
 
+// The level below archiving, where the incident stays open if there is one.
+Level level_beside(Owner owner) noexcept {
+    return owner == Owner::person ? Level::warned : Level::normal;
+}
+
+void end_archiving(Verdict& verdict, Owner owner) noexcept {
+    if (verdict.next.level == Level::archiving) {
+        verdict.next.level = level_beside(owner);
+        verdict.archive_ended = true;
+    }
+}
+
+// Begins and ends the archiving of a queue that has this size.
+void judge_archive(Verdict& verdict, std::int64_t size, const Limits& limits, Owner owner, Level confirmed,
+                   const Circumstances& circumstances, bool stream) noexcept {
+    Standing& next = verdict.next;
+    const bool may_begin = circumstances.enforce && circumstances.may_delete && !stream;
+    const bool over =
+        !limits.archive_size || size <= rearm_size(*limits.archive_size) || !circumstances.enforce;
+    if (over || next.archive != Archive::on) {
+        end_archiving(verdict, owner);
+    }
+    if (over) {
+        next.archive = Archive::none; // and may begin anew when it is exceeded again
+    } else if (next.archive == Archive::none && confirmed >= Level::archiving && may_begin) {
+        next.archive = Archive::on;
+        next.level = Level::archiving;
+        verdict.archive_wanted = true;
+        // It gets its chance: deletion takes two more polls above its size.
+        next.pending = Level::archiving;
+    }
+}
+
 } // namespace
+
+std::string_view to_string(Archive archive) noexcept {
+    return archive_names[static_cast<std::size_t>(archive)];
+}
+
+Archive parse_archive(std::string_view text) noexcept {
+    const auto* found = std::find(archive_names.begin(), archive_names.end(), text);
+    return found == archive_names.end() ? Archive::none : static_cast<Archive>(found - archive_names.begin());
+}
 
 std::string_view to_string(Level level) noexcept {
     return level_names[static_cast<std::size_t>(level)];
@@ -62,8 +108,10 @@ Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, O
     // Left alone by decree: no number is needed to end what was begun.
     if (limits.exempt || owner == Owner::reserved) {
         next.pending = Level::normal;
-        verdict.recovered = was.level == Level::warned;
+        verdict.recovered = was.level == Level::warned || was.level == Level::archiving;
+        verdict.archive_ended = was.level == Level::archiving;
         next.level = Level::normal;
+        next.archive = Archive::none;
         next.would_delete = false;
         return verdict;
     }
@@ -80,12 +128,17 @@ Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, O
     if (was.level == Level::normal && owner == Owner::person && confirmed >= Level::warned) {
         next.level = Level::warned;
         verdict.warned = true;
-    } else if (was.level == Level::warned && *size <= rearm_size(limits.warn_size)) {
+    }
+    judge_archive(verdict, *size, limits, owner, confirmed, circumstances, sample.stream);
+    if (next.level == Level::warned && *size <= rearm_size(limits.warn_size)) {
         next.level = Level::normal;
         next.would_delete = false;
         verdict.recovered = true;
     }
 
+    if (verdict.archive_wanted) {
+        return verdict;
+    }
     if (confirmed == Level::deleted && !limits.unbounded && !sample.stream && circumstances.may_delete) {
         if (circumstances.enforce) {
             if (circumstances.now >= was.retry_after) {

@@ -3,6 +3,10 @@
 //
 //   normal --warn_size on two polls--> warned --delete_size on two polls--> intended --(act)--> deleted
 //      ^------ 0.8 of warn_size or less ------'
+//
+// Between warned and deleted lies archiving, where archive_size is given: --archive_size on two polls-->
+// archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as it has not
+// begun on a queue that it may take, the queue is not deleted.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +19,7 @@ namespace cloudsat::core {
 using Micros = std::int64_t;
 constexpr Micros micros_per_second = 1'000'000;
 
-// How overgrown a queue is, in the order of the SQL type cloudsat.level. `archiving` is not reached in this
-// release.
+// How overgrown a queue is, in the order of the SQL type cloudsat.level.
 enum class Level : std::uint8_t { normal, warned, archiving, deleted };
 std::string_view to_string(Level level) noexcept;
 std::optional<Level> parse_level(std::string_view text) noexcept;
@@ -38,18 +41,28 @@ struct Limits {
     bool unbounded = false; // warned about, never deleted
     bool exempt = false;    // left alone altogether
     Basis basis = Basis::total;
+    std::optional<std::int64_t> archive_size = {};     // absent: nothing is archived
+    std::optional<std::int64_t> max_archive_size = {}; // messages the archive may hold; absent: any number
 
     friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+// How the archive stands to a queue: nothing to do; taking its messages; not any more, because it holds as
+// many as it may; or not at all, because that would disturb somebody. The last two end when the queue is
+// small again.
+enum class Archive : std::uint8_t { none, on, full, withheld };
+std::string_view to_string(Archive archive) noexcept; // empty for none
+Archive parse_archive(std::string_view text) noexcept;
+
 // What one poll leaves for the next.
 struct Standing {
     Level level = Level::normal;
-    Level pending = Level::normal; // the level that the last poll's size called for, confirmed or not
-    bool would_delete = false;     // said once per incident, while not enforcing
-    bool intended = false;         // an intention to delete is open; the act decides, not the judge
-    Micros acted_at = 0;           // last request that changed the queue; 0: never
-    Micros retry_after = 0;        // no new intention before; 0: at once
+    Level pending = Level::normal;   // the level that the last poll's size called for, confirmed or not
+    bool would_delete = false;       // said once per incident, while not enforcing
+    bool intended = false;           // an intention to delete is open; the act decides, not the judge
+    Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back
+    Micros acted_at = 0;             // last request that changed the queue; 0: never
+    Micros retry_after = 0;          // no new intention before; 0: at once
 
     friend bool operator==(const Standing&, const Standing&) = default;
 };
@@ -74,6 +87,8 @@ struct Verdict {
     bool recovered = false;
     bool would_delete = false;
     bool delete_intended = false;
+    bool archive_wanted = false; // from now on
+    bool archive_ended = false;  // it was on, or meant to be
 };
 
 // A broker that has just come back tells old or zero numbers for a while; so does a queue that was just acted

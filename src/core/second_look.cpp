@@ -30,6 +30,11 @@ Resolution resolve_unseen(const SecondLook& look) noexcept {
     return {Resolve::proceed, {}};
 }
 
+bool is_newly_consumed(const SecondLook& look) noexcept {
+    const std::int64_t before = look.before.consumers.value_or(look.before.unacknowledged.value_or(0));
+    return look.seen.consumers.value_or(0) > 0 && before == 0;
+}
+
 Resolution resolve(const SecondLook& look) noexcept {
     if (look.presence == Presence::absent) {
         return {Resolve::gone, {}};
@@ -56,6 +61,9 @@ Resolution resolve(const SecondLook& look) noexcept {
     }
     if (*size <= look.limits.delete_size) {
         return withdraw("it has drained");
+    }
+    if (is_newly_consumed(look)) {
+        return withdraw("somebody consumes from it now");
     }
     return {Resolve::proceed, {}};
 }

@@ -20,7 +20,7 @@ enum class Presence : std::uint8_t {
 
 struct SecondLook {
     Presence presence = Presence::absent;
-    Facts seen;    // of a listed queue
+    Facts seen;    // of a listed queue, put right by whatever is fresher
     Facts before;  // as known when the intention was written
     Limits limits; // in force now
     Owner owner = Owner::none;
@@ -40,6 +40,10 @@ constexpr Micros oldest_intention = 3600 * micros_per_second;
 // The whole decision, and the part of it that needs no look: withdraw or proceed, by what was decided since.
 Resolution resolve(const SecondLook& look) noexcept;
 Resolution resolve_unseen(const SecondLook& look) noexcept;
+
+// Somebody consumes from it who did not when the intention was written: it may be about to drain. Where no
+// listing told the consumers, messages that were held then are a sign of one.
+bool is_newly_consumed(const SecondLook& look) noexcept;
 
 // What came of a request to delete.
 enum class Outcome : std::uint8_t {

@@ -39,6 +39,7 @@ constexpr OptionRule mapping_rule(std::string_view name, OptionKind kind, std::s
 constexpr std::array rules{
     text_rule("management_url", OptionKind::url, &S::management_url),
     text_rule("metrics_url", OptionKind::url, &S::metrics_url),
+    text_rule("amqp_url", OptionKind::amqp_url, &S::amqp_url),
     text_rule("vhosts", OptionKind::pattern, &S::vhosts),
     number_rule("poll_interval", OptionKind::duration, &S::poll_interval, 100 * millisecond, day),
     number_rule("max_poll_interval", OptionKind::duration, &S::max_poll_interval, 100 * millisecond, day),
@@ -52,6 +53,8 @@ constexpr std::array rules{
     text_rule("reserved_owners", OptionKind::pattern, &S::reserved_owners),
     text_rule("address", OptionKind::address, &S::address),
     number_rule("warn_size", OptionKind::count, &S::warn_size, 0, most_messages),
+    number_rule("archive_size", OptionKind::count, &S::archive_size, 0, most_messages),
+    number_rule("max_archive_size", OptionKind::count, &S::max_archive_size, 0, most_messages),
     number_rule("delete_size", OptionKind::count, &S::delete_size, 0, most_messages),
     number_rule("enforce", OptionKind::boolean, &S::enforce, 0, 1),
     mapping_rule("user", OptionKind::text, &M::user),
@@ -235,6 +238,8 @@ std::string_view expected(OptionKind kind) noexcept {
     switch (kind) {
     case OptionKind::url:
         return "A URL begins with http:// or https:// and holds no user and no password.";
+    case OptionKind::amqp_url:
+        return "A URL begins with amqp:// or amqps:// and holds no user, no password and no virtual host.";
     case OptionKind::duration:
         return "A duration is a number with the unit us, ms, s, min, h or d; without a unit it means "
                "seconds.";
@@ -259,6 +264,17 @@ std::string_view expected(OptionKind kind) noexcept {
 std::optional<OptionConflict> find_conflict(const ServerOptions& options) noexcept {
     if (options.warn_size > options.delete_size) {
         return OptionConflict{"warn_size", "Sizes must rise: warn_size must not be above delete_size."};
+    }
+    if (options.archive_size != off) {
+        if (options.archive_size < options.warn_size || options.archive_size > options.delete_size) {
+            return OptionConflict{"archive_size",
+                                  "Sizes must rise: archive_size must lie between warn_size and "
+                                  "delete_size."};
+        }
+        if (options.amqp_url.empty()) {
+            return OptionConflict{"archive_size",
+                                  "Messages are archived over AMQP, and there is no amqp_url."};
+        }
     }
     if (options.poll_interval > options.max_poll_interval) {
         return OptionConflict{"poll_interval", "poll_interval must not be above max_poll_interval."};

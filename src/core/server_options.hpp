@@ -17,6 +17,7 @@ enum class OptionPlace : std::uint8_t { wrapper, server, mapping, table };
 
 enum class OptionKind : std::uint8_t {
     url,      // http or https
+    amqp_url, // amqp or amqps
     duration, // '5s', '300ms', '2min'; a plain number means seconds
     bytes,    // '256MB', '64kB'; a plain number means bytes
     count,    // messages
@@ -27,11 +28,15 @@ enum class OptionKind : std::uint8_t {
     text,
 };
 
+// Of a number of messages: there is no such limit.
+inline constexpr std::int64_t off = -1;
+
 // What a CREATE SERVER says, with the defaults where it is silent. Texts are views of what was parsed.
 struct ServerOptions {
     std::string_view management_url;
     std::string_view metrics_url;
-    std::string_view vhosts; // empty: all
+    std::string_view amqp_url; // empty: nothing is archived
+    std::string_view vhosts;   // empty: all
     std::string_view ca_file;
     std::string_view owner_pattern = "^queue/([^/]+)/";
     std::string_view reserved_owners; // empty: nobody
@@ -42,6 +47,8 @@ struct ServerOptions {
     std::int64_t connect_timeout = 2 * micros_per_second;
     std::int64_t max_body = std::int64_t{256} * 1024 * 1024;
     std::int64_t warn_size = 2000;
+    std::int64_t archive_size = off;
+    std::int64_t max_archive_size = off;
     std::int64_t delete_size = 8000;
     std::int64_t tls_verify = 1;
     std::int64_t enforce = 0;

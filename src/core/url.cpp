@@ -75,14 +75,18 @@ struct Pieces {
     std::string_view scheme, authority, path;
 };
 
-constexpr std::array<std::string_view, 2> schemes{"http", "https"};
+// What is spoken: in the clear and over TLS, and the ports it is spoken at.
+struct Scheme {
+    std::string_view plain, tls;
+    std::uint16_t plain_port, tls_port;
+    UrlRule rule; // that another scheme breaks
+};
+constexpr Scheme http_scheme{"http", "https", 80, 443, UrlRule::scheme};
+constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme};
 
-bool is_known_scheme(std::string_view scheme) noexcept {
-    for (const auto known : schemes)
-        if (std::equal(scheme.begin(), scheme.end(), known.begin(), known.end(),
-                       [](char a, char b) { return lower(a) == b; }))
-            return true;
-    return false;
+bool is_scheme(std::string_view scheme, std::string_view known) noexcept {
+    return std::equal(scheme.begin(), scheme.end(), known.begin(), known.end(),
+                      [](char a, char b) { return lower(a) == b; });
 }
 
 // Visible ASCII only, and none of what RFC 3986 keeps out of a URL: such characters smuggle lines into
@@ -194,10 +198,11 @@ std::optional<UrlRule> check_characters(std::string_view url) noexcept {
     return std::nullopt;
 }
 
-std::optional<UrlRule> split(std::string_view url, Pieces& pieces) noexcept {
+std::optional<UrlRule> split(std::string_view url, const Scheme& scheme, Pieces& pieces) noexcept {
     const auto colon = url.find("://");
-    if (colon == std::string_view::npos || !is_known_scheme(url.substr(0, colon)))
-        return UrlRule::scheme;
+    if (colon == std::string_view::npos ||
+        (!is_scheme(url.substr(0, colon), scheme.plain) && !is_scheme(url.substr(0, colon), scheme.tls)))
+        return scheme.rule;
     pieces.scheme = url.substr(0, colon);
     url.remove_prefix(colon + 3);
     const auto slash = std::min(url.find('/'), url.size());
@@ -228,15 +233,38 @@ constexpr std::array rule_texts{
     RuleText{UrlRule::query, "The URL must not contain a query (\"?\")."},
     RuleText{UrlRule::fragment, "The URL must not contain a fragment (\"#\")."},
     RuleText{UrlRule::dot_segment, "The path must not contain \".\" or \"..\" segments."},
+    RuleText{UrlRule::amqp_scheme, "The URL must begin with \"amqp://\" or \"amqps://\"."},
+    RuleText{UrlRule::amqp_path, "The URL must have no path: the virtual host is that of each queue."},
 };
 
 constexpr bool rules_are_in_order() {
     for (std::size_t i = 0; i < rule_texts.size(); ++i)
         if (rule_texts[i].rule != static_cast<UrlRule>(i))
             return false;
-    return rule_texts.back().rule == UrlRule::dot_segment;
+    return rule_texts.back().rule == UrlRule::amqp_path;
 }
 static_assert(rules_are_in_order(), "meaning_of() indexes rule_texts by rule");
+
+Result<BaseUrl, UrlRule> check(std::string_view url, const Scheme& scheme, std::pmr::memory_resource* arena) {
+    if (const auto rule = check_characters(url))
+        return *rule;
+    Pieces pieces;
+    if (const auto rule = split(url, scheme, pieces))
+        return *rule;
+    BaseUrl base;
+    base.tls = pieces.scheme.size() == scheme.tls.size();
+    base.port = base.tls ? scheme.tls_port : scheme.plain_port;
+    if (const auto rule = split_authority(pieces.authority, base))
+        return *rule;
+    base.loopback = is_loopback(base.host);
+    std::pmr::string text(arena);
+    std::transform(pieces.scheme.begin(), pieces.scheme.end(), std::back_inserter(text), lower);
+    text.append("://").append(pieces.authority).append(pieces.path);
+    base.text = keep(arena, text);
+    // The scheme and what follows it kept their lengths, so the host stands where it stood.
+    base.host = base.text.substr(static_cast<std::size_t>(base.host.data() - url.data()), base.host.size());
+    return base;
+}
 
 } // namespace
 
@@ -262,23 +290,14 @@ std::string_view meaning_of(UrlRule rule) noexcept {
 }
 
 Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_resource* arena) {
-    if (const auto rule = check_characters(url))
-        return *rule;
-    Pieces pieces;
-    if (const auto rule = split(url, pieces))
-        return *rule;
-    BaseUrl base;
-    base.tls = pieces.scheme.size() == schemes[1].size();
-    base.port = base.tls ? 443 : 80;
-    if (const auto rule = split_authority(pieces.authority, base))
-        return *rule;
-    base.loopback = is_loopback(base.host);
-    std::pmr::string text(arena);
-    std::transform(pieces.scheme.begin(), pieces.scheme.end(), std::back_inserter(text), lower);
-    text.append("://").append(pieces.authority).append(pieces.path);
-    base.text = keep(arena, text);
-    // The scheme and what follows it kept their lengths, so the host stands where it stood.
-    base.host = base.text.substr(static_cast<std::size_t>(base.host.data() - url.data()), base.host.size());
+    return check(url, http_scheme, arena);
+}
+
+Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena) {
+    const auto base = check(url, amqp_scheme, arena);
+    // A path that is nothing but slashes is none.
+    if (base && base.value().text.find('/', base.value().text.find("://") + 3) != std::string_view::npos)
+        return UrlRule::amqp_path;
     return base;
 }
 

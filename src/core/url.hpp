@@ -36,6 +36,8 @@ enum class UrlRule : std::uint8_t {
     query,
     fragment,
     dot_segment,
+    amqp_scheme,
+    amqp_path,
 };
 
 // The rule in words, a full sentence for a DETAIL.
@@ -50,5 +52,8 @@ struct BaseUrl {
 };
 
 Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_resource* arena);
+
+// The same for AMQP: amqp or amqps, and no path, because the virtual host is that of the queue.
+Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena);
 
 } // namespace cloudsat::core

@@ -6,12 +6,15 @@
 
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
+#include "core/queue_detail.hpp"
 #include "core/queue_listing.hpp"
 #include "core/url.hpp"
+#include "guardian/amqp.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/queue_row.hpp"
+#include "guardian/result.hpp"
 #include "guardian/rules.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
@@ -35,7 +38,7 @@ constexpr std::string_view names_look = "?disable_stats=true&";
 pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
-           q.acted_at, p.cycle
+           q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -46,11 +49,12 @@ pg::Statement committed_intentions(R"(
 
 pg::Statement withdraw(R"(
     UPDATE cloudsat.queues AS q
-    SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal'
+    SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal', consumers =
+           coalesce($4, q.consumers)
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
       AND q.name OPERATOR(pg_catalog.=) $3)",
-                       {TEXTOID, TEXTOID, TEXTOID});
+                       {TEXTOID, TEXTOID, TEXTOID, INT8OID});
 pg::Statement fail(R"(
     UPDATE cloudsat.queues AS q
     SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal', failures = $4,
@@ -71,7 +75,8 @@ pg::Statement bury(R"(
     SET level = 'deleted', pending = 'normal', messages = coalesce($4, q.messages), ready =
            coalesce($5, q.ready), growth = 0, incident = NULL, incident_size = NULL, incident_at =
            NULL, would_delete_at = NULL, intended_at = NULL, intended_xact = NULL, attempts = 0,
-           failures = 0, retry_after = NULL, acted_at = coalesce($6, q.acted_at), changed_at = $7,
+           failures = 0, retry_after = NULL, archive = NULL, archive_began = NULL, archived = 0,
+           archive_failures = 0, archive_retry = NULL, acted_at = coalesce($6, q.acted_at), changed_at = $7,
            gone_at = $7
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
@@ -84,28 +89,16 @@ pg::Statement delete_bindings(R"(
       AND b.queue OPERATOR(pg_catalog.=) $3)",
                               {TEXTOID, TEXTOID, TEXTOID});
 
-std::string_view keep(std::pmr::memory_resource* arena, uint64 row, int column) {
-    bool isnull = false;
-    const Datum value = pg::spi_value(row, column, isnull);
-    return isnull ? std::string_view{} : join(arena, {pg::view(value)});
-}
-
-std::optional<bool> optional_bool(uint64 row, int column) {
-    bool isnull = false;
-    const Datum value = pg::spi_value(row, column, isnull);
-    return isnull ? std::nullopt : std::optional<bool>(DatumGetBool(value));
-}
-
 void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource* arena, TimestampTz now) {
     bool isnull = false;
-    intention.vhost = keep(arena, row, 1);
-    intention.name = keep(arena, row, 2);
+    intention.vhost = kept_text(arena, row, 1);
+    intention.name = kept_text(arena, row, 2);
     core::Facts& before = intention.look.before;
-    before.type = keep(arena, row, 3);
+    before.type = kept_text(arena, row, 3);
     before.durable = optional_bool(row, 4);
     before.exclusive = optional_bool(row, 5);
     before.auto_delete = optional_bool(row, 6);
-    before.arguments = keep(arena, row, 7);
+    before.arguments = kept_text(arena, row, 7);
     const Datum incident = pg::spi_value(row, 8, isnull);
     intention.in_incident = !isnull;
     if (!isnull) {
@@ -118,15 +111,9 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
     intention.acted_at = isnull ? 0 : DatumGetTimestampTz(acted_at);
     const Datum cycle = pg::spi_value(row, 13, isnull);
     intention.cycle = isnull ? 0 : DatumGetInt64(cycle);
-}
-
-// The text that jsonb would print, by which arguments are compared. Needs no transaction.
-std::string_view canonical(std::string_view json) {
-    if (json.empty()) {
-        return {};
-    }
-    const Datum parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(json.data(), json.size())));
-    return DatumGetCString(DirectFunctionCall1(jsonb_out, parsed));
+    before.consumers = optional_int8(row, 14);
+    before.unacknowledged = optional_int8(row, 15);
+    intention.archived = optional_int8(row, 16).value_or(0);
 }
 
 enum class Seen { yes, no, unclear };
@@ -162,9 +149,10 @@ Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
             seen.durable = row.durable;
             seen.exclusive = row.exclusive;
             seen.auto_delete = row.auto_delete;
-            seen.arguments = canonical(row.arguments);
+            seen.arguments = canonical_json(row.arguments);
             seen.messages = row.messages;
             seen.ready = row.ready;
+            seen.unacknowledged = row.unacknowledged;
             return Seen::yes;
         }
     }
@@ -185,15 +173,76 @@ Seen look_again(Intentions& all, Intention& intention) {
     return by_name;
 }
 
-void request_deletion(Intentions& all, Intention& intention, std::string_view vhost, std::string_view queue) {
+// The queue's own document tells who consumes; nothing when it does not.
+std::optional<std::int64_t> consumers_over_http(Intentions& all, const Intention& intention) {
     const core::ServerOptions& options = all.server->options;
     const auto base = core::check_base_url(options.management_url, all.arena);
-    const std::string_view url = join(
-        all.arena, {base ? base.value().text : options.management_url, "/api/queues/", vhost, "/", queue});
-    start(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
+    const std::string_view url =
+        join(all.arena, {base ? base.value().text : options.management_url, "/api/queues/",
+                         core::encode_segment(intention.vhost, all.arena).value_or(""), "/",
+                         core::encode_segment(intention.name, all.arena).value_or("")});
+    start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
     const net::Reply& reply = finish(*all.http);
-    intention.reason = join(all.arena, {reply.error});
-    switch (core::outcome_of(reply.kind)) {
+    if (reply.kind != FaultKind::none) {
+        return std::nullopt;
+    }
+    const auto document = core::read_queue_detail(reply.json(), all.arena);
+    return document ? document.value().facts.consumers : std::nullopt;
+}
+
+bool connect_amqp(Intentions& all, const Intention& intention) {
+    if (all.amqp == nullptr) {
+        return false;
+    }
+    if (!all.amqp->connected() || all.vhost != intention.vhost) {
+        take_leave(all);
+        if (!connect(*all.amqp, *all.server, intention.vhost, all.server->options.timeout)) {
+            all.amqp = nullptr; // HTTP must do
+            return false;
+        }
+        all.vhost = intention.vhost;
+    }
+    return true;
+}
+
+// Asking over AMQP counts as use of a classic queue, and so would put off the end of one that expires.
+bool expires(const Intention& intention) {
+    return intention.look.seen.arguments.find("\"x-expires\"") != std::string_view::npos;
+}
+
+// The freshest numbers that there are. False when there is nothing more to ask: the conclusion is drawn.
+bool look_closer(Intentions& all, Intention& intention) {
+    core::Facts& seen = intention.look.seen;
+    if (!expires(intention) && connect_amqp(all, intention)) {
+        all.amqp->start_count(intention.name);
+        if (finish(*all.amqp)) {
+            // What consumers hold, only the listing tells; it is up to 5 s old for quorum queues.
+            seen.ready = all.amqp->count().ready;
+            seen.messages = all.amqp->count().ready + seen.unacknowledged.value_or(0);
+            seen.consumers = all.amqp->count().consumers;
+            return true;
+        }
+        const net::AmqpFault& fault = all.amqp->fault();
+        if (fault.kind == FaultKind::forbidden || fault.kind == FaultKind::not_found) {
+            // It belongs to one connection alone; or it is listed and not there: its process or its node is
+            // down.
+            intention.conclusion =
+                fault.kind == FaultKind::forbidden ? Conclusion::failed : Conclusion::withdrawn;
+            intention.reason = join(all.arena, {fault.text});
+            return false;
+        }
+        all.amqp = nullptr; // HTTP must do
+    }
+    if (const auto consumers = consumers_over_http(all, intention)) {
+        seen.consumers = consumers;
+    }
+    return true;
+}
+
+// What came of a request that ended in such a fault.
+void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::string_view words) {
+    intention.reason = join(all.arena, {words});
+    switch (core::outcome_of(kind)) {
     case core::Outcome::deleted:
         intention.conclusion = Conclusion::deleted;
         intention.reason = {};
@@ -214,6 +263,27 @@ void request_deletion(Intentions& all, Intention& intention, std::string_view vh
     }
 }
 
+// Over AMQP the broker tells how many messages went.
+void request_deletion(Intentions& all, Intention& intention, std::string_view vhost, std::string_view queue) {
+    if (connect_amqp(all, intention)) {
+        all.amqp->start_remove(intention.name);
+        if (finish(*all.amqp)) {
+            core::Facts& seen = intention.look.seen;
+            seen.ready = all.amqp->removed();
+            seen.messages = all.amqp->removed() + seen.unacknowledged.value_or(0);
+        }
+        judge_outcome(all, intention, all.amqp->fault().kind, all.amqp->fault().text);
+        return;
+    }
+    const core::ServerOptions& options = all.server->options;
+    const auto base = core::check_base_url(options.management_url, all.arena);
+    const std::string_view url = join(
+        all.arena, {base ? base.value().text : options.management_url, "/api/queues/", vhost, "/", queue});
+    start(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
+    const net::Reply& reply = finish(*all.http);
+    judge_outcome(all, intention, reply.kind, reply.error);
+}
+
 } // namespace
 
 Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context) {
@@ -223,6 +293,10 @@ Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext
     all->http = &http;
     all->arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
     pg::make<Hangup>(context, &http);
+    if (!server->options.amqp_url.empty()) {
+        all->amqp = &amqp_of_process();
+        pg::make<AmqpHangup>(context, all->amqp);
+    }
 
     pg::spi_begin();
     const FullTransactionId current = GetTopFullTransactionIdIfAny();
@@ -279,7 +353,13 @@ void act(Intentions& all, Intention& intention) {
         }
         return;
     }
-    const core::Resolution resolution = core::resolve(intention.look);
+    core::Resolution resolution = core::resolve(intention.look);
+    if (resolution.resolve == core::Resolve::proceed) {
+        if (!look_closer(all, intention)) {
+            return;
+        }
+        resolution = core::resolve(intention.look);
+    }
     switch (resolution.resolve) {
     case core::Resolve::gone:
         intention.conclusion = Conclusion::gone;
@@ -330,8 +410,9 @@ void conclude(const Intentions& all, const Intention& intention) {
     case Conclusion::left:
         break;
     case Conclusion::withdrawn: {
-        const Datum values[] = {server, vhost, name};
-        withdraw.run(values);
+        const Datum values[] = {server, vhost, name, Int64GetDatum(seen.consumers.value_or(0))};
+        const bool nulls[] = {false, false, false, !seen.consumers};
+        withdraw.run(values, nulls);
         line.event = Event::delete_withdrawn;
         audit.add(line);
         break;
@@ -353,6 +434,15 @@ void conclude(const Intentions& all, const Intention& intention) {
         bury.run(values, nulls);
         const Datum queue[] = {server, vhost, name};
         delete_bindings.run(queue);
+        if (intention.archived > 0) {
+            EventLine archived = line;
+            archived.event = Event::archived;
+            archived.messages = intention.archived;
+            archived.reason = {};
+            archived.limits = nullptr;
+            audit.add(archived);
+            reply(core::Disposition::info, core::say_archived(incident, intention.archived, all.arena));
+        }
         audit.add(line);
         reply(core::Disposition::end, core::say_deleted(incident, all.arena));
         break;
@@ -384,6 +474,14 @@ void conclude(const Intentions& all, const Intention& intention) {
     }
     audit.write(all.server->name, now, intention.cycle);
     pg::spi_end();
+}
+
+void take_leave(Intentions& all) {
+    if (all.amqp != nullptr) {
+        all.amqp->start_close();
+        finish(*all.amqp);
+        all.vhost = {};
+    }
 }
 
 } // namespace cloudsat::guardian

@@ -16,6 +16,7 @@
 
 #include "core/second_look.hpp"
 #include "guardian/server.hpp"
+#include "net/amqp.hpp"
 #include "net/http.hpp"
 
 extern "C" {
@@ -39,6 +40,7 @@ struct Intention {
     std::int64_t cycle = 0;
     int attempts = 0;
     int failures = 0;
+    std::int64_t archived = 0; // while it was to be archived
     TimestampTz acted_at = 0;
 
     // from act()
@@ -53,11 +55,14 @@ struct Intentions {
     net::Http* http = nullptr;
     std::pmr::memory_resource* arena = nullptr;
     std::span<Intention> list;
-    bool unreachable = false; // the broker did not answer: leave the rest for later
+    net::Amqp* amqp = nullptr; // null without amqp_url, or when there was no getting through
+    std::string_view vhost;    // that it is connected to
+    bool unreachable = false;  // the broker did not answer: leave the rest for later
 };
 
 Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context);
 void act(Intentions& intentions, Intention& intention);
 void conclude(const Intentions& intentions, const Intention& intention);
+void take_leave(Intentions& intentions); // of the broker; anywhere
 
 } // namespace cloudsat::guardian

@@ -18,6 +18,10 @@ enum class Event {
     appeared,
     warned,
     recovered,
+    archive_started,
+    archive_full,
+    archive_withheld,
+    archived,
     would_delete,
     delete_intended,
     deleted,
@@ -43,7 +47,8 @@ public:
     void write(const char* server, TimestampTz at, std::int64_t cycle) const; // needs SPI
 
 private:
-    Column vhosts_, names_, events_, messages_, incidents_, reasons_, warn_sizes_, delete_sizes_;
+    Column vhosts_, names_, events_, messages_, incidents_, reasons_, warn_sizes_, archive_sizes_,
+        delete_sizes_;
 };
 static_assert(pg::Plain<Audit>);
 

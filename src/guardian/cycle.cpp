@@ -54,6 +54,11 @@ std::array renames{
     SET server = $2
     WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
+    pg::Statement(R"(
+    UPDATE cloudsat.archived_messages
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
+                  {TEXTOID, TEXTOID}),
 };
 
 TimestampTz time_at(uint64 row, int column) {

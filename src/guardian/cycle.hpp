@@ -35,10 +35,14 @@ struct Keepsake {
     TimestampTz would_delete_at = 0;
     TimestampTz intended_at = 0;
     TimestampTz incident_at = 0;
+    TimestampTz archive_began = 0;
+    TimestampTz archive_retry = 0;
     std::int64_t incident_size = 0;
+    std::int64_t archived = 0;
     std::uint64_t intended_xact = 0;
     std::int32_t attempts = 0;
     std::int32_t failures = 0;
+    std::int32_t archive_failures = 0;
     bool in_incident = false;
     pg_uuid_t incident{};
 };

@@ -7,7 +7,7 @@ CREATE TABLE cloudsat.queue_events (
     vhost    pg_catalog.text NOT NULL,
     name     pg_catalog.text NOT NULL,
     event    pg_catalog.text NOT NULL CHECK (event OPERATOR(pg_catalog.=) ANY (ARRAY[
-                 'appeared', 'warned', 'recovered', 'archive_started', 'archive_full', 'archived', 'would_delete',
+                 'appeared', 'warned', 'recovered', 'archive_started', 'archive_full', 'archive_withheld', 'archived', 'would_delete',
                  'delete_intended', 'deleted', 'delete_withdrawn', 'belayed', 'action_failed', 'vanished'])),
     messages pg_catalog.int8,
     incident pg_catalog.uuid,
@@ -23,7 +23,7 @@ COMMENT ON COLUMN cloudsat.queue_events.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queue_events.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.queue_events.name IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.queue_events.event IS 'what: an intention (delete_intended) comes before its outcome (deleted, delete_withdrawn, action_failed)';
-COMMENT ON COLUMN cloudsat.queue_events.messages IS 'messages in the queue at that time, as far as known; of deleted: those that went with it';
+COMMENT ON COLUMN cloudsat.queue_events.messages IS 'messages in the queue at that time, as far as known; of deleted: those that went with it; of archived: those that were stored';
 COMMENT ON COLUMN cloudsat.queue_events.incident IS 'the thread on the board that tells of it';
 COMMENT ON COLUMN cloudsat.queue_events.cycle IS 'polls.cycle of the poll that recorded it';
 COMMENT ON COLUMN cloudsat.queue_events.detail IS 'why, and the limits at that time';

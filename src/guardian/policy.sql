@@ -8,12 +8,16 @@ CREATE TABLE cloudsat.queue_policies (
     priority    pg_catalog.int4 NOT NULL DEFAULT 0,
     warn_size   pg_catalog.int8 CHECK (warn_size OPERATOR(pg_catalog.>=) 0),
     delete_size pg_catalog.int8 CHECK (delete_size OPERATOR(pg_catalog.>=) 0),
+    archive_size pg_catalog.int8 CHECK (archive_size OPERATOR(pg_catalog.>=) -1),
+    max_archive_size pg_catalog.int8 CHECK (max_archive_size OPERATOR(pg_catalog.>=) 0),
     unbounded   pg_catalog.bool NOT NULL DEFAULT false,
     exempt      pg_catalog.bool NOT NULL DEFAULT false,
     basis       pg_catalog.text NOT NULL DEFAULT 'total'
                 CHECK (basis OPERATOR(pg_catalog.=) ANY (ARRAY['total', 'ready'])),
     comment     pg_catalog.text,
-    CONSTRAINT queue_policies_sizes_rise CHECK (warn_size OPERATOR(pg_catalog.<=) delete_size)
+    CONSTRAINT queue_policies_sizes_rise CHECK (warn_size OPERATOR(pg_catalog.<=) delete_size AND (
+                archive_size OPERATOR(pg_catalog.=) -1 OR (warn_size OPERATOR(pg_catalog.<=) archive_size) IS NOT FALSE
+                AND (archive_size OPERATOR(pg_catalog.<=) delete_size) IS NOT FALSE))
 );
 COMMENT ON SEQUENCE cloudsat.queue_policies_id_seq IS 'numbers queue_policies';
 COMMENT ON TABLE cloudsat.queue_policies IS 'limits for the queues that match; of several that match, the one with the highest priority, then the oldest';
@@ -24,6 +28,8 @@ COMMENT ON COLUMN cloudsat.queue_policies.queue IS 'regular expression that the 
 COMMENT ON COLUMN cloudsat.queue_policies.priority IS 'the highest that matches wins';
 COMMENT ON COLUMN cloudsat.queue_policies.warn_size IS 'above it the owner is warned; null: as the server says';
 COMMENT ON COLUMN cloudsat.queue_policies.delete_size IS 'above it the queue is deleted; null: as the server says';
+COMMENT ON COLUMN cloudsat.queue_policies.archive_size IS 'above it messages are archived; null: as the server says, and not at all when unbounded; -1: never';
+COMMENT ON COLUMN cloudsat.queue_policies.max_archive_size IS 'messages that the archive may hold of each queue; null: as the server says';
 COMMENT ON COLUMN cloudsat.queue_policies.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queue_policies.exempt IS 'left alone: neither warned about nor deleted';
 COMMENT ON COLUMN cloudsat.queue_policies.basis IS 'which number counts: total (all messages) or ready (those that wait for a consumer)';
@@ -41,6 +47,11 @@ BEGIN
     IF NEW.warn_size > NEW.delete_size THEN
         RAISE EXCEPTION 'warn_size % is above delete_size %', NEW.warn_size, NEW.delete_size
             USING ERRCODE = 'check_violation', DETAIL = 'Sizes must rise: a queue is warned about before it is deleted.';
+    END IF;
+    IF NEW.archive_size <> -1 AND (NEW.warn_size > NEW.archive_size OR NEW.archive_size > NEW.delete_size) THEN
+        RAISE EXCEPTION 'archive_size % does not lie between warn_size and delete_size', NEW.archive_size
+            USING ERRCODE = 'check_violation',
+                  DETAIL = 'Sizes must rise: a queue is warned about, then archived, then deleted.';
     END IF;
     FOREACH field IN ARRAY ARRAY['vhost', 'queue'] LOOP
         pattern := CASE field WHEN 'vhost' THEN NEW.vhost ELSE NEW.queue END;

@@ -48,6 +48,7 @@ Datum poll(FunctionCallInfo fcinfo) {
         act(*intentions, intention);
         conclude(*intentions, intention);
     }
+    take_leave(*intentions);
 
     Cycle* cycle = begin(server, http, context);
     fetch(*cycle);

@@ -1,6 +1,6 @@
 -- What is known of each queue, what is bound to it, and how its size went.
 
--- How overgrown a queue is, in rising order. `archiving` is not reached in this release.
+-- How overgrown a queue is, in rising order.
 CREATE TYPE cloudsat.level AS ENUM ('normal', 'warned', 'archiving', 'deleted');
 COMMENT ON TYPE cloudsat.level IS 'how overgrown a queue is';
 
@@ -29,6 +29,8 @@ CREATE TABLE cloudsat.queues (
     policy         pg_catalog.int8,
     warn_size      pg_catalog.int8        NOT NULL,
     delete_size    pg_catalog.int8        NOT NULL,
+    archive_size   pg_catalog.int8,
+    max_archive_size pg_catalog.int8,
     unbounded      pg_catalog.bool        NOT NULL DEFAULT false,
     exempt         pg_catalog.bool        NOT NULL DEFAULT false,
     basis          pg_catalog.text        NOT NULL DEFAULT 'total'
@@ -47,6 +49,11 @@ CREATE TABLE cloudsat.queues (
     incident_size  pg_catalog.int8,
     incident_at    pg_catalog.timestamptz,
     would_delete_at pg_catalog.timestamptz,
+    archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full', 'withheld'])),
+    archive_began  pg_catalog.timestamptz,
+    archived       pg_catalog.int8        NOT NULL DEFAULT 0,
+    archive_failures pg_catalog.int4      NOT NULL DEFAULT 0,
+    archive_retry  pg_catalog.timestamptz,
     intended_at    pg_catalog.timestamptz,
     intended_xact  pg_catalog.xid8,
     attempts       pg_catalog.int4        NOT NULL DEFAULT 0,
@@ -60,6 +67,7 @@ CREATE TABLE cloudsat.queues (
 ) WITH (fillfactor = 70);
 -- Few rows, so it is small; and a column that no update touches keeps no update from staying in its page.
 CREATE INDEX queues_intended_idx ON cloudsat.queues (server) WHERE intended_at IS NOT NULL;
+CREATE INDEX queues_archive_idx ON cloudsat.queues (server) WHERE archive OPERATOR(pg_catalog.=) 'on';
 COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not give is null, never 0';
 COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';
@@ -83,6 +91,8 @@ COMMENT ON COLUMN cloudsat.queues.pending IS 'level that the size of the last po
 COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id whose limits are in force; null: the server''s own';
 COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above it the owner is warned';
 COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above it the queue is deleted';
+COMMENT ON COLUMN cloudsat.queues.archive_size IS 'limit in force: above it messages are archived; null: none are';
+COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: messages that the archive may hold of it; null: any number';
 COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
 COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
@@ -92,11 +102,16 @@ COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the threa
 COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
 COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
 COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
+COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
+COMMENT ON COLUMN cloudsat.queues.archive_began IS 'when the first message was archived since archive is on';
+COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since then';
+COMMENT ON COLUMN cloudsat.queues.archive_failures IS 'attempts in a row to archive that failed';
+COMMENT ON COLUMN cloudsat.queues.archive_retry IS 'no new attempt before';
 COMMENT ON COLUMN cloudsat.queues.intended_at IS 'since when there is an open intention to delete it';
 COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the intention: only a later one acts on it';
 COMMENT ON COLUMN cloudsat.queues.attempts IS 'requests to delete it whose outcome is unknown, for the open intention';
 COMMENT ON COLUMN cloudsat.queues.failures IS 'actions in a row that failed';
-COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when a request to delete it was last sent; its numbers are not believed for 10 s';
+COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when a request to delete it was last sent, or archiving had made it small; its numbers are not believed for 10 s';
 COMMENT ON COLUMN cloudsat.queues.retry_after IS 'no new intention before; infinity: it cannot be addressed over HTTP';
 COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or seen again after it was gone or declared anew';
 COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when what is told of it last changed';

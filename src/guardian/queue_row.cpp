@@ -27,9 +27,10 @@ namespace {
 enum Field : int {
     f_server, f_vhost, f_name, f_type, f_durable, f_exclusive, f_auto_delete, f_arguments, f_state,
     f_messages, f_ready, f_unacknowledged, f_consumers, f_memory, f_size_source, f_owner,
-    f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_unbounded, f_exempt,
-    f_basis, f_growth, f_time_to_delete, f_incident, f_incident_size, f_incident_at,
-    f_would_delete_at, f_intended_at, f_intended_xact, f_attempts, f_failures, f_acted_at,
+    f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_archive_size,
+    f_max_archive_size, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
+    f_incident_size, f_incident_at, f_would_delete_at, f_archive, f_archive_began, f_archived,
+    f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact, f_attempts, f_failures, f_acted_at,
     f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
 };
 // clang-format on
@@ -40,23 +41,27 @@ pg::Statement upsert(R"(
     INSERT INTO cloudsat.queues AS q (server,
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, unbounded, exempt, basis, growth, incident, incident_size,
-        incident_at, would_delete_at, intended_at, intended_xact, attempts, failures, acted_at,
+        warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
+        incident, incident_size, incident_at, would_delete_at, archive, archive_began, archived,
+        archive_failures, archive_retry, intended_at, intended_xact, attempts, failures, acted_at,
         retry_after, first_seen, changed_at, gone_at)
     SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
     n.arguments::pg_catalog.jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
     n.memory, n.size_source, n.owner, n.owner_kind, n.level::cloudsat.level,
-    n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.unbounded, n.exempt, n.basis,
-    n.growth, n.incident, n.incident_size, n.incident_at, n.would_delete_at, n.intended_at,
+    n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.archive_size,
+    n.max_archive_size, n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
+    n.incident_at, n.would_delete_at, n.archive, n.archive_began, n.archived, n.archive_failures,
+    n.archive_retry, n.intended_at,
     n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
     n.first_seen, n.changed_at, n.gone_at
     FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
-    $39) AS n(
+    $39, $40, $41, $42, $43, $44, $45, $46) AS n(
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, unbounded, exempt, basis, growth, incident, incident_size,
-        incident_at, would_delete_at, intended_at, intended_xact, attempts, failures, acted_at,
+        warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
+        incident, incident_size, incident_at, would_delete_at, archive, archive_began, archived,
+        archive_failures, archive_retry, intended_at, intended_xact, attempts, failures, acted_at,
         retry_after, first_seen, changed_at, gone_at)
     ON CONFLICT (server, vhost, name) DO UPDATE SET
         type = EXCLUDED.type, durable = EXCLUDED.durable, exclusive = EXCLUDED.exclusive,
@@ -66,10 +71,14 @@ pg::Statement upsert(R"(
         memory = EXCLUDED.memory, size_source = EXCLUDED.size_source, owner = EXCLUDED.owner,
         owner_kind = EXCLUDED.owner_kind, level = EXCLUDED.level, pending = EXCLUDED.pending,
         policy = EXCLUDED.policy, warn_size = EXCLUDED.warn_size,
-        delete_size = EXCLUDED.delete_size, unbounded = EXCLUDED.unbounded,
+        delete_size = EXCLUDED.delete_size, archive_size = EXCLUDED.archive_size,
+        max_archive_size = EXCLUDED.max_archive_size, unbounded = EXCLUDED.unbounded,
         exempt = EXCLUDED.exempt, basis = EXCLUDED.basis, growth = EXCLUDED.growth,
         incident = EXCLUDED.incident, incident_size = EXCLUDED.incident_size,
         incident_at = EXCLUDED.incident_at, would_delete_at = EXCLUDED.would_delete_at,
+        archive = EXCLUDED.archive, archive_began = EXCLUDED.archive_began,
+        archived = EXCLUDED.archived, archive_failures = EXCLUDED.archive_failures,
+        archive_retry = EXCLUDED.archive_retry,
         intended_at = EXCLUDED.intended_at, intended_xact = EXCLUDED.intended_xact,
         attempts = EXCLUDED.attempts, failures = EXCLUDED.failures, acted_at = EXCLUDED.acted_at,
         retry_after = EXCLUDED.retry_after, first_seen = EXCLUDED.first_seen,
@@ -78,20 +87,24 @@ pg::Statement upsert(R"(
     {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
      TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
      INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID, BOOLARRAYOID, TEXTARRAYOID,
-     FLOAT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
-     TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID,
+     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID,
+     BOOLARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4ARRAYOID,
+     TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID,
      TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID});
 // clang-format on
 
 // The types that the columns are sent as; those without one are not sent.
+// clang-format off
 constexpr Oid field_types[] = {
-    InvalidOid,     TEXTOID,        TEXTOID,        TEXTOID,        BOOLOID,       BOOLOID,    BOOLOID,
-    TEXTOID,        TEXTOID,        INT8OID,        INT8OID,        INT8OID,       INT8OID,    INT8OID,
-    TEXTOID,        TEXTOID,        TEXTOID,        TEXTOID,        TEXTOID,       INT8OID,    INT8OID,
-    INT8OID,        BOOLOID,        BOOLOID,        TEXTOID,        FLOAT8OID,     InvalidOid, UUIDOID,
-    INT8OID,        TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,       INT4OID,    INT4OID,
-    TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+    InvalidOid, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID,
+    INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID,
+    TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
+    INT8OID, BOOLOID, BOOLOID, TEXTOID, FLOAT8OID, InvalidOid, UUIDOID,
+    INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+    INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
+    TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+// clang-format on
 static_assert(sizeof field_types / sizeof field_types[0] == fields);
 
 // Reads rows: each is taken apart once, and texts that repeat from row to row are kept once.
@@ -120,11 +133,14 @@ public:
         row.standing.pending = level(f_pending);
         row.standing.would_delete = !nulls_[f_would_delete_at];
         row.standing.intended = !nulls_[f_intended_at];
+        row.standing.archive = core::parse_archive(text(f_archive));
         row.standing.acted_at = time(f_acted_at);
         row.standing.retry_after = time(f_retry_after);
         row.policy = int8(f_policy);
         row.limits.warn_size = int8(f_warn_size);
         row.limits.delete_size = int8(f_delete_size);
+        row.limits.archive_size = optional_int8(f_archive_size);
+        row.limits.max_archive_size = optional_int8(f_max_archive_size);
         row.limits.unbounded = DatumGetBool(values_[f_unbounded]);
         row.limits.exempt = DatumGetBool(values_[f_exempt]);
         row.limits.basis = parse_basis(text(f_basis));
@@ -150,6 +166,10 @@ private:
         kept.would_delete_at = time(f_would_delete_at);
         kept.intended_at = time(f_intended_at);
         kept.incident_at = time(f_incident_at);
+        kept.archive_began = time(f_archive_began);
+        kept.archived = int8(f_archived);
+        kept.archive_failures = DatumGetInt32(values_[f_archive_failures]);
+        kept.archive_retry = time(f_archive_retry);
         kept.incident_size = int8(f_incident_size);
         kept.intended_xact =
             nulls_[f_intended_xact]
@@ -300,6 +320,8 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
     columns_[f_policy].add_int8(row.policy == 0 ? std::nullopt : std::optional(row.policy));
     columns_[f_warn_size].add_int8(row.limits.warn_size);
     columns_[f_delete_size].add_int8(row.limits.delete_size);
+    columns_[f_archive_size].add_int8(row.limits.archive_size);
+    columns_[f_max_archive_size].add_int8(row.limits.max_archive_size);
     columns_[f_unbounded].add_bool(row.limits.unbounded);
     columns_[f_exempt].add_bool(row.limits.exempt);
     columns_[f_basis].add_text(to_string(row.limits.basis));
@@ -315,6 +337,11 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
     }
     columns_[f_incident_at].add_time(kept.in_incident ? kept.incident_at : 0);
     columns_[f_would_delete_at].add_time(kept.would_delete_at);
+    columns_[f_archive].add_told(core::to_string(row.standing.archive));
+    columns_[f_archive_began].add_time(kept.archive_began);
+    columns_[f_archived].add_int8(kept.archived);
+    columns_[f_archive_failures].add(Int32GetDatum(kept.archive_failures));
+    columns_[f_archive_retry].add_time(kept.archive_retry);
     columns_[f_intended_at].add_time(kept.intended_at);
     if (kept.intended_xact != 0) {
         columns_[f_intended_xact].add_text(psprintf(UINT64_FORMAT, kept.intended_xact));

@@ -254,8 +254,27 @@ private:
         }
     }
 
+    // What became of the archiving that is over now.
+    void end_archiving() {
+        if (kept_.archived > 0) {
+            r_.harvest->audit.add({.vhost = vhost(),
+                                   .name = entry_.name,
+                                   .event = Event::archived,
+                                   .messages = kept_.archived,
+                                   .incident = kept_.in_incident ? &kept_.incident : nullptr,
+                                   .reason = {},
+                                   .limits = nullptr});
+            reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.cycle.arena));
+        }
+        kept_.archived = 0;
+        kept_.archive_began = 0;
+    }
+
     // The queue that the incident was about is no more.
     void end_former() {
+        if (step_.vanished || step_.redeclared) {
+            end_archiving();
+        }
         if (step_.withdrawn) {
             event(Event::delete_withdrawn, "it was declared again");
         }
@@ -279,7 +298,18 @@ private:
             kept_.incident_size = incident().size.value_or(0);
             event(Event::warned, "", &step_.row.limits);
         }
-        if (verdict.recovered) {
+        if (verdict.archive_ended) {
+            end_archiving();
+        }
+        if (step_.row.standing.archive == core::Archive::none) {
+            kept_.archive_failures = 0;
+            kept_.archive_retry = 0;
+        }
+        // An owner may have stopped being one while the queue was archived; who was warned is told of the
+        // end.
+        const bool over = kept_.in_incident && entry_.row.standing.level == core::Level::archiving &&
+                          step_.row.standing.level == core::Level::normal;
+        if (verdict.recovered || over) {
             event(Event::recovered, "", &step_.row.limits);
             reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
             kept_.in_incident = false;

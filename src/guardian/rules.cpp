@@ -6,6 +6,7 @@
 
 #include "core/address.hpp"
 #include "guardian/columns.hpp"
+#include "guardian/result.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -14,27 +15,32 @@ namespace {
 
 pg::Statement policies_fingerprint(R"(
     SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', $2, $3, $4, $5,
-           pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id)), 0)::pg_catalog.text
+           $6, $7, $8, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id)), 0)::pg_catalog.text
     FROM cloudsat.queue_policies AS p
     WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
-                                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID});
+                                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID});
 
-// A policy may give one size and leave the other to the server: they must rise all the same.
+// A policy may give some sizes and leave the others to the server: they must rise all the same, so the
+// server's yield. A queue that a policy makes unbounded is archived only where a policy says so, too.
 pg::Statement rules_of_queues(R"(
-    SELECT n.i, p.id, CASE WHEN p.warn_size IS NULL
-      AND p.delete_size OPERATOR(pg_catalog.<) $4 THEN p.delete_size ELSE coalesce(p.warn_size, $4)
-          END, CASE WHEN p.delete_size IS NULL
-      AND p.warn_size OPERATOR(pg_catalog.>) $5 THEN p.warn_size ELSE coalesce(p.delete_size, $5)
-          END, p.unbounded, p.exempt, p.basis, o.owner, $7 IS NOT NULL
-      AND o.owner OPERATOR(pg_catalog.~) $7
+    SELECT n.i, p.id,
+           coalesce(p.warn_size, least($4, p.delete_size, p.archive)),
+           coalesce(p.delete_size, greatest($5, p.warn_size, p.archive)),
+           CASE WHEN p.archive IS NOT NULL THEN p.archive
+                WHEN p.archive_size IS NULL AND NOT coalesce(p.unbounded, false) AND $8 IS NOT NULL
+                THEN least(greatest($8, p.warn_size), p.delete_size) END,
+           coalesce(p.max_archive_size, $9), p.unbounded, p.exempt, p.basis, o.owner,
+           $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
     CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
            o
-    LEFT JOIN LATERAL (SELECT q.* FROM cloudsat.queue_policies AS q WHERE (q.server IS NULL OR
+    LEFT JOIN LATERAL (SELECT q.*, nullif(q.archive_size, -1) AS archive
+           FROM cloudsat.queue_policies AS q WHERE (q.server IS NULL OR
            q.server OPERATOR(pg_catalog.=) $1) AND (q.vhost IS NULL OR n.vhost COLLATE
            pg_catalog."C" OPERATOR(pg_catalog.~) q.vhost) AND n.name COLLATE pg_catalog."C"
            OPERATOR(pg_catalog.~) q.queue ORDER BY q.priority DESC, q.id LIMIT 1) AS p ON true)",
-                              {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID});
+                              {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
+                               INT8OID, INT8OID});
 
 core::Owner kind_of(std::string_view owner, bool reserved) {
     if (owner.empty()) {
@@ -51,9 +57,14 @@ core::Owner kind_of(std::string_view owner, bool reserved) {
 
 std::string_view fingerprint_rules(const Server& server) {
     const core::ServerOptions& options = server.options;
-    const Datum values[] = {pg::to_text(server.name), pg::to_text(options.owner_pattern),
-                            pg::to_text(options.reserved_owners), Int64GetDatum(options.warn_size),
-                            Int64GetDatum(options.delete_size)};
+    const Datum values[] = {pg::to_text(server.name),
+                            pg::to_text(options.owner_pattern),
+                            pg::to_text(options.reserved_owners),
+                            Int64GetDatum(options.warn_size),
+                            Int64GetDatum(options.delete_size),
+                            Int64GetDatum(options.archive_size),
+                            Int64GetDatum(options.max_archive_size),
+                            BoolGetDatum(options.amqp_url.empty())};
     policies_fingerprint.run(values, {}, false, 1);
     bool isnull = false;
     return pg::view(pg::spi_value(0, 1, isnull));
@@ -78,8 +89,18 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                             Int64GetDatum(options.warn_size),
                             Int64GetDatum(options.delete_size),
                             pg::to_text(options.owner_pattern),
-                            pg::to_text(options.reserved_owners)};
-    const bool nulls[] = {false, false, false, false, false, false, options.reserved_owners.empty()};
+                            pg::to_text(options.reserved_owners),
+                            Int64GetDatum(options.archive_size),
+                            Int64GetDatum(options.max_archive_size)};
+    const bool nulls[] = {false,
+                          false,
+                          false,
+                          false,
+                          false,
+                          false,
+                          options.reserved_owners.empty(),
+                          options.archive_size == core::off,
+                          options.max_archive_size == core::off};
     const uint64 rows = rules_of_queues.run(values, nulls);
     for (uint64 row = 0; row < rows; ++row) {
         bool isnull = false;
@@ -90,15 +111,19 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
         rule.policy = by_policy ? DatumGetInt64(policy) : 0;
         rule.limits.warn_size = DatumGetInt64(pg::spi_value(row, 3, isnull));
         rule.limits.delete_size = DatumGetInt64(pg::spi_value(row, 4, isnull));
-        if (by_policy) {
-            rule.limits.unbounded = DatumGetBool(pg::spi_value(row, 5, isnull));
-            rule.limits.exempt = DatumGetBool(pg::spi_value(row, 6, isnull));
-            rule.limits.basis =
-                pg::view(pg::spi_value(row, 7, isnull)) == "ready" ? core::Basis::ready : core::Basis::total;
+        if (!options.amqp_url.empty()) { // there is no other way to take messages
+            rule.limits.archive_size = optional_int8(row, 5);
+            rule.limits.max_archive_size = rule.limits.archive_size ? optional_int8(row, 6) : std::nullopt;
         }
-        const Datum owner = pg::spi_value(row, 8, isnull);
+        if (by_policy) {
+            rule.limits.unbounded = DatumGetBool(pg::spi_value(row, 7, isnull));
+            rule.limits.exempt = DatumGetBool(pg::spi_value(row, 8, isnull));
+            rule.limits.basis =
+                pg::view(pg::spi_value(row, 9, isnull)) == "ready" ? core::Basis::ready : core::Basis::total;
+        }
+        const Datum owner = pg::spi_value(row, 10, isnull);
         rule.owner_name = isnull ? std::string_view{} : pg::view(owner);
-        const Datum reserved = pg::spi_value(row, 9, isnull);
+        const Datum reserved = pg::spi_value(row, 11, isnull);
         rule.owner = kind_of(rule.owner_name, !isnull && DatumGetBool(reserved));
     }
     return result;

@@ -71,7 +71,8 @@ OptionPlace place_of(Oid catalog) {
 // A value that is secret is not shown; nor is a URL that may hold a password.
 [[noreturn]] void refuse_value(const OptionRule& rule, const char* value, const char* detail) {
     const bool secret = rule.mapping == &core::MappingOptions::password ||
-                        (rule.kind == OptionKind::url && std::strchr(value, '@') != nullptr);
+                        ((rule.kind == OptionKind::url || rule.kind == OptionKind::amqp_url) &&
+                         std::strchr(value, '@') != nullptr);
     const int length = static_cast<int>(rule.name.size());
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
             secret ? errmsg("invalid value for option \"%.*s\"", length, rule.name.data())
@@ -86,11 +87,12 @@ const char* c_string(std::string_view text) {
 }
 
 void check_url(const OptionRule& rule, const char* value) {
+    const auto check = rule.kind == OptionKind::amqp_url ? core::check_amqp_url : core::check_base_url;
     alignas(16) std::byte buffer[4096];
     const char* detail = nullptr;
     {
         std::pmr::monotonic_buffer_resource arena(buffer, sizeof buffer);
-        const auto url = core::check_base_url(value, &arena);
+        const auto url = check(value, &arena);
         if (!url) {
             detail = core::meaning_of(url.error()).data(); // of static storage, ends with NUL
         }
@@ -159,6 +161,7 @@ void check_value(const OptionRule& rule, const char* value, core::OptionFault fa
     }
     switch (rule.kind) {
     case OptionKind::url:
+    case OptionKind::amqp_url:
         check_url(rule, value);
         break;
     case OptionKind::pattern:

@@ -34,7 +34,7 @@ public:
                long limit = 0);
 
 private:
-    static constexpr int most_arguments = 48;
+    static constexpr int most_arguments = 64;
     const char* sql_;
     Oid types_[most_arguments] = {};
     int count_ = 0;

@@ -2,7 +2,8 @@
 // the extension is gone. What a poll does is the guardian's business; this file knows when, and puts its
 // pieces between transactions:
 //
-//     begin | fetch | record | intentions | act | conclude | act | conclude ...
+//     begin | fetch | record | intentions | act | conclude | act | conclude ... | take | store | take | store
+//     ...
 //
 // Each | is a commit. While it fetches, acts, or waits for the next poll there is no transaction and no
 // snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
@@ -10,6 +11,7 @@
 
 #include "core/cadence.hpp"
 #include "guardian/act.hpp"
+#include "guardian/archive.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/server.hpp"
 #include "pg/presence.hpp"
@@ -80,6 +82,38 @@ void do_deed(void* argument) {
     }
 }
 
+struct Batch {
+    guardian::Archiving* archiving;
+    bool settled;
+};
+
+// One batch of messages is stored, and acknowledged once that is committed.
+void do_batch(void* argument) {
+    auto* batch = static_cast<Batch*>(argument);
+    if (begin_with_server()) {
+        guardian::store(*batch->archiving);
+        commit_transaction();
+        guardian::settle(*batch->archiving);
+        batch->settled = true;
+    }
+}
+
+void archive(guardian::Archiving& archiving) {
+    pgstat_report_activity(STATE_RUNNING, psprintf("archiving from broker \"%s\"", archiving.server->name));
+    while (guardian::take(archiving)) {
+        Batch batch{&archiving, false};
+        char error[160] = "";
+        if (!pg::survive(do_batch, &batch, error)) {
+            guardian::give_back(archiving, error);
+            pg::survive(do_batch, &batch); // which tells of the failure
+        }
+        if (!batch.settled) { // the extension or the server is going: the messages are in their queue
+            guardian::give_back(archiving, "");
+            return;
+        }
+    }
+}
+
 // What this poll or an earlier one committed to do. One queue that makes trouble must not keep the others
 // from their turn, so each has its own recovery.
 void act() {
@@ -90,6 +124,8 @@ void act() {
     const guardian::Server* server = guardian::load_server(state.server, state.tick);
     guardian::Intentions* intentions =
         guardian::open_intentions(server, guardian::http_of_process(), state.tick);
+    guardian::Archiving* archiving =
+        guardian::open_archiving(server, guardian::http_of_process(), state.tick);
     commit_transaction();
     for (guardian::Intention& intention : intentions->list) {
         if (intentions->unreachable || state.gone) {
@@ -97,6 +133,10 @@ void act() {
         }
         Deed deed{intentions, &intention};
         pg::survive(do_deed, &deed);
+    }
+    guardian::take_leave(*intentions);
+    if (archiving != nullptr) {
+        archive(*archiving);
     }
 }
 

@@ -203,8 +203,11 @@ is(column('args', q{arguments->>'x-expires'}), '2000', 'whose arguments are kept
 
 # --- a server that is renamed brings its queues along
 my $rows = sql('SELECT count(*) FROM cloudsat.queues');
+sql(q{INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
+	VALUES ('pulse', '/', 'args', now(), '', 'args', false, '\x0000', '\x')});
 sql('ALTER SERVER pulse RENAME TO heart');
 is(sql(q{SELECT changed < 3, events FROM cloudsat.poll('heart')}), 't|0', 'a renamed server goes on');
 is(sql(q{SELECT count(*), string_agg(DISTINCT server, ' ') FROM cloudsat.queues}), "$rows|heart", 'with its rows');
 is(sql(q{SELECT string_agg(server, ' ') FROM cloudsat.polls}), 'heart', 'and its record');
+is(sql(q{SELECT count(*) FROM cloudsat.archived('heart', '/', 'args')}), '1', 'and what was archived of them');
 done_testing;

@@ -12,7 +12,8 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 for my $way (qw(totals metrics)) {
 	my $broker = Cloudsat::Broker->new;
 	my $server = "by_$way";
-	my %options = $way eq 'metrics' ? (metrics_url => $broker->metrics_url) : ();
+	# one of them deletes over AMQP, the other over HTTP
+	my %options = $way eq 'metrics' ? (metrics_url => $broker->metrics_url) : (amqp_url => $broker->amqp_url);
 	sql($broker->server_sql($server, warn_size => 20, delete_size => 80, %options));
 	my $poll = sub { return sql("SELECT queues, changed, events FROM cloudsat.poll('$server')") };
 	my $column = sub { return sql("SELECT $_[1] FROM cloudsat.queues WHERE server = '$server' AND name = '$_[0]'") };
@@ -57,8 +58,9 @@ for my $way (qw(totals metrics)) {
 	$broker->amqp('publish', $jobs, 70);
 	$polled->("SELECT count(would_delete_at) FROM cloudsat.queues WHERE server = '$server' AND name = '$jobs'", '1', 'and would be deleted');
 	is($broker->queues->{$jobs}, 100, "$way: but is not");
+	my $held = $broker->hold('consume', $jobs, 10); # a client that holds messages
+	$polled->("SELECT unacknowledged FROM cloudsat.queues WHERE server = '$server' AND name = '$jobs'", '10', 'a client holds some');
 	sql("ALTER SERVER $server OPTIONS (ADD enforce 'on')");
-	my $held = $broker->hold('consume', $jobs, 10); # with a client that holds messages
 	$polled->("SELECT level FROM cloudsat.queues WHERE server = '$server' AND name = '$jobs'", 'deleted', 'enforcing, it is deleted');
 	$held->finish;
 	ok(!exists $broker->queues->{$jobs}, "$way: the broker has it no more");

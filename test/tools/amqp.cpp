@@ -6,7 +6,13 @@
 //   declare QUEUE [durable|transient|auto_delete|exclusive] [KEY=VALUE ...]     digits are sent as a number
 //   bind QUEUE EXCHANGE ROUTING_KEY
 //   publish QUEUE COUNT [BYTES]   persistent, with publisher confirms; prints COUNT
+//   number QUEUE COUNT [BYTES]    the same, with bodies 1, 2, 3 ... filled up with blanks
+//   rich QUEUE                    publishes a message with every property and every type of header
 //   get QUEUE COUNT               takes and acknowledges up to COUNT; prints how many
+//   dump QUEUE COUNT              the same; of each prints exchange, routing key, properties in hexadecimal
+//   (librabbitmq's
+//                                 encoding), size of the body, and its beginning
+//   exclusive QUEUE               consumes exclusively, with a prefetch of 1, and acknowledges nothing
 //   consume QUEUE COUNT           takes COUNT and does not acknowledge them
 //   delete QUEUE                  prints how many messages went with it
 //   hold                          prints `holding`, and keeps the connection until standard input ends
@@ -18,6 +24,7 @@
 #include <amqp_tcp_socket.h>
 #endif
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -92,7 +99,7 @@ const std::string& word_of(const Words& words, std::size_t at) {
 class Client {
 public:
     Client(const char* port, const char* user, const char* password, const char* vhost)
-        : connection_(amqp_new_connection()) {
+        : connection_(amqp_new_connection()), user_(user) {
         int number = 0;
         amqp_socket_t* socket = amqp_tcp_socket_new(connection_);
         if (socket == nullptr || !to_number(port, number) ||
@@ -153,25 +160,21 @@ public:
         answered("bind " + words[1]);
     }
 
-    void publish(const Words& words) {
+    void publish(const Words& words, bool numbered) {
         constexpr std::uint64_t window =
             500; // unconfirmed at once: few enough not to fill the socket both ways
         const std::uint64_t count = count_of(words, 2);
-        const std::string body(words.size() > 3 ? count_of(words, 3) : 100, 'x');
+        std::string body(words.size() > 3 ? count_of(words, 3) : 100, 'x');
         amqp_basic_properties_t properties{};
         properties._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
         properties.delivery_mode = 2;
-        if (!confirming_) {
-            amqp_confirm_select(connection_, channel);
-            answered("confirms");
-            confirming_ = true;
-        }
         for (std::uint64_t i = 0; i < count; ++i) {
-            if (amqp_basic_publish(connection_, channel, amqp_empty_bytes, bytes(words[1]), 1, 0, &properties,
-                                   bytes(body)) != AMQP_STATUS_OK) {
-                fail("publish to " + words[1]);
+            if (numbered) {
+                const std::string number = std::to_string(i + 1);
+                body.assign(std::max(body.size(), number.size()), ' ');
+                body.replace(0, number.size(), number);
             }
-            unconfirmed_.insert(++published_);
+            send(words[1], properties, body);
             while (unconfirmed_.size() >= window) {
                 await_confirm(words[1]);
             }
@@ -180,6 +183,100 @@ public:
             await_confirm(words[1]);
         }
         std::printf("%llu\n", static_cast<unsigned long long>(count));
+    }
+
+    // Nested, of all types, with a key of one letter that is not ASCII, and with text that is no UTF-8.
+    void rich(const Words& words) {
+        std::vector<amqp_table_entry_t> entries;
+        const auto add = [&](const char* key, amqp_field_value_kind_t kind, auto set) {
+            amqp_table_entry_t entry{amqp_cstring_bytes(key), {}};
+            entry.value.kind = static_cast<std::uint8_t>(kind);
+            set(entry.value.value);
+            entries.push_back(entry);
+        };
+        amqp_field_value_t items[2] = {};
+        items[0].kind = AMQP_FIELD_KIND_UTF8;
+        items[0].value.bytes = amqp_cstring_bytes("in an array");
+        items[1].kind = AMQP_FIELD_KIND_VOID;
+        amqp_table_entry_t inner{amqp_cstring_bytes("deep"), {}};
+        inner.value.kind = AMQP_FIELD_KIND_ARRAY;
+        inner.value.value.array = {2, items};
+        char raw[] = {0, static_cast<char>(0xFF), 'x'};
+        add("bool", AMQP_FIELD_KIND_BOOLEAN, [](auto& v) { v.boolean = 1; });
+        add("i8", AMQP_FIELD_KIND_I8, [](auto& v) { v.i8 = -7; });
+        add("u8", AMQP_FIELD_KIND_U8, [](auto& v) { v.u8 = 250; });
+        add("i16", AMQP_FIELD_KIND_I16, [](auto& v) { v.i16 = -30000; });
+        add("u16", AMQP_FIELD_KIND_U16, [](auto& v) { v.u16 = 60000; });
+        add("i32", AMQP_FIELD_KIND_I32, [](auto& v) { v.i32 = -2000000000; });
+        add("u32", AMQP_FIELD_KIND_U32, [](auto& v) { v.u32 = 4000000000; });
+        add("i64", AMQP_FIELD_KIND_I64, [](auto& v) { v.i64 = INT64_MIN; });
+        add("f32", AMQP_FIELD_KIND_F32, [](auto& v) { v.f32 = 0.1F; });
+        add("f64", AMQP_FIELD_KIND_F64, [](auto& v) { v.f64 = 0.1; });
+        add("decimal", AMQP_FIELD_KIND_DECIMAL, [](auto& v) { v.decimal = {2, 1234}; });
+        add("time", AMQP_FIELD_KIND_TIMESTAMP, [](auto& v) { v.u64 = 1700000000; });
+        add("\xc3\xa9", AMQP_FIELD_KIND_UTF8, [](auto& v) { v.bytes = amqp_cstring_bytes("text"); });
+        add("not utf8", AMQP_FIELD_KIND_UTF8, [&raw](auto& v) { v.bytes = {sizeof raw, raw}; });
+        add("void", AMQP_FIELD_KIND_VOID, [](auto&) {});
+        add("bytes", AMQP_FIELD_KIND_BYTES, [&raw](auto& v) { v.bytes = {sizeof raw, raw}; });
+        add("table", AMQP_FIELD_KIND_TABLE, [&inner](auto& v) { v.table = {1, &inner}; });
+        amqp_basic_properties_t properties{};
+        properties._flags = 0xFFFC & ~static_cast<amqp_flags_t>(AMQP_BASIC_CLUSTER_ID_FLAG);
+        properties.content_type = amqp_cstring_bytes("text/plain");
+        properties.content_encoding = amqp_cstring_bytes("identity");
+        properties.headers = {static_cast<int>(entries.size()), entries.data()};
+        properties.delivery_mode = 2;
+        properties.priority = 3;
+        properties.correlation_id = amqp_cstring_bytes("correlation");
+        properties.reply_to = amqp_cstring_bytes("reply");
+        properties.expiration = amqp_cstring_bytes("3600000");
+        properties.message_id = amqp_cstring_bytes("id");
+        properties.timestamp = 1700000001;
+        properties.type = amqp_cstring_bytes("type");
+        properties.user_id = bytes(user_);
+        properties.app_id = amqp_cstring_bytes("app");
+        const std::string body("not utf8 \xff and a \0 in it", 24);
+        send(words[1], properties, body);
+        while (!unconfirmed_.empty()) {
+            await_confirm(words[1]);
+        }
+    }
+
+    void dump(const Words& words) {
+        const std::uint64_t count = count_of(words, 2);
+        for (std::uint64_t i = 0; i < count; ++i) {
+            amqp_maybe_release_buffers(connection_);
+            const amqp_rpc_reply_t reply = amqp_basic_get(connection_, channel, bytes(words[1]), 0);
+            must(reply, "get from " + words[1]);
+            if (reply.reply.id == AMQP_BASIC_GET_EMPTY_METHOD) {
+                break;
+            }
+            const auto* got = static_cast<amqp_basic_get_ok_t*>(reply.reply.decoded);
+            const std::uint64_t tag = got->delivery_tag;
+            const std::string where =
+                std::string(text(got->exchange)) + " " + std::string(text(got->routing_key));
+            amqp_message_t message;
+            must(amqp_read_message(connection_, channel, &message, 0), "get from " + words[1]);
+            std::vector<char> room(1 << 17);
+            const int size =
+                amqp_encode_properties(AMQP_BASIC_CLASS, &message.properties, {room.size(), room.data()});
+            std::printf("%s ", where.c_str());
+            for (int at = 0; at < size; ++at) {
+                std::printf("%02x", static_cast<unsigned char>(room[static_cast<std::size_t>(at)]));
+            }
+            const std::string_view body = text(message.body);
+            std::printf(" %zu %.*s\n", body.size(), static_cast<int>(std::min<std::size_t>(body.size(), 10)),
+                        body.data());
+            amqp_destroy_message(&message);
+            amqp_basic_ack(connection_, channel, tag, 0);
+        }
+    }
+
+    void exclusive(const Words& words) {
+        amqp_basic_qos(connection_, channel, 0, 1, 0);
+        answered("prefetch");
+        amqp_basic_consume(connection_, channel, bytes(words[1]), amqp_empty_bytes, 0, 0, 1,
+                           amqp_empty_table);
+        answered("consume from " + words[1]);
     }
 
     void get(const Words& words) {
@@ -226,6 +323,19 @@ public:
     }
 
 private:
+    void send(const std::string& queue, const amqp_basic_properties_t& properties, const std::string& body) {
+        if (!confirming_) {
+            amqp_confirm_select(connection_, channel);
+            answered("confirms");
+            confirming_ = true;
+        }
+        if (amqp_basic_publish(connection_, channel, amqp_empty_bytes, bytes(queue), 1, 0, &properties,
+                               bytes(body)) != AMQP_STATUS_OK) {
+            fail("publish to " + queue);
+        }
+        unconfirmed_.insert(++published_);
+    }
+
     void answered(const std::string& what) { must(amqp_get_rpc_reply(connection_), what); }
 
     void await_confirm(const std::string& queue) {
@@ -255,6 +365,7 @@ private:
     }
 
     amqp_connection_state_t connection_;
+    std::string user_;
     bool confirming_ = false;
     std::uint64_t published_ = 0;
     std::set<std::uint64_t> unconfirmed_; // confirms may come in any order
@@ -267,7 +378,15 @@ void run(Client& client, const Words& words) {
     } else if (command == "bind") {
         client.bind(words);
     } else if (command == "publish") {
-        client.publish(words);
+        client.publish(words, false);
+    } else if (command == "number") {
+        client.publish(words, true);
+    } else if (command == "rich") {
+        client.rich(words);
+    } else if (command == "dump") {
+        client.dump(words);
+    } else if (command == "exclusive") {
+        client.exclusive(words);
     } else if (command == "get") {
         client.get(words);
     } else if (command == "consume") {

@@ -65,4 +65,21 @@ TEST_F(IncidentText, HostileNamesStayInTheirQuotes) {
               std::string_view("\"cut \"").size() + 1 + 6); // no UTF-8, yet no crash
 }
 
+TEST_F(IncidentText, Archiving) {
+    incident.limits.archive_size = 4000;
+    EXPECT_FALSE(has(say_warned(incident, &memory), "archived")) << "as long as limits are not enforced";
+    incident.enforce = true;
+    EXPECT_TRUE(has(say_warned(incident, &memory), "Above 4000 its oldest messages will be archived.\n"));
+    EXPECT_TRUE(
+        has(say_archive_started(incident, &memory), "2345 messages, more than its archiving size of 4000"));
+    incident.limits.max_archive_size = 1;
+    EXPECT_TRUE(has(say_archive_full(incident, &memory), "the archive holds 1 message of it"));
+    EXPECT_TRUE(has(say_archive_withheld(incident, "it is odd", &memory), "is not archived: it is odd."));
+    EXPECT_TRUE(has(say_archive_failed(incident, "no luck", &memory), "could not be: no luck."));
+    EXPECT_TRUE(has(say_archived(incident, 1, &memory), ": 1 message was archived."));
+    EXPECT_TRUE(has(say_archived(incident, 7, &memory), ": 7 messages were archived."));
+    incident.stream = true;
+    EXPECT_FALSE(has(say_warned(incident, &memory), "archived"));
+}
+
 } // namespace

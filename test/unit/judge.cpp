@@ -316,4 +316,158 @@ TEST(Judge, LevelsKeepTheirNames) {
     EXPECT_FALSE(parse_level("overgrown"));
 }
 
+// --- archiving, between 2000 and 8000, at 4000
+
+Limits archiving() {
+    Limits limits;
+    limits.archive_size = 4000;
+    return limits;
+}
+
+class Archiving : public testing::Test {
+protected:
+    Verdict poll(std::int64_t messages, const Circumstances& c = enforcing(), Owner owner = Owner::person) {
+        const Verdict verdict = judge(standing, size(messages), limits, owner, c);
+        standing = verdict.next;
+        return verdict;
+    }
+    Limits limits = archiving();
+    Standing standing;
+};
+
+TEST_F(Archiving, BeginsOnTwoPollsAndEndsAtFourFifths) {
+    EXPECT_FALSE(poll(4001).archive_wanted);
+    const Verdict begun = poll(4001);
+    EXPECT_TRUE(begun.archive_wanted && begun.warned);
+    EXPECT_EQ(standing.level, Level::archiving);
+    EXPECT_EQ(standing.archive, Archive::on);
+    EXPECT_FALSE(poll(4000).archive_ended);
+    EXPECT_FALSE(poll(3201).archive_ended);
+    const Verdict ended = poll(3200);
+    EXPECT_TRUE(ended.archive_ended);
+    EXPECT_EQ(standing.level, Level::warned);
+    EXPECT_EQ(standing.archive, Archive::none);
+    EXPECT_FALSE(ended.recovered);
+    EXPECT_TRUE(poll(1600).recovered);
+    poll(4001);
+    EXPECT_TRUE(poll(4001).archive_wanted) << "when it is exceeded again";
+}
+
+TEST_F(Archiving, OneThatSwingsDoesNotFlap) {
+    int begun = 0, ended = 0, warned = 0;
+    for (int i = 0; i < 200; ++i) {
+        const Verdict verdict = poll(i % 2 == 0 ? 4500 : 3500);
+        begun += verdict.archive_wanted;
+        ended += verdict.archive_ended;
+        warned += verdict.warned;
+    }
+    EXPECT_EQ(begun, 0) << "two polls in a row never agree";
+    for (int i = 0; i < 200; ++i) {
+        const Verdict verdict = poll(i % 3 != 0 ? 4500 : 3500);
+        begun += verdict.archive_wanted;
+        ended += verdict.archive_ended;
+        warned += verdict.warned;
+    }
+    EXPECT_EQ(begun, 1);
+    EXPECT_EQ(ended, 0);
+    EXPECT_EQ(warned, 1);
+}
+
+TEST_F(Archiving, ADeletionWaitsForIt) {
+    poll(9000);
+    EXPECT_FALSE(poll(9000).delete_intended) << "it begins to archive instead";
+    EXPECT_EQ(standing.level, Level::archiving);
+    EXPECT_FALSE(poll(9000).delete_intended);
+    EXPECT_TRUE(poll(9000).delete_intended) << "two polls later it is still too large";
+}
+
+TEST_F(Archiving, WithoutItNothingWaits) {
+    for (const Archive archive : {Archive::full, Archive::withheld}) {
+        standing = {};
+        standing.archive = archive;
+        poll(9000);
+        EXPECT_TRUE(poll(9000).delete_intended);
+    }
+    standing = {};
+    limits.archive_size.reset();
+    poll(9000);
+    EXPECT_TRUE(poll(9000).delete_intended);
+}
+
+TEST_F(Archiving, FullBeginsAnewOnlyAfterItWasSmall) {
+    poll(5000);
+    poll(5000);
+    standing.archive = Archive::full; // the act has found it so
+    const Verdict over = poll(5000);
+    EXPECT_TRUE(over.archive_ended);
+    EXPECT_EQ(standing.level, Level::warned);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_FALSE(poll(5000).archive_wanted);
+    }
+    poll(3200);
+    EXPECT_EQ(standing.archive, Archive::none);
+    poll(5000);
+    EXPECT_TRUE(poll(5000).archive_wanted);
+}
+
+TEST_F(Archiving, NotWhenNothingIsEnforced) {
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_FALSE(poll(5000, watching()).archive_wanted);
+    }
+    EXPECT_EQ(standing.level, Level::warned);
+    EXPECT_TRUE(poll(5000).archive_wanted);
+    EXPECT_TRUE(poll(5000, watching()).archive_ended) << "switched off, it ends";
+    EXPECT_EQ(standing.archive, Archive::none);
+}
+
+TEST_F(Archiving, NeitherStreamsNorHalfASweep) {
+    Circumstances partial = enforcing();
+    partial.may_delete = false;
+    poll(5000, partial);
+    EXPECT_FALSE(poll(5000, partial).archive_wanted);
+    standing = {};
+    Sample stream = size(5000);
+    stream.stream = true;
+    for (int i = 0; i < 3; ++i) {
+        const Verdict verdict = judge(standing, stream, limits, Owner::person, enforcing());
+        standing = verdict.next;
+        EXPECT_FALSE(verdict.archive_wanted);
+    }
+}
+
+TEST_F(Archiving, OfAQueueWithoutAnOwner) {
+    poll(5000, enforcing(), Owner::none);
+    EXPECT_TRUE(poll(5000, enforcing(), Owner::none).archive_wanted);
+    const Verdict ended = poll(3000, enforcing(), Owner::none);
+    EXPECT_TRUE(ended.archive_ended);
+    EXPECT_FALSE(ended.recovered);
+    EXPECT_EQ(standing.level, Level::normal);
+}
+
+TEST_F(Archiving, EndsByDecree) {
+    poll(5000);
+    poll(5000);
+    limits.exempt = true;
+    const Verdict verdict = judge(standing, {}, limits, Owner::person, enforcing());
+    EXPECT_TRUE(verdict.archive_ended && verdict.recovered);
+    EXPECT_EQ(verdict.next.archive, Archive::none);
+    EXPECT_EQ(verdict.next.level, Level::normal);
+}
+
+TEST_F(Archiving, UnboundedIsNeverDeleted) {
+    limits.unbounded = true;
+    poll(9000);
+    EXPECT_TRUE(poll(9000).archive_wanted);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_FALSE(poll(9000).delete_intended);
+    }
+}
+
+TEST(ArchiveNames, AreReadAsTheyAreWritten) {
+    for (const Archive archive : {Archive::none, Archive::on, Archive::full, Archive::withheld}) {
+        EXPECT_EQ(parse_archive(to_string(archive)), archive);
+    }
+    EXPECT_EQ(parse_archive("nonsense"), Archive::none);
+}
+
 } // namespace

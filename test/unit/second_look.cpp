@@ -88,4 +88,21 @@ TEST(SecondLook, OutcomesOfARequest) {
     }
 }
 
+TEST(SecondLook, ANewConsumerWithdraws) {
+    const auto consumed = [](auto change) {
+        return after([&](SecondLook& l) {
+            l.seen.consumers = 1;
+            change(l);
+        });
+    };
+    EXPECT_EQ(consumed([](SecondLook&) {}).resolve, Resolve::withdraw);
+    EXPECT_EQ(consumed([](SecondLook&) {}).reason, "somebody consumes from it now");
+    EXPECT_EQ(consumed([](SecondLook& l) { l.before.consumers = 0; }).resolve, Resolve::withdraw);
+    EXPECT_EQ(consumed([](SecondLook& l) { l.before.consumers = 2; }).resolve, Resolve::proceed)
+        << "not a new one";
+    EXPECT_EQ(consumed([](SecondLook& l) { l.before.unacknowledged = 5; }).resolve, Resolve::proceed)
+        << "somebody held messages before";
+    EXPECT_EQ(consumed([](SecondLook& l) { l.seen.consumers = 0; }).resolve, Resolve::proceed);
+}
+
 } // namespace

@@ -58,7 +58,7 @@ TEST(ServerOptions, EachRuleIsFoundWhereItStandsAndNowhereElse) {
         EXPECT_FALSE(expected(rule.kind).empty());
     }
     // these come with what makes them true
-    for (const char* later : {"amqp_url", "archive_size", "max_archive_size", "admins"}) {
+    for (const char* later : {"admins"}) {
         EXPECT_EQ(find_option(OptionPlace::server, later), nullptr) << later;
     }
 }
@@ -81,7 +81,7 @@ TEST(ServerOptions, BoundsAreKept) {
 TEST(ServerOptions, DefaultsAreWithinTheirBoundsAndAgree) {
     const ServerOptions options;
     for (const OptionRule& rule : option_rules()) {
-        if (rule.number != nullptr) {
+        if (rule.number != nullptr && options.*rule.number != off) {
             EXPECT_GE(options.*rule.number, rule.least) << rule.name;
             EXPECT_LE(options.*rule.number, rule.most) << rule.name;
         }
@@ -108,6 +108,26 @@ TEST(ServerOptions, MappingTextsGoToTheirPlaces) {
     EXPECT_EQ(read_option(*find_option(OptionPlace::mapping, "password"), "", mapping), OptionFault::empty);
     EXPECT_EQ(mapping.user, "guardian");
     EXPECT_TRUE(mapping.password.empty());
+}
+
+TEST(ServerOptions, ArchivingLiesBetweenWarningAndDeletion) {
+    ServerOptions options;
+    options.amqp_url = "amqp://broker";
+    options.archive_size = 2000;
+    EXPECT_FALSE(find_conflict(options));
+    options.archive_size = 8000;
+    EXPECT_FALSE(find_conflict(options));
+    for (const std::int64_t wrong : {0, 1999, 8001}) {
+        options.archive_size = wrong;
+        ASSERT_TRUE(find_conflict(options)) << wrong;
+        EXPECT_EQ(find_conflict(options)->option, "archive_size");
+    }
+    options.archive_size = 4000;
+    options.amqp_url = {};
+    ASSERT_TRUE(find_conflict(options)) << "no way to take messages";
+    options.archive_size = off;
+    options.max_archive_size = 0;
+    EXPECT_FALSE(find_conflict(options)) << "policies may archive";
 }
 
 } // namespace

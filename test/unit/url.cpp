@@ -106,4 +106,21 @@ TEST_F(UrlTest, BadBases) {
         EXPECT_TRUE(meaning_of(static_cast<UrlRule>(i)).ends_with('.'));
 }
 
+TEST_F(UrlTest, AmqpBases) {
+    const auto check = [this](std::string_view url) { return check_amqp_url(url, &arena_); };
+    ASSERT_TRUE(check("AMQPS://broker.example.com/"));
+    EXPECT_EQ(check("AMQPS://broker.example.com/").value().text, "amqps://broker.example.com");
+    EXPECT_EQ(check("amqps://broker").value().port, 5671);
+    EXPECT_TRUE(check("amqps://broker").value().tls);
+    EXPECT_EQ(check("amqp://broker").value().port, 5672);
+    EXPECT_FALSE(check("amqp://broker").value().tls);
+    EXPECT_EQ(check("amqp://[::1]:5673").value().port, 5673);
+    EXPECT_EQ(check("http://broker").error(), UrlRule::amqp_scheme);
+    EXPECT_EQ(check("broker:5672").error(), UrlRule::amqp_scheme);
+    EXPECT_EQ(check("amqp://broker/vhost").error(), UrlRule::amqp_path);
+    EXPECT_EQ(check("amqp://broker/%2F").error(), UrlRule::amqp_path);
+    EXPECT_EQ(check("amqp://user:secret@broker").error(), UrlRule::credentials);
+    EXPECT_EQ(rule("amqp://broker"), UrlRule::scheme) << "which is not for the management API";
+}
+
 } // namespace

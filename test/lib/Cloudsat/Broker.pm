@@ -2,7 +2,7 @@
 # that no test sees another's queues. A test that stops its broker starts a node of its own.
 #
 #   my $broker = Cloudsat::Broker->new;          a fresh vhost on the shared node
-#   my $broker = Cloudsat::Broker->start;        a node for this file alone: ->stop, ->restart
+#   my $broker = Cloudsat::Broker->start;        a node for this file alone: ->stop, ->kill, ->restart
 #   $broker->amqp(qw(declare q , publish q 3000));
 #   $broker->queues;                             { q => 3000 }
 #   $broker->server_sql('pulse', poll_interval => '1s');      CREATE SERVER and USER MAPPING as the guardian
@@ -52,6 +52,7 @@ sub start {
 	return $self;
 }
 sub stop { my ($self) = @_; tool(tools_dir() . '/rabbitmq', 'stop', $self->{dir}) }
+sub kill { my ($self) = @_; tool(tools_dir() . '/rabbitmq', 'kill', $self->{dir}) }
 sub restart { my ($self) = @_; tool(tools_dir() . '/rabbitmq', 'start', $self->{dir}) }
 sub ctl { my ($self, @arguments) = @_; return tool(tools_dir() . '/rabbitmq', 'ctl', $self->{dir}, @arguments) }
 
@@ -60,13 +61,15 @@ sub make_vhost {
 	my %rights = (configure => '.*', write => '.*', read => '.*');
 	$self->must_api(PUT => "/vhosts/" . escape($self->{vhost}), {});
 	$self->must_api(PUT => "/permissions/" . escape($self->{vhost}) . "/admin", \%rights);
-	$self->must_api(PUT => "/permissions/" . escape($self->{vhost}) . "/guardian", { %rights, write => '' });
+	$self->must_api(PUT => "/permissions/" . escape($self->{vhost}) . "/guardian", { %rights, write => '^amq\\.default$' });
 }
 
 sub vhost { return $_[0]{vhost} }
 sub management_url { return "http://127.0.0.1:$_[0]{management_port}" }
 sub metrics_url { return "http://127.0.0.1:$_[0]{metrics_port}" }
 sub amqp_url { return "amqp://127.0.0.1:$_[0]{amqp_port}" }
+sub amqps_url { return "amqps://127.0.0.1:$_[0]{amqps_port}" }
+sub ca_file { return "$_[0]{dir}/tls/ca.pem" }
 sub password { return $_[0]{guardian_password} }
 
 sub escape { my ($name) = @_; $name =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ge; return $name }

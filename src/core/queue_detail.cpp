@@ -1,0 +1,120 @@
+// A queue's own document, see queue_detail.hpp.
+#include "core/queue_detail.hpp"
+
+#include "core/json.hpp"
+
+namespace cloudsat::core {
+namespace {
+
+std::string_view keep_text(const dom::object& object, const char* key, std::pmr::memory_resource* arena) {
+    std::string_view text;
+    if (object[key].get(text) != simdjson::SUCCESS || !is_usable_text(text)) {
+        return {};
+    }
+    return copy_text(arena, text);
+}
+
+std::optional<std::int64_t> count_at(const dom::object& object, const char* key) noexcept {
+    dom::element value;
+    return object[key].get(value) == simdjson::SUCCESS ? count_in(value) : std::nullopt;
+}
+
+std::optional<bool> bool_at(const dom::object& object, const char* key) noexcept {
+    dom::element value;
+    return object[key].get(value) == simdjson::SUCCESS ? bool_in(value) : std::nullopt;
+}
+
+// The broker's own field for classic queues, and what it says of each consumer.
+void read_consumers(const dom::object& queue, QueueDetail& detail) noexcept {
+    std::string_view tag;
+    detail.exclusive_consumer = queue["exclusive_consumer_tag"].get(tag) == simdjson::SUCCESS && !tag.empty();
+    dom::array consumers;
+    if (queue["consumer_details"].get(consumers) != simdjson::SUCCESS) {
+        return;
+    }
+    detail.consumers_told = 0;
+    for (const dom::element element : consumers) {
+        dom::object consumer;
+        if (element.get(consumer) == simdjson::SUCCESS) {
+            ++*detail.consumers_told;
+            detail.exclusive_consumer =
+                detail.exclusive_consumer || bool_at(consumer, "exclusive").value_or(false);
+        }
+    }
+}
+
+void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept {
+    detail.single_active_consumer = bool_at(arguments, "x-single-active-consumer").value_or(false);
+    detail.expires = count_at(arguments, "x-expires").has_value();
+    detail.delivery_limit = count_at(arguments, "x-delivery-limit");
+}
+
+void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
+    detail.expires = detail.expires || count_at(policy, "expires").has_value();
+    const auto limit = count_at(policy, "delivery-limit");
+    if (limit && (!detail.delivery_limit || *limit < *detail.delivery_limit)) {
+        detail.delivery_limit = limit;
+    }
+}
+
+} // namespace
+
+Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena) {
+    JsonDocument document;
+    if (const auto fault = document.parse(text); fault.kind != FaultKind::none) {
+        return fault;
+    }
+    dom::object queue;
+    std::string_view name;
+    if (document.root().get(queue) != simdjson::SUCCESS || queue["name"].get(name) != simdjson::SUCCESS) {
+        return DecodeFault{FaultKind::wrong_shape, "the document is not that of a queue"};
+    }
+    QueueDetail detail;
+    detail.facts.type = keep_text(queue, "type", arena);
+    detail.facts.state = keep_text(queue, "state", arena);
+    detail.facts.durable = bool_at(queue, "durable");
+    detail.facts.exclusive = bool_at(queue, "exclusive");
+    detail.facts.auto_delete = bool_at(queue, "auto_delete");
+    detail.facts.messages = count_at(queue, "messages");
+    detail.facts.ready = count_at(queue, "messages_ready");
+    detail.facts.unacknowledged = count_at(queue, "messages_unacknowledged");
+    detail.facts.consumers = count_at(queue, "consumers");
+    detail.ready_bytes = count_at(queue, "message_bytes_ready");
+    read_consumers(queue, detail);
+    dom::element arguments;
+    dom::object object;
+    if (queue["arguments"].get(arguments) == simdjson::SUCCESS &&
+        arguments.get(object) == simdjson::SUCCESS) {
+        detail.facts.arguments = render_json(arena, arguments);
+        read_arguments(object, detail);
+    }
+    if (queue["effective_policy_definition"].get(object) == simdjson::SUCCESS) {
+        read_policy(object, detail);
+    }
+    return detail;
+}
+
+std::string_view reason_to_stand_back(const QueueDetail& queue) noexcept {
+    const Facts& facts = queue.facts;
+    if (facts.type != "classic" && facts.type != "quorum") {
+        return facts.type == "stream" ? "it is a stream" : "its type is not known here";
+    }
+    if (facts.exclusive.value_or(false)) {
+        return "it belongs to one connection alone";
+    }
+    if (queue.expires) {
+        return "it expires when nobody uses it, and taking its messages would be use";
+    }
+    if (queue.exclusive_consumer) {
+        return "it has an exclusive consumer";
+    }
+    if (facts.type == "quorum" && queue.single_active_consumer) {
+        return "it is a quorum queue with a single active consumer";
+    }
+    if (queue.delivery_limit && *queue.delivery_limit < least_delivery_limit) {
+        return "its delivery limit is low, and an attempt that fails counts";
+    }
+    return {};
+}
+
+} // namespace cloudsat::core

@@ -1,0 +1,39 @@
+// One queue's own document, GET /api/queues/VHOST/NAME, and what it says against taking messages from the
+// queue: the archive is a guest, and stands back where it would disturb a client or the queue itself. Reads
+// and decides; asks nobody.
+#pragma once
+
+#include "core/document.hpp"
+#include "core/fault.hpp"
+#include "core/result.hpp"
+#include "core/sweep_diff.hpp"
+
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <string_view>
+
+namespace cloudsat::core {
+
+struct QueueDetail {
+    Facts facts; // its numbers are up to 10 s old
+    std::optional<std::int64_t> ready_bytes;
+    std::optional<std::int64_t>
+        consumers_told; // of whom it is known what they are; absent: the broker tells nothing
+    bool exclusive_consumer = false;
+    bool single_active_consumer = false;
+    bool expires = false; // by an argument or a policy
+    std::optional<std::int64_t> delivery_limit;
+};
+
+Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena);
+
+// Half a sentence that lives for ever; empty when messages may be taken.
+std::string_view reason_to_stand_back(const QueueDetail& queue) noexcept;
+
+// A quorum queue counts how often a message was given back, and drops it beyond its limit (20 by default from
+// RabbitMQ 4.0 on). So attempts that fail are not repeated often.
+constexpr std::int64_t least_delivery_limit = 5;
+constexpr int most_failures_of_quorum = 3;
+
+} // namespace cloudsat::core

@@ -1,0 +1,49 @@
+// Talking AMQP, see amqp.hpp.
+
+#include "guardian/amqp.hpp"
+
+#include <algorithm>
+
+#include "pg/compat.hpp"
+#include "pg/memory.hpp"
+#include "pg/wait.hpp"
+
+namespace cloudsat::guardian {
+namespace {
+
+// A value of the database has less than 1 GB; the broker itself allows 512 MB at most.
+constexpr std::size_t largest_value = 1'000'000'000;
+
+} // namespace
+
+net::Amqp& amqp_of_process() {
+    static net::Amqp* const amqp = pg::make<net::Amqp>(TopMemoryContext);
+    return *amqp;
+}
+
+bool finish(net::Amqp& amqp) {
+    static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatAmqp");
+    while (!amqp.done()) {
+        pg::wait(amqp.fd(), amqp.timeout_ms(), event);
+        amqp.step();
+    }
+    return amqp.fault().kind == core::FaultKind::none;
+}
+
+bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std::int64_t patience) {
+    const core::ServerOptions& options = server.options;
+    net::AmqpLogin login;
+    login.url = options.amqp_url;
+    login.user = server.mapping.user;
+    login.password = server.password;
+    login.vhost = vhost;
+    login.ca_file = options.ca_file;
+    login.connect_timeout_ms = static_cast<long>(options.connect_timeout / 1000);
+    login.silence_ms = static_cast<long>(std::min(options.timeout, patience) / 1000);
+    login.max_body = std::min(static_cast<std::size_t>(options.max_body), largest_value);
+    login.tls_verify = options.tls_verify != 0;
+    amqp.start_open(login);
+    return finish(amqp);
+}
+
+} // namespace cloudsat::guardian

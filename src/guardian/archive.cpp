@@ -1,0 +1,590 @@
+// Archiving, see archive.hpp.
+
+#include "guardian/archive.hpp"
+
+#include <algorithm>
+
+#include "board/append.hpp"
+#include "core/amqp_properties.hpp"
+#include "core/cadence.hpp"
+#include "core/incident_text.hpp"
+#include "core/queue_detail.hpp"
+#include "core/url.hpp"
+#include "guardian/amqp.hpp"
+#include "guardian/audit.hpp"
+#include "guardian/cycle.hpp"
+#include "guardian/incident.hpp"
+#include "guardian/result.hpp"
+#include "guardian/rules.hpp"
+#include "pg/memory.hpp"
+#include "pg/names.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "commands/sequence.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::guardian {
+namespace {
+
+using core::FaultKind;
+
+constexpr std::int64_t shortest_pass = core::micros_per_second;
+// A broker that says nothing for so long while messages are taken is left for this time.
+constexpr std::int64_t patience = 10 * core::micros_per_second;
+
+// What is on its way at once: enough for the broker to be busy while a batch is committed, and not so much
+// that a crash on either side repeats much, or that large messages fill the broker's memory.
+constexpr std::int64_t bytes_on_their_way = 4 * 1024 * 1024;
+constexpr std::int64_t most_gets = 100;
+constexpr std::int64_t most_deliveries = 1000;
+constexpr std::int64_t unknown_window = 20;
+
+pg::Statement overgrown_queues(R"(
+    SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
+           q.arguments::pg_catalog.text, q.incident, q.archive_began IS NOT NULL,
+           q.archive_failures, p.cycle
+    FROM cloudsat.queues AS q
+    LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.archive OPERATOR(pg_catalog.=) 'on'
+      AND q.intended_at IS NULL
+      AND q.gone_at IS NULL
+      AND (q.archive_retry IS NULL OR q.archive_retry OPERATOR(pg_catalog.<=) $2)
+    ORDER BY q.vhost, q.name)",
+                               {TEXTOID, TIMESTAMPTZOID});
+
+pg::Statement stored_messages(R"(
+    SELECT pg_catalog.count(*)
+    FROM (SELECT FROM cloudsat.archived_messages AS m
+          WHERE m.server OPERATOR(pg_catalog.=) $1
+            AND m.vhost OPERATOR(pg_catalog.=) $2
+            AND m.queue OPERATOR(pg_catalog.=) $3
+          LIMIT $4) AS s)",
+                              {TEXTOID, TEXTOID, TEXTOID, INT8OID});
+
+pg::Statement note_archived(R"(
+    UPDATE cloudsat.queues AS q
+    SET archived = q.archived OPERATOR(pg_catalog.+) $4, archive_began =
+           coalesce(q.archive_began, $5), archive_failures = 0, archive_retry = NULL
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                            {TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID});
+pg::Statement note_small(R"(
+    UPDATE cloudsat.queues AS q
+    SET acted_at = $4
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                         {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
+pg::Statement note_state(R"(
+    UPDATE cloudsat.queues AS q
+    SET archive = $4
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                         {TEXTOID, TEXTOID, TEXTOID, TEXTOID});
+pg::Statement note_failure(R"(
+    UPDATE cloudsat.queues AS q
+    SET archive_failures = $4, archive_retry = $5
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND q.vhost OPERATOR(pg_catalog.=) $2
+      AND q.name OPERATOR(pg_catalog.=) $3)",
+                           {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
+
+pg::Name archive_table(pg::Name::Kind::table, "archived_messages");
+pg::Name archive_sequence(pg::Name::Kind::table, "archived_messages_id_seq");
+
+void read_queue(ArchiveQueue& queue, uint64 row, std::pmr::memory_resource* arena) {
+    bool isnull = false;
+    queue.vhost = kept_text(arena, row, 1);
+    queue.name = kept_text(arena, row, 2);
+    queue.before.type = kept_text(arena, row, 3);
+    queue.before.durable = optional_bool(row, 4);
+    queue.before.exclusive = optional_bool(row, 5);
+    queue.before.auto_delete = optional_bool(row, 6);
+    queue.before.arguments = kept_text(arena, row, 7);
+    const Datum incident = pg::spi_value(row, 8, isnull);
+    queue.in_incident = !isnull;
+    if (!isnull) {
+        queue.incident = *DatumGetUUIDP(incident);
+    }
+    queue.begun = DatumGetBool(pg::spi_value(row, 9, isnull));
+    queue.failures = DatumGetInt32(pg::spi_value(row, 10, isnull));
+    const Datum cycle = pg::spi_value(row, 11, isnull);
+    queue.cycle = isnull ? 0 : DatumGetInt64(cycle);
+}
+
+// The queues whose messages are to be taken, by the limits in force now: the judge may have known older ones.
+std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* arena, TimestampTz now) {
+    const Datum values[] = {pg::to_text(server.name), TimestampTzGetDatum(now)};
+    const uint64 rows = overgrown_queues.run(values);
+    if (rows == 0) {
+        return {};
+    }
+    auto* list =
+        static_cast<ArchiveQueue*>(arena->allocate(sizeof(ArchiveQueue) * rows, alignof(ArchiveQueue)));
+    auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * rows));
+    new (list) ArchiveQueue[rows];
+    for (uint64 row = 0; row < rows; ++row) {
+        read_queue(list[row], row, arena);
+        names[row] = {list[row].vhost, list[row].name};
+    }
+    const std::span<Rules> rules = find_rules(server, {names, rows});
+    uint64 chosen = 0;
+    for (uint64 row = 0; row < rows; ++row) {
+        const Rules& rule = rules[row];
+        if (!rule.limits.archive_size || rule.limits.exempt || rule.owner == core::Owner::reserved) {
+            continue; // the judge will end it
+        }
+        ArchiveQueue& queue = list[chosen++];
+        queue = list[row];
+        queue.limits = rule.limits;
+        if (rule.owner == core::Owner::person) {
+            queue.owner_name = join(arena, {rule.owner_name});
+        }
+    }
+    return {list, chosen};
+}
+
+void count_stored(const Server& server, ArchiveQueue& queue) {
+    if (!queue.limits.max_archive_size) {
+        return;
+    }
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(queue.vhost), pg::to_text(queue.name),
+                            Int64GetDatum(*queue.limits.max_archive_size)};
+    stored_messages.run(values, {}, false, 1);
+    bool isnull = false;
+    queue.stored = DatumGetInt64(pg::spi_value(0, 1, isnull));
+}
+
+void conclude(ArchiveQueue& queue, ArchiveOutcome outcome, std::string_view reason = {}) {
+    queue.outcome = outcome;
+    queue.reason = reason;
+}
+
+void fail(Archiving& a, ArchiveQueue& queue, std::string_view reason) {
+    conclude(queue, ArchiveOutcome::failed, join(a.arena, {reason}));
+}
+
+// After these there is nobody to ask, for this queue or another.
+bool is_unreachable(FaultKind kind) noexcept {
+    switch (kind) {
+    case FaultKind::unresolved:
+    case FaultKind::refused:
+    case FaultKind::unreachable:
+    case FaultKind::timed_out:
+    case FaultKind::tls:
+    case FaultKind::out_of_memory:
+    case FaultKind::failed:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
+    a.unreachable = is_unreachable(a.amqp->fault().kind);
+    a.vhost = {};
+    fail(a, queue, a.amqp->fault().text);
+}
+
+// As many at once as fill a few megabytes.
+std::uint16_t window_for(const core::QueueDetail& detail, net::Taking way) {
+    const std::int64_t most = way == net::Taking::get ? most_gets : most_deliveries;
+    const std::int64_t ready = detail.facts.ready.value_or(0);
+    if (!detail.ready_bytes || ready <= 0) {
+        return static_cast<std::uint16_t>(unknown_window);
+    }
+    const std::int64_t average = std::max<std::int64_t>(*detail.ready_bytes / ready, 1);
+    return static_cast<std::uint16_t>(std::clamp<std::int64_t>(bytes_on_their_way / average, 1, most));
+}
+
+// Looks at the queue's own document, whether messages may be taken from it. No connection to the queue is
+// needed for that, and so nothing is disturbed.
+void look(Archiving& a, ArchiveQueue& queue) {
+    const core::ServerOptions& options = a.server->options;
+    const auto base = core::check_base_url(options.management_url, a.arena);
+    const auto vhost = core::encode_segment(queue.vhost, a.arena);
+    const auto name = core::encode_segment(queue.name, a.arena);
+    if (!vhost || !name) {
+        conclude(queue, ArchiveOutcome::withheld, "a name of dots only has no address over HTTP");
+        return;
+    }
+    start(*a.http, *a.server, net::Method::get,
+          join(a.arena,
+               {base ? base.value().text : options.management_url, "/api/queues/", *vhost, "/", *name}),
+          core::Expect::json);
+    const net::Reply& reply = finish(*a.http);
+    if (reply.kind == FaultKind::not_found) {
+        conclude(queue, ArchiveOutcome::passed); // the next poll will tell what became of it
+        return;
+    }
+    if (reply.kind != FaultKind::none) {
+        a.unreachable = reply.status == 0;
+        fail(a, queue, reply.error);
+        return;
+    }
+    const auto document = core::read_queue_detail(reply.json(), a.arena);
+    if (!document) {
+        fail(a, queue, document.error().detail);
+        return;
+    }
+    const core::QueueDetail& detail = document.value();
+    queue.seen = detail.facts;
+    queue.seen.arguments = canonical_json(detail.facts.arguments);
+    if (core::liveness_of(queue.seen.state) == core::Liveness::dead ||
+        core::declared_differently(queue.before, queue.seen)) {
+        conclude(queue, ArchiveOutcome::passed);
+        return;
+    }
+    if (const std::string_view reason = core::reason_to_stand_back(detail); !reason.empty()) {
+        conclude(queue, ArchiveOutcome::withheld, reason);
+        return;
+    }
+    // A quorum queue answers a get by writing to all its members' disks; and what else is a consumer's right
+    // is not given there (no exclusive queue, none that goes with its last consumer).
+    const bool quorum = queue.seen.type == "quorum";
+    if (quorum && queue.failures >= core::most_failures_of_quorum) {
+        conclude(queue, ArchiveOutcome::withheld,
+                 "attempts have failed, and each takes its messages closer to the delivery limit");
+        return;
+    }
+    queue.way = quorum ? net::Taking::consume : net::Taking::get;
+    queue.window = window_for(detail, queue.way);
+    queue.consumers_told = detail.consumers_told;
+}
+
+// Counts what is there now, and begins to take what is too much.
+void begin_round(Archiving& a, ArchiveQueue& queue) {
+    if (!a.amqp->connected() || a.vhost != queue.vhost) {
+        a.amqp->start_close();
+        finish(*a.amqp);
+        if (!connect(*a.amqp, *a.server, queue.vhost, patience)) {
+            fail_by_amqp(a, queue);
+            return;
+        }
+        a.vhost = queue.vhost;
+    }
+    a.amqp->start_count(queue.name);
+    if (!finish(*a.amqp)) {
+        fail_by_amqp(a, queue);
+        return;
+    }
+    const net::QueueCount count = a.amqp->count();
+    // One that came a moment ago may want the queue for itself: the statistics do not know it yet.
+    if (count.consumers > queue.consumers_told.value_or(0)) {
+        if (queue.consumers_told) {
+            conclude(queue, ArchiveOutcome::passed);
+        } else {
+            conclude(queue, ArchiveOutcome::withheld,
+                     "the broker does not tell whether a consumer is exclusive");
+        }
+        return;
+    }
+    const std::int64_t held =
+        queue.limits.basis == core::Basis::total ? queue.seen.unacknowledged.value_or(0) : 0;
+    queue.size = count.ready + held;
+    const std::int64_t surplus =
+        std::min(count.ready, queue.size - core::rearm_size(queue.limits.archive_size.value_or(0)));
+    if (surplus <= 0) {
+        conclude(queue, queue.taken ? ArchiveOutcome::small : ArchiveOutcome::passed);
+        return;
+    }
+    std::int64_t most = surplus;
+    if (queue.limits.max_archive_size) {
+        most = std::min(most, *queue.limits.max_archive_size - queue.stored);
+        if (most <= 0) {
+            conclude(queue, ArchiveOutcome::full);
+            return;
+        }
+    }
+    a.amqp->start_taking(queue.name, queue.way, queue.window, static_cast<std::uint64_t>(most));
+    if (!finish(*a.amqp)) {
+        fail_by_amqp(a, queue);
+    }
+}
+
+// One batch; true when it has messages.
+bool take_batch(Archiving& a, ArchiveQueue& queue) {
+    net::BatchLimits limits;
+    limits.lead = VARHDRSZ;
+    a.amqp->start_batch(limits, a.batch_memory);
+    if (!finish(*a.amqp)) {
+        fail_by_amqp(a, queue);
+        return false;
+    }
+    return !a.amqp->batch().empty();
+}
+
+bool is_late(const Archiving& a) {
+    return GetCurrentTimestamp() >= a.end;
+}
+
+core::Incident incident_of(const Archiving& a, const ArchiveQueue& queue) {
+    core::Incident incident;
+    incident.server = a.server->name;
+    incident.vhost = queue.vhost;
+    incident.queue = queue.name;
+    incident.size = queue.size;
+    incident.limits = queue.limits;
+    incident.enforce = true;
+    return incident;
+}
+
+// What is written about one queue in one transaction.
+class Chronicle {
+public:
+    Chronicle(Archiving& a, ArchiveQueue& queue) : a_(a), queue_(queue), now_(GetCurrentTimestamp()) {}
+
+    void write() {
+        pg::spi_begin();
+        if (!a_.amqp->batch().empty()) {
+            note_batch();
+        }
+        switch (queue_.outcome) {
+        case ArchiveOutcome::none:
+        case ArchiveOutcome::passed:
+            break;
+        case ArchiveOutcome::small: { // and so the listings may tell old numbers for a while
+            const Datum values[] = {server(), vhost(), name(), TimestampTzGetDatum(now_)};
+            note_small.run(values);
+            break;
+        }
+        case ArchiveOutcome::full:
+            state("full");
+            event(Event::archive_full, &queue_.limits);
+            reply(core::Disposition::problem, core::say_archive_full(incident(), a_.arena));
+            break;
+        case ArchiveOutcome::withheld:
+            state("withheld");
+            event(Event::archive_withheld, &queue_.limits);
+            reply(core::Disposition::info, core::say_archive_withheld(incident(), queue_.reason, a_.arena));
+            break;
+        case ArchiveOutcome::failed:
+            failure();
+            break;
+        }
+        audit_.write(a_.server->name, now_, queue_.cycle);
+        pg::spi_end();
+    }
+
+private:
+    Datum server() const { return pg::to_text(a_.server->name); }
+    Datum vhost() const { return pg::to_text(queue_.vhost); }
+    Datum name() const { return pg::to_text(queue_.name); }
+    core::Incident incident() const { return incident_of(a_, queue_); }
+
+    void note_batch() {
+        append_messages();
+        const auto count = static_cast<std::int64_t>(a_.amqp->batch().size());
+        const Datum values[] = {server(), vhost(), name(), Int64GetDatum(count), TimestampTzGetDatum(now_)};
+        note_archived.run(values);
+        if (!queue_.begun) {
+            event(Event::archive_started, &queue_.limits);
+            reply(core::Disposition::info, core::say_archive_started(incident(), a_.arena));
+        }
+    }
+
+    void append_messages() const {
+        const Datum server_name = server();
+        const Datum vhost_name = vhost();
+        const Datum queue_name = name();
+        const Oid sequence = archive_sequence.oid();
+        board::Appender to = board::append_begin(archive_table.oid());
+        for (const net::Delivery& message : a_.amqp->batch()) {
+            char* body = message.body - VARHDRSZ;
+            SET_VARSIZE(body, message.body_size + VARHDRSZ);
+            const Datum values[] = {
+                server_name,
+                vhost_name,
+                queue_name,
+                Int64GetDatum(nextval_internal(sequence, false)),
+                TimestampTzGetDatum(now_),
+                pg::to_text(core::amqp::as_text(message.exchange, a_.batch_memory)),
+                pg::to_text(core::amqp::as_text(message.routing_key, a_.batch_memory)),
+                BoolGetDatum(message.redelivered),
+                pg::to_text(message.properties), // a bytea is built like a text
+                PointerGetDatum(body),
+            };
+            constexpr bool nulls[sizeof values / sizeof values[0]] = {};
+            board::append_row(to, {values, nulls});
+        }
+        board::append_end(to);
+    }
+
+    void state(std::string_view what) const {
+        const Datum values[] = {server(), vhost(), name(), pg::to_text(what)};
+        note_state.run(values);
+    }
+
+    void failure() {
+        const int failures = queue_.failures + 1;
+        const Datum values[] = {server(), vhost(), name(), Int32GetDatum(failures),
+                                TimestampTzGetDatum(now_ + core::retry_wait(failures))};
+        note_failure.run(values);
+        if (queue_.failures == 0) {
+            event(Event::action_failed, &queue_.limits);
+            reply(core::Disposition::problem, core::say_archive_failed(incident(), queue_.reason, a_.arena));
+        }
+    }
+
+    void event(Event which, const core::Limits* limits) {
+        audit_.add({.vhost = queue_.vhost,
+                    .name = queue_.name,
+                    .event = which,
+                    .messages = queue_.size > 0 ? std::optional(queue_.size) : queue_.seen.messages,
+                    .incident = queue_.in_incident ? &queue_.incident : nullptr,
+                    .reason = queue_.reason,
+                    .limits = limits});
+    }
+
+    void reply(core::Disposition disposition, std::string_view text) const {
+        if (queue_.in_incident) {
+            reply_in_incident(*a_.server, queue_.incident, queue_.owner_name, disposition, text);
+        }
+    }
+
+    Archiving& a_;
+    ArchiveQueue& queue_;
+    TimestampTz now_;
+    Audit audit_;
+};
+static_assert(pg::Plain<Chronicle>);
+
+} // namespace
+
+Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext context) {
+    if (server->options.enforce == 0 || server->options.amqp_url.empty()) {
+        return nullptr;
+    }
+    const TimestampTz now = GetCurrentTimestamp();
+    auto* memory = pg::make<pg::ContextResource>(context, context);
+    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
+    pg::spi_begin();
+    const std::span<ArchiveQueue> queues = choose(*server, arena, now);
+    for (ArchiveQueue& queue : queues) {
+        count_stored(*server, queue);
+    }
+    pg::spi_end();
+    if (queues.empty()) {
+        return nullptr;
+    }
+    auto* a = pg::make<Archiving>(context);
+    a->server = server;
+    a->http = &http;
+    a->amqp = &amqp_of_process();
+    a->arena = arena;
+    a->batch_context = pg::new_context(context, "cloudsat batch");
+    a->batch_memory = pg::make<pg::ContextResource>(context, a->batch_context);
+    a->end = now + std::clamp(server->options.poll_interval, shortest_pass, longest_pass);
+    a->queues = queues;
+    // In the order of their names, so that a virtual host is connected to once; each pass begins with
+    // another.
+    const auto first = static_cast<std::size_t>(queues.front().cycle) % queues.size();
+    std::rotate(queues.begin(), queues.begin() + static_cast<std::ptrdiff_t>(first), queues.end());
+    pg::make<Hangup>(context, &http);
+    pg::make<AmqpHangup>(context, a->amqp);
+    return a;
+}
+
+bool take(Archiving& a) {
+    for (;;) {
+        if (a.at == nullptr) {
+            if (a.next >= a.queues.size() || a.unreachable || is_late(a)) {
+                a.amqp->start_close();
+                finish(*a.amqp);
+                return false;
+            }
+            a.at = &a.queues[a.next++];
+            a.stage = Archiving::Stage::look;
+        }
+        ArchiveQueue& queue = *a.at;
+        switch (a.stage) {
+        case Archiving::Stage::look:
+            look(a, queue);
+            a.stage = Archiving::Stage::round;
+            break;
+        case Archiving::Stage::round:
+            begin_round(a, queue);
+            a.stage = Archiving::Stage::taking;
+            break;
+        case Archiving::Stage::taking:
+            if (is_late(a)) {
+                a.amqp->end_taking(); // what is on its way still comes
+            }
+            if (take_batch(a, queue)) {
+                return true;
+            }
+            if (queue.outcome == ArchiveOutcome::none && a.amqp->exhausted()) {
+                // look how much there is now, unless time is up
+                a.stage = Archiving::Stage::round;
+                queue.outcome = is_late(a) ? ArchiveOutcome::passed : ArchiveOutcome::none;
+            }
+            break;
+        }
+        if (queue.outcome == ArchiveOutcome::passed) {
+            a.at = nullptr;
+        } else if (queue.outcome != ArchiveOutcome::none) {
+            return true;
+        }
+    }
+}
+
+void store(Archiving& a) {
+    MemoryContext before = MemoryContextSwitchTo(a.batch_context);
+    Chronicle(a, *a.at).write();
+    MemoryContextSwitchTo(before);
+}
+
+void settle(Archiving& a) {
+    ArchiveQueue& queue = *a.at;
+    const auto count = static_cast<std::int64_t>(a.amqp->batch().size());
+    if (count > 0) {
+        queue.begun = queue.taken = true;
+        queue.failures = 0;
+        queue.stored += count;
+        a.amqp->acknowledge();
+    }
+    if (queue.outcome != ArchiveOutcome::none) {
+        a.at = nullptr;
+    }
+    MemoryContextReset(a.batch_context);
+}
+
+void give_back(Archiving& a, std::string_view reason) {
+    a.amqp->abandon();
+    a.vhost = {};
+    if (a.at != nullptr) {
+        fail(a, *a.at, reason);
+    }
+    MemoryContextReset(a.batch_context);
+}
+
+namespace {
+
+Datum amqp_properties(FunctionCallInfo fcinfo) {
+    bytea* properties = PG_GETARG_BYTEA_PP(0);
+    const char* json = nullptr;
+    {
+        pg::ContextResource memory(CurrentMemoryContext);
+        const auto shown = core::amqp::render_properties(
+            {VARDATA_ANY(properties), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(properties))}, &memory);
+        json = shown ? shown->data() : nullptr; // it ends with a NUL
+    }
+    if (json == nullptr) {
+        PG_RETURN_NULL();
+    }
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+} // namespace
+
+SQL_FUNCTION(amqp_properties);
+
+} // namespace cloudsat::guardian

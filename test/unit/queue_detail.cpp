@@ -1,0 +1,77 @@
+// A queue's own document, and where the archive stands back.
+#include "core/queue_detail.hpp"
+
+#include <gtest/gtest.h>
+#include <memory_resource>
+#include <string>
+
+namespace {
+
+using namespace cloudsat::core;
+
+class QueueDetailTest : public testing::Test {
+protected:
+    QueueDetail read(const std::string& json) {
+        const auto detail = read_queue_detail({json, 0}, &arena_);
+        EXPECT_TRUE(detail) << json;
+        return detail ? detail.value() : QueueDetail{};
+    }
+    // What there is to say against a queue with these fields beside the usual ones.
+    std::string reason(const std::string& fields) {
+        return std::string(reason_to_stand_back(read(R"({"name":"q","consumer_details":[])" + fields + "}")));
+    }
+
+    std::pmr::monotonic_buffer_resource arena_;
+};
+
+TEST_F(QueueDetailTest, WhatIsRead) {
+    const QueueDetail detail = read(
+        R"({"name":"q","type":"quorum","state":"running","durable":true,"exclusive":false,"auto_delete":false,)"
+        R"("messages":30,"messages_ready":20,"messages_unacknowledged":10,"consumers":1,"message_bytes_ready":2000,)"
+        R"("arguments":{"x-queue-type":"quorum","x-delivery-limit":20},"exclusive_consumer_tag":null,)"
+        R"("effective_policy_definition":{"delivery-limit":7},)"
+        R"("consumer_details":[{"exclusive":false},{"exclusive":false}]})");
+    EXPECT_EQ(detail.facts.type, "quorum");
+    EXPECT_EQ(detail.facts.ready, 20);
+    EXPECT_EQ(detail.facts.unacknowledged, 10);
+    EXPECT_EQ(detail.facts.consumers, 1);
+    EXPECT_EQ(detail.facts.arguments, R"({"x-queue-type":"quorum","x-delivery-limit":20})");
+    EXPECT_EQ(detail.ready_bytes, 2000);
+    EXPECT_FALSE(detail.exclusive_consumer);
+    EXPECT_EQ(detail.consumers_told, 2);
+    EXPECT_EQ(detail.delivery_limit, 7) << "the lower one counts";
+    EXPECT_EQ(reason_to_stand_back(detail), "");
+    EXPECT_EQ(read(R"({"name":"q","type":"classic"})").consumers_told, std::nullopt) << "not told";
+}
+
+TEST_F(QueueDetailTest, WhereTheArchiveStandsBack) {
+    EXPECT_EQ(reason(R"(,"type":"classic")"), "");
+    EXPECT_EQ(reason(R"(,"type":"classic","auto_delete":true)"), "") << "gets do not end it";
+    EXPECT_EQ(reason(R"(,"type":"classic","arguments":{"x-single-active-consumer":true})"), "");
+    EXPECT_EQ(reason(R"(,"type":"stream")"), "it is a stream");
+    EXPECT_NE(reason(R"(,"type":"delayed")"), "");
+    EXPECT_NE(reason(""), "") << "a queue without a type is not known";
+    EXPECT_NE(reason(R"(,"type":"classic","exclusive":true)"), "");
+    EXPECT_NE(reason(R"(,"type":"classic","arguments":{"x-expires":60000})"), "");
+    EXPECT_NE(reason(R"(,"type":"quorum","effective_policy_definition":{"expires":60000})"), "");
+    EXPECT_NE(reason(R"(,"type":"classic","exclusive_consumer_tag":"tag")"), "");
+    EXPECT_NE(reason(R"(,"type":"quorum","arguments":{"x-single-active-consumer":true})"), "");
+    EXPECT_NE(reason(R"(,"type":"quorum","arguments":{"x-delivery-limit":4})"), "");
+    EXPECT_EQ(reason(R"(,"type":"quorum","arguments":{"x-delivery-limit":5})"), "");
+    const QueueDetail held =
+        read(R"({"name":"q","type":"classic","consumer_details":[{"exclusive":false},{"exclusive":true}]})");
+    EXPECT_EQ(reason_to_stand_back(held), "it has an exclusive consumer");
+}
+
+TEST_F(QueueDetailTest, Nonsense) {
+    for (const char* json : {"", "[]", "{}", "null", R"({"name":7})", R"({"name":"q")"}) {
+        EXPECT_FALSE(read_queue_detail({json, 0}, &arena_)) << json;
+    }
+    const QueueDetail odd =
+        read(R"({"name":"q","type":"classic","exclusive":"yes","arguments":[],"consumer_details":{},)"
+             R"("messages":-1,"effective_policy_definition":7})");
+    EXPECT_EQ(odd.facts.messages, std::nullopt);
+    EXPECT_EQ(odd.consumers_told, std::nullopt);
+}
+
+} // namespace
