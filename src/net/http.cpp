@@ -6,17 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <limits>
 #include <memory_resource>
 #include <new>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <system_error>
-#include <unistd.h>
 
 namespace cloudsat::net {
 namespace {
@@ -29,58 +23,8 @@ constexpr std::size_t first_body_capacity = 16 * 1024;
 // A body buffer up to this size is kept from one request to the next.
 constexpr std::size_t kept_body_capacity = 256 * 1024;
 
-std::int64_t now_ms() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
-
-// Once per process, and never undone: other parts of the server may use curl as well.
-void initialise_curl() {
-    static const CURLcode code = [] {
-        const SignalsBlocked blocked;
-        return curl_global_init(CURL_GLOBAL_DEFAULT);
-    }();
-    if (code != CURLE_OK)
-        throw std::bad_alloc();
-}
-
-// Sets options until one fails; curl copies all strings.
-class Options {
-public:
-    explicit Options(CURL* easy) noexcept : easy_(easy) {}
-
-    template <class Value> Options& set(CURLoption option, Value value) noexcept {
-        if (code_ == CURLE_OK)
-            code_ = curl_easy_setopt(easy_, option, value);
-        return *this;
-    }
-
-    Options& set(CURLoption option, std::string_view text) { return set(option, std::string(text).c_str()); }
-
-    // As set(), but leaves no copy of ours behind. (curl's own copies are freed without being wiped.)
-    Options& set_secret(CURLoption option, std::string_view text) {
-        std::string copy(text);
-        set(option, copy.c_str());
-        explicit_bzero(copy.data(), copy.size());
-        return *this;
-    }
-
-    CURLcode code() const noexcept { return code_; }
-
-private:
-    CURL* easy_;
-    CURLcode code_ = CURLE_OK;
-};
-
-// A backend may start other programs (COPY ... FROM PROGRAM), which must not inherit a connection to the
-// broker.
-curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 CURLcode set_method(CURL* easy, const Request& request) {
-    Options options(easy);
+    CurlOptions options(easy);
     if (request.method == Method::get)
         return options.set(CURLOPT_HTTPGET, 1L).code();
     // On a kept connection that turns out dead, curl repeats a request by itself. What changes something is
@@ -99,7 +43,7 @@ CURLcode set_method(CURL* easy, const Request& request) {
 CURLcode set_limits(CURL* easy, const Request& request) {
     // No low-speed limit: the broker is silent until its answer is ready, so that one below the total timeout
     // would end healthy polls, and one above it would do nothing.
-    return Options(easy)
+    return CurlOptions(easy)
         .set(CURLOPT_NOSIGNAL, 1L)
         .set(CURLOPT_CONNECTTIMEOUT_MS, std::max(request.connect_timeout_ms, 1L))
         .set(CURLOPT_TIMEOUT_MS, std::max(request.timeout_ms, 1L))
@@ -116,7 +60,7 @@ CURLcode set_limits(CURL* easy, const Request& request) {
 // which somebody once started it. Hence an empty proxy, which also overrides http_proxy and its kin, and no
 // .netrc.
 CURLcode set_destination(CURL* easy, const Request& request) {
-    Options options(easy);
+    CurlOptions options(easy);
     options.set(CURLOPT_URL, request.url)
         .set(CURLOPT_PROXY, "")
         .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -136,7 +80,7 @@ CURLcode set_destination(CURL* easy, const Request& request) {
 }
 
 CURLcode set_security(CURL* easy, const Request& request) {
-    Options options(easy);
+    CurlOptions options(easy);
     options.set(CURLOPT_SSL_VERIFYPEER, request.tls_verify ? 1L : 0L)
         .set(CURLOPT_SSL_VERIFYHOST, request.tls_verify ? 2L : 0L)
         .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -179,45 +123,11 @@ curl_off_t size_of(CURL* easy, CURLINFO info) noexcept {
 
 } // namespace
 
-Http::CloseFd::~CloseFd() {
-    if (fd >= 0)
-        close(fd);
-}
-
-void Http::CleanupMulti::operator()(CURLM* multi) const noexcept {
-    const SignalsBlocked blocked;
-    curl_multi_cleanup(multi);
-}
-void Http::CleanupEasy::operator()(CURL* easy) const noexcept {
-    const SignalsBlocked blocked;
-    curl_easy_cleanup(easy);
-}
 void Http::FreeList::operator()(curl_slist* list) const noexcept {
     curl_slist_free_all(list);
 }
 void Http::FreeMemory::operator()(char* memory) const noexcept {
     std::free(memory);
-}
-
-Http::Http() {
-    initialise_curl();
-    const SignalsBlocked blocked;
-    epoll_.fd = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll_.fd < 0)
-        throw std::system_error(errno, std::generic_category(), "could not create an epoll descriptor");
-    multi_.reset(curl_multi_init());
-    easy_.reset(curl_easy_init());
-    if (!multi_ || !easy_)
-        throw std::bad_alloc();
-    CURLM* const multi = multi_.get();
-    const bool set = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Http::on_socket) == CURLM_OK &&
-                     curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this) == CURLM_OK &&
-                     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &Http::on_timer) == CURLM_OK &&
-                     curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this) == CURLM_OK &&
-                     // the management and the metrics endpoint, each with one to spare
-                     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 4L) == CURLM_OK;
-    if (!set)
-        throw std::bad_alloc();
 }
 
 Http::~Http() {
@@ -232,10 +142,10 @@ void Http::start(const Request& request) {
     max_body_ =
         std::min(request.max_body, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max() / 4));
     const SignalsBlocked blocked;
-    curl_easy_reset(easy_.get()); // whatever a start() that threw may have left
+    curl_easy_reset(curl_.easy()); // whatever a start() that threw may have left
     CURLcode code = configure(request);
-    if (code == CURLE_OK && curl_multi_add_handle(multi_.get(), easy_.get()) != CURLM_OK)
-        code = CURLE_FAILED_INIT;
+    if (code == CURLE_OK)
+        code = curl_.begin();
     state_ = State::running;
     if (code == CURLE_OK)
         step(); // the first one is due at once, so it is done here and saves the caller a turn
@@ -244,7 +154,7 @@ void Http::start(const Request& request) {
 }
 
 CURLcode Http::configure(const Request& request) {
-    CURL* const easy = easy_.get();
+    CURL* const easy = curl_.easy();
     for (const auto part : {set_destination, set_security, set_limits, set_method})
         if (const CURLcode code = part(easy, request); code != CURLE_OK)
             return code;
@@ -253,7 +163,7 @@ CURLcode Http::configure(const Request& request) {
     if (!headers_ || curl_slist_append(headers_.get(), "Content-Type: application/json") == nullptr)
         return CURLE_OUT_OF_MEMORY;
     curl_error_[0] = '\0';
-    return Options(easy)
+    return CurlOptions(easy)
         .set(CURLOPT_HTTPHEADER,
              request.method == Method::put || request.method == Method::post ? headers_.get() : nullptr)
         .set(CURLOPT_USERAGENT, "cloudsat")
@@ -265,45 +175,14 @@ CURLcode Http::configure(const Request& request) {
         .code();
 }
 
-int Http::timeout_ms() const noexcept {
-    if (deadline_ms_ < 0)
-        return -1;
-    const std::int64_t left = deadline_ms_ - now_ms();
-    return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
-}
-
 void Http::step() {
-    const SignalsBlocked blocked;
-    std::array<epoll_event, 8> events;
-    const int ready = epoll_wait(epoll_.fd, events.data(), static_cast<int>(events.size()), 0);
-    int running = 0;
-    for (int i = 0; i < ready; ++i) {
-        const auto& event = events[static_cast<std::size_t>(i)];
-        int what = 0;
-        what |= (event.events & (EPOLLIN | EPOLLHUP)) != 0 ? CURL_CSELECT_IN : 0;
-        what |= (event.events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0;
-        what |= (event.events & EPOLLERR) != 0 ? CURL_CSELECT_ERR : 0;
-        curl_multi_socket_action(multi_.get(), event.data.fd, what, &running);
-    }
-    if (deadline_ms_ >= 0 && now_ms() >= deadline_ms_) {
-        deadline_ms_ = -1; // curl sets a new one when it wants one
-        curl_multi_socket_action(multi_.get(), CURL_SOCKET_TIMEOUT, 0, &running);
-    }
-    collect();
-}
-
-void Http::collect() {
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-        if (message->msg == CURLMSG_DONE && state_ == State::running) {
-            finish(message->data.result); // which takes the handle out of the multi, and the message with it
-            return;
-        }
-    }
+    const auto code = curl_.step();
+    if (code && state_ == State::running)
+        finish(*code);
 }
 
 Progress Http::progress_of(CURLcode code) const noexcept {
-    CURL* const easy = easy_.get();
+    CURL* const easy = curl_.easy();
     Progress progress;
     progress.code = code;
     progress.status = static_cast<int>(value_of(easy, CURLINFO_RESPONSE_CODE));
@@ -317,7 +196,7 @@ Progress Http::progress_of(CURLcode code) const noexcept {
 // Takes what there is to know from curl's handle, lets go of it, and puts the reply together.
 void Http::finish(CURLcode code) {
     const Progress progress = progress_of(code);
-    CURL* const easy = easy_.get();
+    CURL* const easy = curl_.easy();
     reply_.kind = fault_of(progress);
     reply_.status = progress.status;
     reply_.bytes = static_cast<std::size_t>(size_of(easy, CURLINFO_SIZE_DOWNLOAD_T));
@@ -373,12 +252,9 @@ void Http::forget_secret() noexcept {
     secret_.clear();
 }
 
-// Takes the handle out of the multi, which ends a running transfer without waiting for anybody, and forgets
-// all its options, the credentials among them. Connections, names and TLS sessions stay with the multi.
+// Forgets all that the handle was told, the credentials among them.
 void Http::detach() noexcept {
-    const SignalsBlocked blocked;
-    curl_multi_remove_handle(multi_.get(), easy_.get());
-    curl_easy_reset(easy_.get());
+    curl_.let_go();
     headers_.reset();
 }
 
@@ -444,29 +320,6 @@ std::size_t Http::on_header(char*, std::size_t one, std::size_t size, void* self
     if (http.header_size_ <= max_header_size)
         return n;
     http.stop_ = SinkStop::header_too_large;
-    return 0;
-}
-
-int Http::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
-    const int epoll = static_cast<Http*>(self)->epoll_.fd;
-    epoll_event event{};
-    event.data.fd = socket;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(epoll, EPOLL_CTL_DEL, socket,
-                  &event); // fails when it is closed already, and then it is gone
-        return 0;
-    }
-    event.events =
-        ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
-    // Whether the socket is registered depends on closings that nobody told us of, so the kernel is asked.
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0)
-        return 0;
-    return errno == ENOENT && epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
-}
-
-int Http::on_timer(CURLM*, long ms, void* self) noexcept {
-    // -1 means: delete the timer.
-    static_cast<Http*>(self)->deadline_ms_ = ms < 0 ? -1 : now_ms() + ms;
     return 0;
 }
 

@@ -10,12 +10,12 @@
 //
 // The connection of the last requests is kept and used again. abandon() drops a running request at once. An
 // object of this class lives in a memory context or for the whole process, never on a stack that an ereport
-// may jump over; it calls nothing of the server's, and all signals are blocked while curl works, because
-// curl's resolver may start a thread, which must never run the server's signal handlers.
+// may jump over; it calls nothing of the server's.
 #pragma once
 
 #include "core/document.hpp"
 #include "core/fault.hpp"
+#include "net/curl_driver.hpp"
 #include "net/curl_fault.hpp"
 
 #include <cstddef>
@@ -63,7 +63,7 @@ struct Reply {
 
 class Http {
 public:
-    Http(); // throws std::bad_alloc or std::system_error
+    Http() : curl_(most_connections) {} // throws std::bad_alloc or std::system_error
     ~Http();
     Http(const Http&) = delete;
     Http& operator=(const Http&) = delete;
@@ -75,8 +75,8 @@ public:
     bool done() const noexcept { return state_ == State::done; }
     bool running() const noexcept { return state_ == State::running; }
 
-    int fd() const noexcept { return epoll_.fd; }
-    int timeout_ms() const noexcept;
+    int fd() const noexcept { return curl_.fd(); }
+    int timeout_ms() const noexcept { return curl_.timeout_ms(); }
 
     // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
     void step();
@@ -95,11 +95,8 @@ private:
 
     static std::size_t on_body(char* data, std::size_t one, std::size_t size, void* self) noexcept;
     static std::size_t on_header(char* data, std::size_t one, std::size_t size, void* self) noexcept;
-    static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known) noexcept;
-    static int on_timer(CURLM* multi, long ms, void* self) noexcept;
 
     CURLcode configure(const Request& request);
-    void collect();
     void finish(CURLcode code);
     Progress progress_of(CURLcode code) const noexcept;
     void describe(const Progress& progress, std::string_view detail);
@@ -107,16 +104,6 @@ private:
     void forget_secret() noexcept;
     bool reserve(std::size_t size) noexcept;
 
-    struct CloseFd {
-        ~CloseFd();
-        int fd = -1;
-    };
-    struct CleanupMulti {
-        void operator()(CURLM* multi) const noexcept;
-    };
-    struct CleanupEasy {
-        void operator()(CURL* easy) const noexcept;
-    };
     struct FreeList {
         void operator()(curl_slist* list) const noexcept;
     };
@@ -124,13 +111,12 @@ private:
         void operator()(char* memory) const noexcept;
     };
 
-    // In this order: curl still calls on_socket() while it is cleaned up.
-    CloseFd epoll_;
-    std::unique_ptr<CURLM, CleanupMulti> multi_;
-    std::unique_ptr<CURL, CleanupEasy> easy_;
+    // the management and the metrics endpoint, each with one to spare
+    static constexpr long most_connections = 4;
+
+    CurlDriver curl_;
     std::unique_ptr<curl_slist, FreeList> headers_;
     State state_ = State::idle;
-    std::int64_t deadline_ms_ = -1; // monotonic; when curl wants step(); -1: not at all
 
     std::unique_ptr<char, FreeMemory> body_;
     std::size_t body_size_ = 0, body_capacity_ = 0, max_body_ = 0;
