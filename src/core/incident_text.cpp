@@ -2,40 +2,14 @@
 
 #include "core/incident_text.hpp"
 
-#include <charconv>
-#include <cstring>
-#include <initializer_list>
-#include <string>
+#include "core/text_writer.hpp"
+
+#include <cstdint>
 
 namespace cloudsat::core {
 namespace {
 
-// A growing text whose bytes stay in the arena. It owns nothing, so nothing is lost when it is left behind.
-class Writer {
-public:
-    explicit Writer(std::pmr::memory_resource* arena) : text_(arena) {}
-
-    Writer& put(std::string_view part) {
-        text_.append(part);
-        return *this;
-    }
-    Writer& put(std::int64_t number) {
-        char digits[24];
-        const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-        return put({digits, static_cast<std::size_t>(end - digits)});
-    }
-    Writer& messages(std::int64_t number) { return put(number).put(number == 1 ? " message" : " messages"); }
-
-    std::string_view keep(std::pmr::memory_resource* arena) const {
-        auto* bytes = static_cast<char*>(arena->allocate(text_.size() + 1, 1));
-        std::memcpy(bytes, text_.data(), text_.size());
-        bytes[text_.size()] = '\0';
-        return {bytes, text_.size()};
-    }
-
-private:
-    std::pmr::string text_;
-};
+using Writer = TextWriter;
 
 // The code point at the beginning of valid UTF-8; of anything else the byte itself.
 struct CodePoint {

@@ -52,6 +52,23 @@ curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) no
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+std::string endpoint_of(std::string_view url, std::string_view unknown) {
+    std::string endpoint(unknown);
+    CURLU* const parts = curl_url();
+    if (parts == nullptr)
+        throw std::bad_alloc();
+    char* host = nullptr;
+    char* port = nullptr;
+    if (curl_url_set(parts, CURLUPART_URL, std::string(url).c_str(), 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        endpoint = std::string(host) + " port " + port;
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(parts);
+    return endpoint;
+}
+
 CurlDriver::CloseFd::~CloseFd() {
     if (fd >= 0)
         close(fd);

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace cloudsat::net {
@@ -84,6 +85,9 @@ private:
 // Sockets that a program started by this process (COPY ... FROM PROGRAM) does not inherit; for
 // CURLOPT_OPENSOCKETFUNCTION.
 curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept;
+
+// "host port 15672" of a URL; credentials, had there been any, stay out.
+std::string endpoint_of(std::string_view url, std::string_view unknown);
 
 std::int64_t monotonic_ms() noexcept;
 

@@ -93,24 +93,6 @@ CURLcode set_security(CURL* easy, const Request& request) {
     return options.code();
 }
 
-// "host port 15672" of a URL; credentials, had there been any, stay out.
-std::string endpoint_of(std::string_view url) {
-    std::string endpoint = "the broker";
-    CURLU* const parts = curl_url();
-    if (parts == nullptr)
-        throw std::bad_alloc();
-    char* host = nullptr;
-    char* port = nullptr;
-    if (curl_url_set(parts, CURLUPART_URL, std::string(url).c_str(), 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
-        endpoint = std::string(host) + " port " + port;
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(parts);
-    return endpoint;
-}
-
 long value_of(CURL* easy, CURLINFO info) noexcept {
     long value = 0;
     return curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : 0;
@@ -136,7 +118,7 @@ Http::~Http() {
 
 void Http::start(const Request& request) {
     abandon();
-    endpoint_ = endpoint_of(request.url);
+    endpoint_ = endpoint_of(request.url, "the broker");
     secret_ = request.password;
     expect_ = request.expect;
     max_body_ =

@@ -1,0 +1,42 @@
+// TextWriter: puts a text for people together, in an arena.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <memory_resource>
+#include <string>
+#include <string_view>
+
+namespace cloudsat::core {
+
+// A growing text whose bytes stay in the arena. It owns nothing, so nothing is lost when it is left behind.
+class TextWriter {
+public:
+    explicit TextWriter(std::pmr::memory_resource* arena) : text_(arena) {}
+
+    TextWriter& put(std::string_view part) {
+        text_.append(part);
+        return *this;
+    }
+    TextWriter& put(std::int64_t number) {
+        char digits[24];
+        const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+        return put({digits, static_cast<std::size_t>(end - digits)});
+    }
+    TextWriter& messages(std::int64_t number) {
+        return put(number).put(number == 1 ? " message" : " messages");
+    }
+
+    std::string_view keep(std::pmr::memory_resource* arena) const {
+        auto* bytes = static_cast<char*>(arena->allocate(text_.size() + 1, 1));
+        std::memcpy(bytes, text_.data(), text_.size());
+        bytes[text_.size()] = '\0';
+        return {bytes, text_.size()};
+    }
+
+private:
+    std::pmr::string text_;
+};
+
+} // namespace cloudsat::core

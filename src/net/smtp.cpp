@@ -1,0 +1,276 @@
+// An SMTP client that never waits; see smtp.hpp.
+#include "net/smtp.hpp"
+
+#include "core/broker_documents.hpp"
+#include "net/curl_fault.hpp"
+#include "net/signals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <memory_resource>
+
+namespace cloudsat::net {
+namespace {
+
+using core::FaultKind;
+using core::MailFate;
+
+// What a server says before a mail is offered fits many times over.
+constexpr std::size_t max_lines = 1000;
+
+// As for HTTP, neither the environment nor a .netrc has a say.
+CURLcode set_destination(CURL* easy, const Mail& mail) {
+    CurlOptions options(easy);
+    options.set(CURLOPT_URL, mail.url)
+        .set(CURLOPT_PROXY, "")
+        .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED))
+        .set(CURLOPT_CONNECT_ONLY, 1L)
+        .set(CURLOPT_OPENSOCKETFUNCTION, &open_socket)
+        .set(CURLOPT_NOSIGNAL, 1L)
+        .set(CURLOPT_CONNECTTIMEOUT_MS, std::max(mail.timeout_ms, 1L))
+        .set(CURLOPT_TIMEOUT_MS, std::max(mail.timeout_ms, 1L));
+#if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
+    options.set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+#else
+    options.set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_SMTP | CURLPROTO_SMTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
+    options.set(CURLOPT_QUICK_EXIT, 1L);
+#endif
+    return options.code();
+}
+
+CURLcode set_security(CURL* easy, const Mail& mail) {
+    const bool credentials = !mail.user.empty();
+    // Whoever stands in between can take the offer of TLS away, so no password depends on it.
+    const SmtpTls tls = credentials && mail.tls == SmtpTls::opportunistic ? SmtpTls::required : mail.tls;
+    const long level = tls == SmtpTls::required        ? CURLUSESSL_ALL
+                       : tls == SmtpTls::opportunistic ? CURLUSESSL_TRY
+                                                       : CURLUSESSL_NONE;
+    const bool verify = tls != SmtpTls::opportunistic;
+    CurlOptions options(easy);
+    options.set(CURLOPT_USE_SSL, level)
+        .set(CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L)
+        .set(CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L)
+        .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    if (!mail.ca_file.empty())
+        options.set(CURLOPT_CAINFO, mail.ca_file);
+    if (credentials)
+        options.set_secret(CURLOPT_USERNAME, mail.user)
+            .set_secret(CURLOPT_PASSWORD, mail.password)
+            // Others, Kerberos among them, ask third parties, and wait for them.
+            .set(CURLOPT_LOGIN_OPTIONS, "AUTH=CRAM-MD5;AUTH=PLAIN;AUTH=LOGIN");
+    return options.code();
+}
+
+} // namespace
+
+// a burst of mails is sent one by one: no connection is kept
+Smtp::Smtp() : curl_(1) {}
+
+Smtp::~Smtp() {
+    abandon();
+}
+
+void Smtp::start(const Mail& mail) {
+    abandon();
+    endpoint_ = endpoint_of(mail.url, "the mail server");
+    dialogue_.begin(mail.from, mail.to, mail.text);
+    secret_ = mail.password;
+    deadline_ms_ = monotonic_ms() + mail.timeout_ms;
+    line_size_ = lines_ = 0;
+    const SignalsBlocked blocked;
+    CURLcode code = configure(mail);
+    if (code == CURLE_OK)
+        code = curl_.begin();
+    state_ = State::connecting;
+    if (code != CURLE_OK)
+        connected(code);
+    else if (dialogue_.over())
+        finish(MailFate::refused, "the address cannot be used");
+    else
+        step();
+}
+
+CURLcode Smtp::configure(const Mail& mail) {
+    CURL* const easy = curl_.easy();
+    curl_easy_reset(easy);
+    for (const auto part : {set_destination, set_security})
+        if (const CURLcode code = part(easy, mail); code != CURLE_OK)
+            return code;
+    curl_error_[0] = '\0';
+    return CurlOptions(easy)
+        .set(CURLOPT_ERRORBUFFER, curl_error_.data())
+        .set(CURLOPT_HEADERFUNCTION, &Smtp::on_line)
+        .set(CURLOPT_HEADERDATA, static_cast<void*>(this))
+        .code();
+}
+
+int Smtp::timeout_ms() const noexcept {
+    if (!running())
+        return -1;
+    const auto left =
+        std::clamp<std::int64_t>(deadline_ms_ - monotonic_ms(), 0, std::numeric_limits<int>::max());
+    const int curl = curl_.timeout_ms();
+    return curl < 0 ? static_cast<int>(left) : std::min(curl, static_cast<int>(left));
+}
+
+void Smtp::step() {
+    if (!running())
+        return;
+    const auto code = curl_.step(); // also later on: the connection is ours then, curl's timers are not
+    if (state_ == State::connecting && code)
+        connected(*code);
+    else if (state_ == State::connecting && monotonic_ms() >= deadline_ms_)
+        connected(CURLE_OPERATION_TIMEDOUT);
+    if (state_ == State::speaking)
+        converse();
+}
+
+// Either the connection is ours now, or that is all.
+void Smtp::connected(CURLcode code) {
+    CURL* const easy = curl_.easy();
+    if (code == CURLE_OK &&
+        (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket_) != CURLE_OK || socket_ == CURL_SOCKET_BAD))
+        code = CURLE_RECV_ERROR;
+    if (code == CURLE_OK) {
+        state_ = State::speaking;
+        return;
+    }
+    const std::string_view line(line_.data(), line_size_);
+    if (code == CURLE_LOGIN_DENIED) // its words might repeat what it was given
+        return finish(MailFate::unserved, endpoint_ + " does not accept the user or the password (" +
+                                              std::string(line.substr(0, 3)) + ")");
+    if (code == CURLE_USE_SSL_FAILED)
+        return finish(MailFate::unserved, endpoint_ + " offers no TLS");
+    long os_error = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+    curl_off_t connected = 0;
+    curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+    curl_off_t elapsed = 0;
+    curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &elapsed);
+    FaultStory story{};
+    story.progress.code = code;
+    story.progress.os_error = static_cast<int>(os_error);
+    story.progress.connected = connected > 0;
+    story.kind = fault_of(story.progress);
+    story.endpoint = endpoint_;
+    story.elapsed_ms = static_cast<long>(elapsed / 1000);
+    switch (story.kind) {
+    case FaultKind::unresolved:
+    case FaultKind::refused:
+    case FaultKind::unreachable:
+    case FaultKind::timed_out:
+    case FaultKind::closed:
+    case FaultKind::out_of_memory:
+        return finish(MailFate::unserved, describe_fault(story));
+    case FaultKind::tls:
+        story.curl_words = curl_error_[0] != '\0' ? curl_error_.data() : curl_easy_strerror(code);
+        return finish(MailFate::unserved, describe_fault(story));
+    default:
+        if (lines_ > 0 && (line.starts_with('4') || line.starts_with('5')))
+            return finish(MailFate::unserved, endpoint_ + " answered: " + std::string(line));
+        return finish(MailFate::unserved,
+                      endpoint_ + " does not speak proper SMTP: " +
+                          (curl_error_[0] != '\0' ? curl_error_.data() : curl_easy_strerror(code)));
+    }
+}
+
+void Smtp::converse() {
+    const SignalsBlocked blocked;
+    const bool open = send_some() && receive_some();
+    const int what = dialogue_.output().empty() ? CURL_POLL_IN : CURL_POLL_INOUT;
+    if (!open || monotonic_ms() >= deadline_ms_ || !curl_.watch(socket_, what))
+        dialogue_.lost();
+    if (!dialogue_.over())
+        return;
+    if (open)
+        send_some(); // QUIT; nobody waits for the answer
+    finish_dialogue();
+}
+
+// False when the connection is broken.
+bool Smtp::send_some() noexcept {
+    while (!dialogue_.output().empty()) {
+        const auto output = dialogue_.output();
+        std::size_t gone = 0;
+        const CURLcode code = curl_easy_send(curl_.easy(), output.data(), output.size(), &gone);
+        dialogue_.sent(gone);
+        if (code == CURLE_AGAIN)
+            return true;
+        if (code != CURLE_OK)
+            return false;
+    }
+    return true;
+}
+
+// Until there is nothing to read, answering on the way. False when the connection is broken.
+bool Smtp::receive_some() {
+    std::array<char, 2048> bytes;
+    while (!dialogue_.over()) {
+        std::size_t got = 0;
+        const CURLcode code = curl_easy_recv(curl_.easy(), bytes.data(), bytes.size(), &got);
+        if (code == CURLE_AGAIN)
+            return true;
+        if (code != CURLE_OK || got == 0)
+            return false;
+        dialogue_.feed({bytes.data(), got});
+        if (!dialogue_.over() && !send_some())
+            return false;
+    }
+    return true;
+}
+
+void Smtp::finish_dialogue() {
+    const auto fate = dialogue_.fate();
+    const std::string answer(dialogue_.answer());
+    const std::string answered(dialogue_.answered());
+    if (fate == MailFate::sent)
+        return finish(fate, answer);
+    if (!answer.empty())
+        return finish(fate, endpoint_ + " answered " + answered + " with: " + answer);
+    const bool late = monotonic_ms() >= deadline_ms_;
+    finish(fate,
+           endpoint_ + (late ? " did not answer " : " hung up on ") + answered + (late ? " in time" : ""));
+}
+
+void Smtp::finish(MailFate fate, std::string_view words) {
+    std::array<std::byte, 2048> room;
+    std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
+    const auto clean = core::one_line(words, 300, &arena);
+    words_ = !secret_.empty() && clean.find(secret_) != std::string_view::npos ? std::string() : clean;
+    state_ = State::done;
+    hang_up();
+    reply_ = {fate, words_};
+}
+
+void Smtp::hang_up() noexcept {
+    if (socket_ != CURL_SOCKET_BAD)
+        curl_.watch(socket_, CURL_POLL_REMOVE);
+    socket_ = CURL_SOCKET_BAD;
+    curl_.let_go(); // a connection that is not curl's to use is closed without a word
+    explicit_bzero(secret_.data(), secret_.size());
+    secret_.clear();
+}
+
+void Smtp::abandon() noexcept {
+    if (running())
+        hang_up();
+    state_ = State::idle;
+    reply_ = {};
+}
+
+std::size_t Smtp::on_line(char* data, std::size_t one, std::size_t size, void* self) noexcept {
+    auto& smtp = *static_cast<Smtp*>(self);
+    const std::size_t n = one * size;
+    smtp.line_size_ = std::min(n, smtp.line_.size());
+    std::memcpy(smtp.line_.data(), data, smtp.line_size_);
+    while (smtp.line_size_ > 0 &&
+           (smtp.line_[smtp.line_size_ - 1] == '\n' || smtp.line_[smtp.line_size_ - 1] == '\r'))
+        --smtp.line_size_;
+    return ++smtp.lines_ <= max_lines ? n : 0;
+}
+
+} // namespace cloudsat::net
