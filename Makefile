@@ -33,6 +33,7 @@ SQL_PARTS = \
 	src/guardian/policy.sql \
 	src/guardian/poll.sql \
 	src/guardian/archive.sql \
+	src/guardian/outbox.sql \
 	src/board/grants.sql \
 	src/guardian/grants.sql \
 	src/worker/status.sql \

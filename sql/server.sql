@@ -35,6 +35,8 @@ CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (vhosts '(');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (owner_pattern '^queue/([^/]+/');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (address 'guardian@');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (address 'the guardian');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (admins 'ops@example.com, not an address');
+CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (admins 'ops@example.com,');
 CREATE SERVER bad FOREIGN DATA WRAPPER rabbitmq OPTIONS (ca_file 'ca.pem');
 
 -- sizes must rise, in the whole that a command leaves
@@ -56,7 +58,8 @@ CREATE SERVER good FOREIGN DATA WRAPPER rabbitmq OPTIONS (
     management_url 'https://broker.example.com:15671/', metrics_url 'http://[::1]:15692', vhosts '^(a|b/.*)$',
     poll_interval '300ms', max_poll_interval '10 min', timeout '30', connect_timeout '1.5s', max_body '64MB',
     ca_file '/etc/ssl/broker.pem', tls_verify 'off', owner_pattern '^q/([^/]+)/', reserved_owners '^admin',
-    address 'guardian@pulse.example.com', amqp_url 'amqps://[::1]:5671/', warn_size '0', archive_size '5',
+    address 'guardian@pulse.example.com', admins 'ops@example.com, pager.example.com',
+    amqp_url 'amqps://[::1]:5671/', warn_size '0', archive_size '5',
     max_archive_size '1000000', delete_size '9223372036854775807', enforce 'on');
 
 -- user mappings: a user, and one way to a password

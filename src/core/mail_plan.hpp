@@ -75,7 +75,7 @@ void plan_mail(std::span<const WaitingNotice> waiting, std::span<const MailedNot
 Micros wait_for_mail(int failures) noexcept;
 Micros wait_for_mail_server(int failures) noexcept;
 
-// So often a mail is repeated of which nobody knows whether it was delivered.
-constexpr int most_unknown = 3;
+// So often a mail is offered of which nobody knows whether it was delivered.
+constexpr int most_unknown = 5;
 
 } // namespace cloudsat::core

@@ -140,6 +140,39 @@ void put_encoded_words(TextWriter& out, std::string_view text, std::size_t colum
     out.put(tail);
 }
 
+std::string_view first_word(std::string_view text) noexcept {
+    return text.substr(0, text.find(' '));
+}
+
+// Visible ASCII words, none too long for a line, with one blank in between, and nothing that looks encoded.
+bool can_be_folded(std::string_view text, std::size_t column) noexcept {
+    if (text.find("=?") != std::string_view::npos)
+        return false;
+    for (;; column = 1) {
+        const auto word = first_word(text);
+        if (word.empty() || column + word.size() > line_size ||
+            !std::all_of(word.begin(), word.end(), is_visible))
+            return false;
+        if (word.size() == text.size())
+            return true;
+        text.remove_prefix(word.size() + 1);
+    }
+}
+
+// A line break before a blank means the blank.
+void put_folded(TextWriter& out, std::string_view text, std::size_t column) {
+    auto word = first_word(text);
+    for (out.put(word), column += word.size(); word.size() < text.size(); column += 1 + word.size()) {
+        text.remove_prefix(word.size() + 1);
+        word = first_word(text);
+        if (column + 1 + word.size() > line_size) {
+            out.put("\r\n");
+            column = 0;
+        }
+        out.put(" ").put(word);
+    }
+}
+
 // The notices as one text.
 std::string_view body_of(std::span<const NoticeText> notices, std::pmr::memory_resource* arena) {
     TextWriter out(arena);
@@ -287,12 +320,8 @@ std::string_view header_field(std::string_view name, std::string_view text,
     TextWriter out(arena);
     out.put(name).put(": ");
     const std::size_t column = name.size() + 2;
-    const bool plain =
-        column + text.size() <= line_size &&
-        std::all_of(text.begin(), text.end(), [](char c) { return is_visible(c) || c == ' '; }) &&
-        text.find("=?") == std::string_view::npos && !text.starts_with(' ') && !text.ends_with(' ');
-    if (plain)
-        out.put(text);
+    if (can_be_folded(text, column))
+        put_folded(out, text, column);
     else
         put_encoded_words(out, text, column);
     return out.put("\r\n").keep(arena);

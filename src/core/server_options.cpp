@@ -52,6 +52,7 @@ constexpr std::array rules{
     text_rule("owner_pattern", OptionKind::pattern, &S::owner_pattern),
     text_rule("reserved_owners", OptionKind::pattern, &S::reserved_owners),
     text_rule("address", OptionKind::address, &S::address),
+    text_rule("admins", OptionKind::addresses, &S::admins),
     number_rule("warn_size", OptionKind::count, &S::warn_size, 0, most_messages),
     number_rule("archive_size", OptionKind::count, &S::archive_size, 0, most_messages),
     number_rule("max_archive_size", OptionKind::count, &S::max_archive_size, 0, most_messages),
@@ -234,6 +235,16 @@ OptionFault read_option(const OptionRule& rule, std::string_view value, MappingO
     return OptionFault::none;
 }
 
+std::optional<std::string_view> next_item(std::string_view& list) noexcept {
+    if (list.data() == nullptr) {
+        return std::nullopt;
+    }
+    const auto comma = list.find(',');
+    const std::string_view item = trim(list.substr(0, comma));
+    list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
+    return item;
+}
+
 std::string_view expected(OptionKind kind) noexcept {
     switch (kind) {
     case OptionKind::url:
@@ -253,6 +264,8 @@ std::string_view expected(OptionKind kind) noexcept {
         return "A pattern is a regular expression as PostgreSQL's operator ~ takes it.";
     case OptionKind::address:
         return "An address is a cloudsat.address.";
+    case OptionKind::addresses:
+        return "Addresses are of the type cloudsat.address, with commas in between.";
     case OptionKind::file:
         return "A file is an absolute path on the machine of the database server.";
     case OptionKind::text:

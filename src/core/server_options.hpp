@@ -22,9 +22,10 @@ enum class OptionKind : std::uint8_t {
     bytes,    // '256MB', '64kB'; a plain number means bytes
     count,    // messages
     boolean,
-    pattern, // a regular expression of the server's
-    address, // a cloudsat.address
-    file,    // an absolute path on the server's machine
+    pattern,   // a regular expression of the server's
+    address,   // a cloudsat.address
+    addresses, // several, with commas in between
+    file,      // an absolute path on the server's machine
     text,
 };
 
@@ -41,6 +42,7 @@ struct ServerOptions {
     std::string_view owner_pattern = "^queue/([^/]+)/";
     std::string_view reserved_owners; // empty: nobody
     std::string_view address = "guardian";
+    std::string_view admins; // empty: nobody
     std::int64_t poll_interval = 5 * micros_per_second;
     std::int64_t max_poll_interval = 300 * micros_per_second;
     std::int64_t timeout = 60 * micros_per_second;
@@ -87,6 +89,10 @@ enum class OptionFault : std::uint8_t { none, empty, malformed, out_of_range };
 // Reads one value into its place. Texts are only looked at for emptiness.
 OptionFault read_option(const OptionRule& rule, std::string_view value, ServerOptions& options) noexcept;
 OptionFault read_option(const OptionRule& rule, std::string_view value, MappingOptions& options) noexcept;
+
+// Takes the first item off a list with commas in between, without the blanks around it. Nothing when the
+// list is at its end.
+std::optional<std::string_view> next_item(std::string_view& list) noexcept;
 
 // What a proper value looks like, as a sentence for people.
 std::string_view expected(OptionKind kind) noexcept;

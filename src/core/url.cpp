@@ -79,10 +79,12 @@ struct Pieces {
 struct Scheme {
     std::string_view plain, tls;
     std::uint16_t plain_port, tls_port;
-    UrlRule rule; // that another scheme breaks
+    UrlRule rule;                // that another scheme breaks
+    std::optional<UrlRule> path; // that a path breaks, where none is allowed
 };
-constexpr Scheme http_scheme{"http", "https", 80, 443, UrlRule::scheme};
-constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme};
+constexpr Scheme http_scheme{"http", "https", 80, 443, UrlRule::scheme, std::nullopt};
+constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme, UrlRule::amqp_path};
+constexpr Scheme mail_scheme{"smtp", "smtps", 25, 465, UrlRule::mail_scheme, UrlRule::mail_path};
 
 bool is_scheme(std::string_view scheme, std::string_view known) noexcept {
     return std::equal(scheme.begin(), scheme.end(), known.begin(), known.end(),
@@ -212,6 +214,8 @@ std::optional<UrlRule> split(std::string_view url, const Scheme& scheme, Pieces&
         pieces.path.remove_suffix(1);
     if (pieces.authority.find('@') != std::string_view::npos)
         return UrlRule::credentials;
+    if (scheme.path && !pieces.path.empty())
+        return scheme.path;
     return has_dot_segment(pieces.path) ? std::optional(UrlRule::dot_segment) : std::nullopt;
 }
 
@@ -235,13 +239,15 @@ constexpr std::array rule_texts{
     RuleText{UrlRule::dot_segment, "The path must not contain \".\" or \"..\" segments."},
     RuleText{UrlRule::amqp_scheme, "The URL must begin with \"amqp://\" or \"amqps://\"."},
     RuleText{UrlRule::amqp_path, "The URL must have no path: the virtual host is that of each queue."},
+    RuleText{UrlRule::mail_scheme, "The URL must begin with \"smtp://\" or \"smtps://\"."},
+    RuleText{UrlRule::mail_path, "The URL must not contain a path."},
 };
 
 constexpr bool rules_are_in_order() {
     for (std::size_t i = 0; i < rule_texts.size(); ++i)
         if (rule_texts[i].rule != static_cast<UrlRule>(i))
             return false;
-    return rule_texts.back().rule == UrlRule::amqp_path;
+    return rule_texts.back().rule == UrlRule::mail_path;
 }
 static_assert(rules_are_in_order(), "meaning_of() indexes rule_texts by rule");
 
@@ -294,11 +300,17 @@ Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_r
 }
 
 Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena) {
-    const auto base = check(url, amqp_scheme, arena);
-    // A path that is nothing but slashes is none.
-    if (base && base.value().text.find('/', base.value().text.find("://") + 3) != std::string_view::npos)
-        return UrlRule::amqp_path;
-    return base;
+    return check(url, amqp_scheme, arena);
+}
+
+std::optional<UrlRule> check_mail_url(std::string_view url) noexcept {
+    if (const auto rule = check_characters(url))
+        return rule;
+    Pieces pieces;
+    if (const auto rule = split(url, mail_scheme, pieces))
+        return rule;
+    BaseUrl base;
+    return split_authority(pieces.authority, base);
 }
 
 } // namespace cloudsat::core

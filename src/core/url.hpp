@@ -38,6 +38,8 @@ enum class UrlRule : std::uint8_t {
     dot_segment,
     amqp_scheme,
     amqp_path,
+    mail_scheme,
+    mail_path,
 };
 
 // The rule in words, a full sentence for a DETAIL.
@@ -55,5 +57,9 @@ Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_r
 
 // The same for AMQP: amqp or amqps, and no path, because the virtual host is that of the queue.
 Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena);
+
+// What is wrong with the URL of a mail server, smtp://host:port or smtps://host:port; nothing when all is
+// well.
+std::optional<UrlRule> check_mail_url(std::string_view url) noexcept;
 
 } // namespace cloudsat::core

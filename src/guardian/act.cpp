@@ -13,6 +13,7 @@
 #include "guardian/audit.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/incident.hpp"
+#include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
 #include "guardian/result.hpp"
 #include "guardian/rules.hpp"
@@ -393,9 +394,9 @@ void conclude(const Intentions& all, const Intention& intention) {
     incident.limits = intention.look.limits;
     incident.size = seen.messages;
     const auto reply = [&](core::Disposition disposition, std::string_view text) {
-        if (intention.in_incident) {
-            reply_in_incident(*all.server, intention.incident, intention.owner_name, disposition, text);
-        }
+        return intention.in_incident ? reply_in_incident(*all.server, intention.incident,
+                                                         intention.owner_name, disposition, text)
+                                     : intention.owner_name;
     };
 
     Audit audit;
@@ -444,7 +445,18 @@ void conclude(const Intentions& all, const Intention& intention) {
             reply(core::Disposition::info, core::say_archived(incident, intention.archived, all.arena));
         }
         audit.add(line);
-        reply(core::Disposition::end, core::say_deleted(incident, all.arena));
+        const std::string_view told = reply(core::Disposition::end, core::say_deleted(incident, all.arena));
+        const std::string_view thread =
+            intention.in_incident ? thread_name(intention.incident, all.arena) : std::string_view{};
+        Outbox outbox;
+        outbox.add({.kind = core::NoticeKind::deleted,
+                    .recipient = told,
+                    .vhost = intention.vhost,
+                    .queue = intention.name,
+                    .messages = incident.size,
+                    .incident = intention.in_incident ? &intention.incident : nullptr,
+                    .text = core::mail_deleted(incident, thread, all.arena)});
+        outbox.write(all.server->name, now);
         break;
     }
     case Conclusion::failed: {

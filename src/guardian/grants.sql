@@ -1,7 +1,7 @@
 -- Who may do what with the guardian.
 
 REVOKE ALL ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_history_default,
-    cloudsat.queue_events, cloudsat.queue_policies, cloudsat.polls FROM PUBLIC;
+    cloudsat.queue_events, cloudsat.queue_policies, cloudsat.polls, cloudsat.outbox FROM PUBLIC;
 REVOKE ALL ON cloudsat.archived_messages, cloudsat.archives FROM PUBLIC;
 REVOKE ALL ON TYPE cloudsat.level FROM PUBLIC;
 REVOKE ALL ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),
@@ -13,6 +13,10 @@ REVOKE ALL ON FUNCTION cloudsat.poll(pg_catalog.text) FROM PUBLIC;
 GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
     cloudsat.queue_policies, cloudsat.polls TO cloudsat_adhoc, cloudsat_admin;
+-- not its texts, some of which are for their recipient alone
+GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, subject, state, due, attempts, mail,
+    sent_at, outcome) ON cloudsat.outbox TO cloudsat_adhoc;
+GRANT SELECT, DELETE ON cloudsat.outbox TO cloudsat_admin;
 GRANT INSERT, UPDATE, DELETE ON cloudsat.queue_policies TO cloudsat_admin;
 GRANT USAGE ON SEQUENCE cloudsat.queue_policies_id_seq TO cloudsat_admin;
 GRANT USAGE ON FOREIGN DATA WRAPPER rabbitmq TO cloudsat_admin;

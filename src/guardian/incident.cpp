@@ -54,20 +54,24 @@ pg_uuid_t open_incident(const Server& server, std::string_view owner, std::strin
     return result;
 }
 
-void reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
-                       core::Disposition disposition, std::string_view text) {
+std::string_view reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
+                                   core::Disposition disposition, std::string_view text) {
     const core::Address from = address_of(server.options.address);
     pg_uuid_t parent = incident;
     const Datum values[] = {UUIDPGetDatum(&parent)};
     if (channel_of.run(values, {}, false, 1) > 0) {
         bool isnull = false;
-        const core::Address to = address_of(pg::view(pg::spi_value(0, 1, isnull)));
+        const std::string_view warned = pg::view(pg::spi_value(0, 1, isnull));
+        const core::Address to = address_of(warned);
         core::Uuid uuid;
         std::memcpy(uuid.bytes.data(), incident.data, sizeof incident.data);
         board::post_as(from.view().key(), to.view().key(), fit(text), board::Reply{uuid, disposition});
-    } else if (!owner.empty()) {
+        return warned;
+    }
+    if (!owner.empty()) {
         board::post_as(from.view().key(), address_of(owner).view().key(), fit(text));
     }
+    return owner;
 }
 
 } // namespace cloudsat::guardian

@@ -18,8 +18,9 @@ namespace cloudsat::guardian {
 pg_uuid_t open_incident(const Server& server, std::string_view owner, std::string_view text);
 
 // Replies in the thread, to the address that was warned. When the warning has been cleaned up, the text is
-// posted to the owner on its own instead; `owner` is empty when there is none who can be told.
-void reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
-                       core::Disposition disposition, std::string_view text);
+// posted to the owner on its own instead; `owner` is empty when there is none who can be told. Returns the
+// address that was told, which lives as long as SPI; empty when nobody was.
+std::string_view reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
+                                   core::Disposition disposition, std::string_view text);
 
 } // namespace cloudsat::guardian

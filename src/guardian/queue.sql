@@ -216,6 +216,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server);
     DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
+    PERFORM cloudsat._prune_outbox(horizon);
     RETURN changes;
 END
 $body$;

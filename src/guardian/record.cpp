@@ -10,6 +10,7 @@
 #include "core/incident_text.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/incident.hpp"
+#include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
 #include "guardian/rules.hpp"
 #include "pg/spi.hpp"
@@ -100,6 +101,7 @@ pg::Statement upsert_poll(R"(
 struct Harvest {
     QueueRows rows;
     Audit audit;
+    Outbox outbox;
     Column sample_vhosts, sample_names, sample_messages, sample_ready, sample_unacknowledged;
     Column lost_vhosts, lost_names; // queues that are no more, so neither are their bindings
 };
@@ -245,13 +247,15 @@ private:
                                .limits = limits});
     }
 
-    void reply(core::Disposition disposition, std::string_view text) {
-        if (kept_.in_incident) {
-            const core::Known& row = entry_.row;
-            reply_in_incident(*r_.cycle.server, kept_.incident,
-                              row.owner == core::Owner::person ? row.owner_name : std::string_view{},
-                              disposition, text);
+    // Returns who was told.
+    std::string_view reply(core::Disposition disposition, std::string_view text) {
+        if (!kept_.in_incident) {
+            return {};
         }
+        const core::Known& row = entry_.row;
+        return reply_in_incident(*r_.cycle.server, kept_.incident,
+                                 row.owner == core::Owner::person ? row.owner_name : std::string_view{},
+                                 disposition, text);
     }
 
     // What became of the archiving that is over now.
@@ -270,6 +274,18 @@ private:
         kept_.archive_began = 0;
     }
 
+    void mail(core::NoticeKind kind, std::string_view recipient, core::NoticeText text) {
+        r_.harvest->outbox.add({.kind = kind,
+                                .recipient = recipient,
+                                .vhost = vhost(),
+                                .queue = entry_.name,
+                                .messages = step_.row.facts.messages,
+                                .incident = &kept_.incident,
+                                .text = text});
+    }
+
+    std::string_view thread() const { return thread_name(kept_.incident, r_.cycle.arena); }
+
     // The queue that the incident was about is no more.
     void end_former() {
         if (step_.vanished || step_.redeclared) {
@@ -279,9 +295,11 @@ private:
             event(Event::delete_withdrawn, "it was declared again");
         }
         if (kept_.in_incident && (step_.vanished || step_.redeclared)) {
-            reply(core::Disposition::end,
-                  core::say_gone(incident(), step_.vanished ? "has vanished" : "was declared again",
-                                 r_.cycle.arena));
+            const std::string_view how = step_.vanished ? "has vanished" : "was declared again";
+            const std::string_view told =
+                reply(core::Disposition::end, core::say_gone(incident(), how, r_.cycle.arena));
+            mail(core::NoticeKind::vanished, told,
+                 core::mail_vanished(incident(), how, thread(), r_.cycle.arena));
         }
         if (step_.redeclared) {
             kept_.in_incident = false;
@@ -296,6 +314,8 @@ private:
             kept_.in_incident = true;
             kept_.incident_at = r_.now;
             kept_.incident_size = incident().size.value_or(0);
+            mail(core::NoticeKind::warned, step_.row.owner_name,
+                 core::mail_warned(incident(), thread(), r_.cycle.arena));
             event(Event::warned, "", &step_.row.limits);
         }
         if (verdict.archive_ended) {
@@ -311,7 +331,10 @@ private:
                           step_.row.standing.level == core::Level::normal;
         if (verdict.recovered || over) {
             event(Event::recovered, "", &step_.row.limits);
-            reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
+            const std::string_view told =
+                reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
+            mail(core::NoticeKind::recovered, told,
+                 core::mail_recovered(incident(), thread(), r_.cycle.arena));
             kept_.in_incident = false;
         }
         if (verdict.would_delete) {
@@ -529,6 +552,7 @@ Report record(Cycle& cycle) {
         r.harvest->rows.write(*cycle.server);
         write_samples(r);
         r.harvest->audit.write(cycle.server->name, r.now, past.cycle + 1);
+        r.harvest->outbox.write(cycle.server->name, r.now);
         write_bindings(r);
     }
     instr_time ended;
@@ -544,6 +568,12 @@ Report record(Cycle& cycle) {
     report.error = cycle.fault.text.empty() ? "" : cycle.fault.text.data();
     write_poll(r, report, report.record_ms);
     log_change(cycle, report.well);
+    tell_admins(*cycle.server,
+                {.failures = report.well ? 0 : past.failures + 1,
+                 .before = past.failures,
+                 .last_success = past.last_success,
+                 .fault = cycle.fault.text},
+                r.now, cycle.arena);
     pg::spi_end();
     return report;
 }

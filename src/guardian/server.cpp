@@ -9,6 +9,7 @@
 #include "core/address.hpp"
 #include "core/url.hpp"
 #include "pg/memory.hpp"
+#include "pg/password_file.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -23,13 +24,10 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "regex/regex.h"
-#include "storage/fd.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 }
-
-#include <sys/stat.h>
 
 namespace cloudsat::guardian {
 namespace {
@@ -127,6 +125,20 @@ void check_address(const OptionRule& rule, const char* value) {
     }
 }
 
+void check_addresses(const OptionRule& rule, const char* value) {
+    std::string_view left = value;
+    while (const auto item = core::next_item(left)) {
+        const auto address = core::parse_address(*item);
+        if (!address) {
+            const std::string_view rule_text = core::explain(address.error().rule);
+            refuse_value(rule, value,
+                         psprintf("\"%s\" is no address: %.*s, at byte %zu.", c_string(*item),
+                                  static_cast<int>(rule_text.size()), rule_text.data(),
+                                  address.error().place));
+        }
+    }
+}
+
 // Files are read with the rights of the database server, so who may not read its files may not name one.
 void check_file(const OptionRule& rule, const char* value) {
     if (!is_absolute_path(value)) {
@@ -169,6 +181,9 @@ void check_value(const OptionRule& rule, const char* value, core::OptionFault fa
         break;
     case OptionKind::address:
         check_address(rule, value);
+        break;
+    case OptionKind::addresses:
+        check_addresses(rule, value);
         break;
     case OptionKind::file:
         check_file(rule, value);
@@ -273,39 +288,6 @@ List* mapping_options(const ForeignServer& server) {
     return list;
 }
 
-// The first line of a password file. Short on purpose: a password is not a document.
-std::string_view read_password(const char* path) {
-    constexpr int most = 1024;
-    char* line = static_cast<char*>(palloc(most + 1));
-    FILE* file = AllocateFile(path, "r");
-    struct stat status {};
-    if (file == nullptr || fstat(fileno(file), &status) != 0) {
-        const char* reason = pstrdup(strerror(errno));
-        ereport(ERROR, errcode_for_file_access(),
-                errmsg("could not open password file \"%s\": %s", path, reason));
-    }
-    if (!S_ISREG(status.st_mode)) {
-        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                errmsg("password file \"%s\" is not a plain file", path));
-    }
-    errno = 0;
-    std::size_t size = fread(line, 1, most + 1, file);
-    if (ferror(file) != 0) {
-        const char* reason = pstrdup(strerror(errno));
-        ereport(ERROR, errcode_for_file_access(),
-                errmsg("could not read password file \"%s\": %s", path, reason));
-    }
-    FreeFile(file);
-    std::string_view text(line, size);
-    text = text.substr(0, text.find_first_of("\r\n"));
-    if (text.empty() || text.size() > most) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("password file \"%s\" holds no usable password", path),
-                errdetail("Its first line must have between 1 and %d bytes.", most));
-    }
-    return text;
-}
-
 LOCKTAG lock_tag(Oid server) {
     LOCKTAG tag;
     // beside the advisory locks of users, whose fourth field is 1 or 2
@@ -353,7 +335,7 @@ const Server* load_server(Oid oid, MemoryContext context) {
     check_mapping(server->mapping);
     server->password = server->mapping.password_file.empty()
                            ? server->mapping.password
-                           : read_password(server->mapping.password_file.data()); // made from a C string
+                           : pg::read_password(server->mapping.password_file.data()); // made from a C string
     MemoryContextSwitchTo(before);
     return server;
 }

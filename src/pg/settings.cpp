@@ -5,6 +5,8 @@
 
 #include <climits>
 
+#include "core/address.hpp"
+#include "core/url.hpp"
 #include "pg/boundary.hpp"
 
 extern "C" {
@@ -43,6 +45,8 @@ const Number numbers[] = {
     {"cloudsat.retention",
      "How long messages are kept: the launcher calls cloudsat.cleanup() with it. 0: for ever.",
      &values.retention, 0, 0, INT_MAX / 60, PGC_SUSET, GUC_UNIT_MIN},
+    {"cloudsat.smtp_timeout", "How long handing over one mail may take.", &values.smtp_timeout, 60, 1, 3600,
+     PGC_SIGHUP, GUC_UNIT_S},
 };
 
 const config_enum_entry notify_values[] = {
@@ -50,6 +54,58 @@ const config_enum_entry notify_values[] = {
     {"inline", static_cast<int>(Notify::inline_), false},
     {"off", static_cast<int>(Notify::off), false},
     {nullptr, 0, false},
+};
+
+const config_enum_entry tls_values[] = {
+    {"off", static_cast<int>(SmtpTls::off), false},
+    {"opportunistic", static_cast<int>(SmtpTls::opportunistic), false},
+    {"require", static_cast<int>(SmtpTls::require), false},
+    {nullptr, 0, false},
+};
+
+bool check_smtp_url(char** value, void**, GucSource) {
+    const auto wrong = **value == '\0' ? std::nullopt : core::check_mail_url(*value);
+    if (wrong) {
+        GUC_check_errdetail("%s", core::meaning_of(*wrong).data()); // of static storage, ends with NUL
+    }
+    return !wrong;
+}
+
+bool check_mail_from(char** value, void**, GucSource) {
+    const auto address = core::parse_address(*value);
+    const bool well = **value == '\0' || (address && core::local(address.value()));
+    if (!well) {
+        GUC_check_errdetail("It must be an address with a local part, like guardian@example.com.");
+    }
+    return well;
+}
+
+bool check_file(char** value, void**, GucSource) {
+    const bool well = **value == '\0' || is_absolute_path(*value);
+    if (!well) {
+        GUC_check_errdetail("It must be an absolute path.");
+    }
+    return well;
+}
+
+struct Text {
+    const char* name;
+    const char* description;
+    char** value;
+    int flags;
+    GucStringCheckHook check;
+};
+
+const Text mail_texts[] = {
+    {"cloudsat.smtp_url", "The mail server: smtp://host:port or smtps://host:port. Empty: no mail.",
+     &values.smtp_url, 0, check_smtp_url},
+    {"cloudsat.smtp_user", "The name by which to log in to the mail server; empty: without.",
+     &values.smtp_user, GUC_SUPERUSER_ONLY, nullptr},
+    {"cloudsat.smtp_password_file", "File whose first line is the password for the mail server.",
+     &values.smtp_password_file, GUC_SUPERUSER_ONLY, check_file},
+    {"cloudsat.smtp_ca_file", "Certificates that are trusted in a mail server; empty: the system's.",
+     &values.smtp_ca_file, 0, check_file},
+    {"cloudsat.mail_from", "The address that mails are sent from.", &values.mail_from, 0, check_mail_from},
 };
 
 // Only the form: a database may be created later.
@@ -83,6 +139,14 @@ void define_settings() {
                                "A comma-separated list. Needs cloudsat in shared_preload_libraries.",
                                &values.databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr,
                                nullptr);
+    for (const Text& t : mail_texts) {
+        DefineCustomStringVariable(t.name, t.description, nullptr, t.value, "", PGC_SIGHUP, t.flags, t.check,
+                                   nullptr, nullptr);
+    }
+    DefineCustomEnumVariable("cloudsat.smtp_tls", "Whether the way to the mail server is encrypted.",
+                             "opportunistic: when the server offers it; with a password, that is require.",
+                             &values.smtp_tls, static_cast<int>(SmtpTls::require), tls_values, PGC_SIGHUP, 0,
+                             nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("cloudsat");
 }
 

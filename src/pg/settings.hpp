@@ -4,6 +4,7 @@
 
 namespace cloudsat::pg {
 
+enum class SmtpTls : int { off, opportunistic, require };
 enum class Notify : int { off, inline_, batched };
 
 struct Settings {
@@ -14,7 +15,14 @@ struct Settings {
     int history_retention;  // minutes that queue_history is kept
     int retention;          // minutes that messages are kept; 0: for ever
     int notify;             // a Notify
-    char* databases;        // comma-separated names: where the supervisor keeps a launcher
+    int smtp_tls;           // an SmtpTls
+    int smtp_timeout;       // seconds for handing over one mail
+    char* smtp_url;         // the mail server; empty: no mail
+    char* smtp_user;
+    char* smtp_password_file;
+    char* smtp_ca_file;
+    char* mail_from; // address of the sender
+    char* databases; // comma-separated names: where the supervisor keeps a launcher
 };
 
 // The values in force, kept up to date by the server.

@@ -1,10 +1,10 @@
 // The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker
-// and the notifier, and calls maintain() and, where messages are not kept for ever, cleanup(). It never talks
-// to a broker.
+// and the notifier, calls maintain() and, where messages are not kept for ever, cleanup(), and sends mail. It
+// never talks to a broker, and waits for no mail server (mailer.hpp).
 //
 // It learns of changes from the catalogs' invalidation messages, which it reads once a second; only then, or
-// when a minute has passed, does it begin a transaction. Guards are on the roster, not its children: when a
-// launcher ends, its guards go on, and the next launcher takes them over.
+// when a minute has passed, or to look for mail to send, does it begin a transaction. Guards are on the
+// roster, not its children: when a launcher ends, its guards go on, and the next launcher takes them over.
 //
 //   waiting --(extension created)--> held --(no restore)--> idle
 //   held, idle --(extension dropped)--> waiting, or the end when start() began it
@@ -17,6 +17,7 @@
 #include "pg/presence.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
+#include "worker/mailer.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
@@ -351,6 +352,23 @@ void round(void*) {
     }
 }
 
+// Until the next round mails are sent, whose server may answer at any time.
+void rest_and_send_mail(long milliseconds) {
+    const TimestampTz until = GetCurrentTimestamp() + milliseconds * (second / 1000);
+    pg::Woken woken = pg::Woken::timeout;
+    long left = milliseconds;
+    do {
+        if (state.presence == pg::Presence::present) {
+            tend_mail();
+        } else {
+            forget_mail();
+        }
+        const long mail = state.presence == pg::Presence::present ? mail_timeout() : -1;
+        woken = rest(mail < 0 ? left : std::min(mail, left), mail_descriptor());
+        left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+    } while (woken != pg::Woken::latch && left > 0);
+}
+
 void keep_launching(void*) {
     state.orders = begin_service();
     for (int cache : {NAMESPACEOID, FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, USERMAPPINGOID}) {
@@ -368,7 +386,7 @@ void keep_launching(void*) {
                      : state.presence == pg::Presence::present ? State::idle
                                                                : State::waiting);
         MemoryContextReset(state.tick);
-        rest(well ? tick_milliseconds : failed_milliseconds);
+        rest_and_send_mail(well ? tick_milliseconds : failed_milliseconds);
     }
     ereport(LOG, errhidecontext(true),
             errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));

@@ -24,6 +24,7 @@ namespace {
 // How soon the postmaster brings back a worker that failed: late enough not to flood the log.
 constexpr int restart_seconds = 5;
 
+unsigned reloads_so_far = 0;
 MemoryContext context_outside; // where memory comes from, in a transaction and out of it
 
 struct Setting {
@@ -154,14 +155,20 @@ bool run_round(void (*work)(void*), void* argument) {
     return well;
 }
 
-void rest(long milliseconds) {
+unsigned reloads() {
+    return reloads_so_far;
+}
+
+pg::Woken rest(long milliseconds, int descriptor) {
     pgstat_report_activity(STATE_IDLE, nullptr);
-    pg::wait(-1, milliseconds, wait_event());
+    const pg::Woken woken = pg::wait(descriptor, milliseconds, wait_event());
     if (ConfigReloadPending) {
         ConfigReloadPending = false;
         ProcessConfigFile(PGC_SIGHUP);
+        ++reloads_so_far;
     }
     AcceptInvalidationMessages();
+    return woken;
 }
 
 uint32 wait_event() {

@@ -2,6 +2,7 @@
 // and close a transaction, how they wait. No policy.
 #pragma once
 
+#include "pg/wait.hpp"
 #include "worker/status.hpp"
 
 extern "C" {
@@ -49,7 +50,11 @@ bool run_round(void (*work)(void*), void* argument);
 // The end of a round: waits, having said in pg_stat_activity that there is nothing to do. Rereads the
 // settings when told so, and learns what other sessions changed in the catalogs, so that callbacks have run
 // when it returns.
-void rest(long milliseconds);
+// With a descriptor (an epoll set) that ends it too.
+pg::Woken rest(long milliseconds, int descriptor = -1);
+
+// How often the settings were reread so far.
+unsigned reloads();
 
 uint32 wait_event();
 

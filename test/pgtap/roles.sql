@@ -119,6 +119,9 @@ INSERT INTO matrix VALUES
     ('function', 'poll(text)',                                              '-',  '-',  '-',  'X'),
     ('function', '_check_policy()',                                         '-',  '-',  '-',  '-'),
     ('function', '_refuse_event_change()',                                  '-',  '-',  '-',  '-'),
+    ('table',    'outbox',                                                  '-',  '-',  'r*', 'rd'),
+    ('sequence', 'outbox_id_seq',                                           '-',  '-',  '-',  '-'),
+    ('function', '_prune_outbox(timestamp with time zone)',                 '-',  '-',  '-',  '-'),
     ('function', '_maintain_history(interval,integer)',                     '-',  '-',  '-',  '-'),
     -- the processes
     ('view',     'worker_status',                                           '-',  '-',  'r',  'r'),

@@ -74,21 +74,20 @@ TEST_F(MailText, EveryNoticeSaysItAllInItsFirstLine) {
 
 TEST_F(MailText, OneNoticeIsAMail) {
     const std::array notices{NoticeText{"Subject", "First line.\n\nSecond = line."}};
-    EXPECT_EQ(compose(notices),
-              "Date: Tue, 03 Mar 2026 10:00:00 +0000\r\n"
-              "From: cloudsat <guardian@example.com>\r\n"
-              "To: <alice@example.com>\r\n"
-              "Subject: Subject\r\n"
-              "Message-ID: <0197-1@example.com>\r\n"
-              "MIME-Version: 1.0\r\n"
-              "Content-Type: text/plain; charset=UTF-8\r\n"
-              "Content-Transfer-Encoding: quoted-printable\r\n"
-              "Auto-Submitted: auto-generated\r\n"
-              "X-Auto-Response-Suppress: All\r\n"
-              "\r\n"
-              "First line.\r\n\r\nSecond =3D line.\r\n"
-              "\r\n--=20\r\n"
-              "Sent by cloudsat, which guards these queues. Answers are not read.\r\n");
+    EXPECT_EQ(compose(notices), "Date: Tue, 03 Mar 2026 10:00:00 +0000\r\n"
+                                "From: cloudsat <guardian@example.com>\r\n"
+                                "To: <alice@example.com>\r\n"
+                                "Subject: Subject\r\n"
+                                "Message-ID: <0197-1@example.com>\r\n"
+                                "MIME-Version: 1.0\r\n"
+                                "Content-Type: text/plain; charset=UTF-8\r\n"
+                                "Content-Transfer-Encoding: quoted-printable\r\n"
+                                "Auto-Submitted: auto-generated\r\n"
+                                "X-Auto-Response-Suppress: All\r\n"
+                                "\r\n"
+                                "First line.\r\n\r\nSecond =3D line.\r\n"
+                                "\r\n--=20\r\n"
+                                "Sent by cloudsat, which guards these queues. Answers are not read.\r\n");
 }
 
 TEST_F(MailText, SeveralNoticesAreOneMailAndFiveADigest) {
@@ -136,6 +135,19 @@ TEST_F(MailText, LongNamesFold) {
     }
     EXPECT_NE(head_of(mail).find("=E2=82=AC?=\r\n =?UTF-8?Q?=E2=82=AC"), std::string::npos)
         << "a character is not divided between encoded words: " << head_of(mail);
+}
+
+TEST_F(MailText, Headers) {
+    EXPECT_EQ(header_field("Subject", "short", &arena), "Subject: short\r\n");
+    const std::string words = "word " + std::string(60, 'x') + " word " + std::string(70, 'y') + " end";
+    EXPECT_EQ(header_field("Subject", words, &arena),
+              "Subject: word " + std::string(60, 'x') + "\r\n word " + std::string(70, 'y') + "\r\n end\r\n");
+    EXPECT_EQ(header_field("Subject", "a  b", &arena), "Subject: =?UTF-8?Q?a__b?=\r\n");
+    EXPECT_EQ(header_field("Subject", "", &arena), "Subject: =?UTF-8?Q?"
+                                                   "?=\r\n");
+    EXPECT_EQ(header_field("Subject", "=?x?=", &arena), "Subject: =?UTF-8?Q?=3D=3Fx=3F=3D?=\r\n");
+    EXPECT_EQ(header_field("Subject", "a\r\nb", &arena), "Subject: =?UTF-8?Q?a=3F=3Fb?=\r\n");
+    EXPECT_TRUE(header_field("Subject", std::string(80, 'x'), &arena).starts_with("Subject: =?UTF-8?Q?xx"));
 }
 
 TEST_F(MailText, Dates) {

@@ -123,4 +123,18 @@ TEST_F(UrlTest, AmqpBases) {
     EXPECT_EQ(rule("amqp://broker"), UrlRule::scheme) << "which is not for the management API";
 }
 
+TEST(Url, MailServers) {
+    for (const char* good : {"smtp://mail.example.com", "SMTPS://mail:465", "smtp://[::1]:587/"}) {
+        EXPECT_FALSE(check_mail_url(good)) << good;
+    }
+    EXPECT_EQ(check_mail_url("http://mail"), UrlRule::mail_scheme);
+    EXPECT_EQ(check_mail_url("mail.example.com:25"), UrlRule::mail_scheme);
+    EXPECT_EQ(check_mail_url("smtp://me:secret@mail"), UrlRule::credentials);
+    EXPECT_EQ(check_mail_url("smtp://mail/me"), UrlRule::mail_path);
+    EXPECT_EQ(check_mail_url("smtp://mail:0"), UrlRule::port);
+    EXPECT_EQ(check_mail_url("smtp://"), UrlRule::host);
+    EXPECT_EQ(check_mail_url("smtp://mail\r\nQUIT"), UrlRule::bad_character);
+    EXPECT_EQ(check_mail_url(""), UrlRule::empty);
+}
+
 } // namespace

@@ -6,18 +6,18 @@
 #   my $node = new_node('plain', preload => 0, extension => 0, conf => "log_statement = all");
 #   wait_until($node, 'SELECT count(*) FROM cloudsat.polls', '1');
 #   my $fake = Cloudsat::FakeBroker->start;  my $broker = Cloudsat::Broker->new;       see there
-#   my $mail = mail_sink();  $mail->{port};  $mail->{dir};       every mail a file in dir
+#   my $sink = mail_sink();  my $mail = $sink->next('a mail comes');
 package Cloudsat::Test;
 use strict;
 use warnings;
 use Exporter qw(import);
-use File::Temp qw(tempdir);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Cloudsat::Broker;
 use Cloudsat::FakeBroker;
+use Cloudsat::MailSink;
 
 our @EXPORT = qw(new_node wait_until within mail_sink);
 
@@ -60,20 +60,6 @@ sub within {
 	return $took;
 }
 
-my @sinks;
-
-sub mail_sink {
-	my (@options) = @_;
-	my $dir = tempdir('mail-XXXX', DIR => $ENV{TESTDIR} // '/tmp', CLEANUP => 1);
-	Cloudsat::Broker::tool(Cloudsat::Broker::tools_dir() . '/smtp', 'start', $dir, @options);
-	push @sinks, $dir;
-	chomp(my $port = slurp_file("$dir/port"));
-	return { dir => "$dir/mail", port => $port, answer => "$dir/answer" };
-}
-
-END {
-	local $?;
-	eval { Cloudsat::Broker::tool(Cloudsat::Broker::tools_dir() . '/smtp', 'stop', $_) } for @sinks;
-}
+sub mail_sink { return Cloudsat::MailSink->start(@_) }
 
 1;

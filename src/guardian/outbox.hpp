@@ -1,0 +1,58 @@
+// Notices for cloudsat.outbox, gathered and written by one statement, in the transaction of what they tell
+// of. The launcher sends them (worker/mailer.hpp).
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/mail_plan.hpp"
+#include "core/mail_text.hpp"
+#include "guardian/columns.hpp"
+#include "guardian/server.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+}
+
+namespace cloudsat::guardian {
+
+struct Notice {
+    core::NoticeKind kind = core::NoticeKind::warned;
+    std::string_view recipient; // only an address with a local part gets mail
+    std::string_view vhost;     // empty, like the queue, when it is about the broker
+    std::string_view queue;
+    std::optional<std::int64_t> messages;
+    const pg_uuid_t* incident = nullptr; // the same incident tells the same recipient each kind once
+    core::NoticeText text;
+};
+
+// Is there a mail server? Without one no notice is written.
+bool has_mail_server();
+
+class Outbox {
+public:
+    void add(const Notice& notice);
+    void write(const char* server, TimestampTz at) const; // needs SPI
+
+private:
+    Column kinds_, recipients_, vhosts_, queues_, messages_, incidents_, subjects_, bodies_;
+};
+static_assert(pg::Plain<Outbox>);
+
+// Tells the admins once when a broker cannot be polled, and once when it can again. `failures`: polls that
+// failed in a row, this one included; `before`: up to this one; `since`: the last success, 0 for never. Needs
+// SPI.
+struct BrokerNews {
+    int failures = 0;
+    int before = 0;
+    TimestampTz last_success = 0;
+    std::string_view fault;
+};
+void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
+                 std::pmr::memory_resource* arena);
+
+// An incident's uuid as text, in the arena.
+std::string_view thread_name(const pg_uuid_t& incident, std::pmr::memory_resource* arena);
+
+} // namespace cloudsat::guardian
