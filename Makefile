@@ -31,6 +31,7 @@ SQL_PARTS = \
 	src/guardian/queue.sql \
 	src/guardian/event.sql \
 	src/guardian/policy.sql \
+	src/guardian/account.sql \
 	src/guardian/poll.sql \
 	src/guardian/archive.sql \
 	src/guardian/outbox.sql \

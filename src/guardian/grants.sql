@@ -2,6 +2,7 @@
 
 REVOKE ALL ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_history_default,
     cloudsat.queue_events, cloudsat.queue_policies, cloudsat.polls, cloudsat.outbox FROM PUBLIC;
+REVOKE ALL ON cloudsat.accounts, cloudsat.account_owners FROM PUBLIC;
 REVOKE ALL ON cloudsat.archived_messages, cloudsat.archives FROM PUBLIC;
 REVOKE ALL ON TYPE cloudsat.level FROM PUBLIC;
 REVOKE ALL ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),
@@ -13,6 +14,7 @@ REVOKE ALL ON FUNCTION cloudsat.poll(pg_catalog.text) FROM PUBLIC;
 GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
     cloudsat.queue_policies, cloudsat.polls TO cloudsat_adhoc, cloudsat_admin;
+GRANT SELECT ON cloudsat.accounts, cloudsat.account_owners TO cloudsat_adhoc, cloudsat_admin;
 -- not its texts, some of which are for their recipient alone
 GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, subject, state, due, attempts, mail,
     sent_at, outcome) ON cloudsat.outbox TO cloudsat_adhoc;

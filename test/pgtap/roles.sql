@@ -109,6 +109,8 @@ INSERT INTO matrix VALUES
     ('sequence', 'queue_events_id_seq',                                     '-',  '-',  '-',  '-'),
     ('table',    'queue_policies',                                          '-',  '-',  'r',  'rawd'),
     ('sequence', 'queue_policies_id_seq',                                   '-',  '-',  '-',  'U'),
+    ('table',    'accounts',                                                '-',  '-',  'r',  'r'),
+    ('table',    'account_owners',                                          '-',  '-',  'r',  'r'),
     ('table',    'polls',                                                   '-',  '-',  'r',  'r'),
     ('table',    'archived_messages',                                       '-',  '-',  '-',  'r'),
     ('sequence', 'archived_messages_id_seq',                                '-',  '-',  '-',  '-'),
