@@ -8,15 +8,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <limits>
 #include <new>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <system_error>
-#include <unistd.h>
 
 namespace cloudsat::net {
 namespace {
@@ -35,27 +29,6 @@ constexpr std::size_t input_size = 2 * most_frame;
 constexpr std::uint16_t wanted_heartbeat_s = 60;
 constexpr std::int64_t close_patience_ms = 1000;
 constexpr std::string_view consumer_tag = "cloudsat";
-
-std::int64_t now_ms() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
-
-void initialise_curl() {
-    static const CURLcode code = [] {
-        const SignalsBlocked blocked;
-        return curl_global_init(CURL_GLOBAL_DEFAULT);
-    }();
-    if (code != CURLE_OK) {
-        throw std::bad_alloc();
-    }
-}
-
-// A backend may start other programs, which must not inherit a connection to the broker.
-curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
 
 void wipe(std::string& text) noexcept {
     explicit_bzero(text.data(), text.size());
@@ -150,20 +123,6 @@ std::string client_properties() {
 
 } // namespace
 
-Amqp::CloseFd::~CloseFd() {
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-void Amqp::CleanupMulti::operator()(CURLM* multi) const noexcept {
-    const SignalsBlocked blocked;
-    curl_multi_cleanup(multi);
-}
-void Amqp::CleanupEasy::operator()(CURL* easy) const noexcept {
-    const SignalsBlocked blocked;
-    curl_easy_cleanup(easy);
-}
-
 Amqp::~Amqp() {
     abandon();
 }
@@ -174,7 +133,7 @@ Amqp::~Amqp() {
 void Amqp::begin(Task task) {
     fault_ = {};
     task_ = task;
-    started_ms_ = progress_ms_ = now_ms();
+    started_ms_ = progress_ms_ = monotonic_ms();
 }
 
 void Amqp::end() noexcept {
@@ -183,15 +142,8 @@ void Amqp::end() noexcept {
 
 void Amqp::start_open(const AmqpLogin& login) {
     abandon();
-    initialise_curl();
     const SignalsBlocked blocked;
     in_.resize(input_size);
-    if (epoll_.fd < 0) {
-        epoll_.fd = epoll_create1(EPOLL_CLOEXEC);
-        if (epoll_.fd < 0) {
-            throw std::system_error(errno, std::generic_category(), "could not create an epoll descriptor");
-        }
-    }
     begin(Task::open);
     state_ = State::connecting;
     silence_ms_ = std::max(login.silence_ms, 1L);
@@ -200,57 +152,38 @@ void Amqp::start_open(const AmqpLogin& login) {
     password_ = login.password;
     vhost_ = login.vhost;
     frame_max_ = most_frame;
-    multi_.reset(curl_multi_init());
-    easy_.reset(curl_easy_init());
-    if (!multi_ || !easy_) {
-        abandon();
-        throw std::bad_alloc();
+    CURLcode code = configure(login);
+    if (code == CURLE_OK) {
+        code = curl_.begin();
     }
-    if (!configure(login)) {
-        fail_by_curl(CURLE_FAILED_INIT);
+    if (code != CURLE_OK) {
+        fail_by_curl(code);
         return;
     }
     step();
 }
 
-bool Amqp::configure(const AmqpLogin& login) {
+CURLcode Amqp::configure(const AmqpLogin& login) {
     const Target target = target_of(login.url);
     endpoint_ = target.endpoint;
-    CURLM* const multi = multi_.get();
-    CURL* const easy = easy_.get();
-    bool well = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Amqp::on_socket) == CURLM_OK &&
-                curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this) == CURLM_OK &&
-                curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &Amqp::on_timer) == CURLM_OK &&
-                curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this) == CURLM_OK;
-    const auto set = [&](CURLoption option, auto value) {
-        well = well && curl_easy_setopt(easy, option, value) == CURLE_OK;
-    };
-    curl_error_[0] = '\0';
-    set(CURLOPT_ERRORBUFFER, curl_error_);
-    set(CURLOPT_URL, target.url.c_str());
-    set(CURLOPT_CONNECT_ONLY, 1L);
-    // Whom to talk to is said by the options alone, not by the environment somebody started the server in.
-    set(CURLOPT_PROXY, "");
-#if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
-    set(CURLOPT_QUICK_EXIT, 1L);    // do not wait for the resolver's thread
-#endif
-    set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_CONNECTTIMEOUT_MS, std::max(login.connect_timeout_ms, 1L));
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    set(CURLOPT_SSL_ENABLE_ALPN, 0L); // it is not HTTP that we are going to speak
-    set(CURLOPT_SSL_VERIFYPEER, login.tls_verify ? 1L : 0L);
-    set(CURLOPT_SSL_VERIFYHOST, login.tls_verify ? 2L : 0L);
-    set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (!login.ca_file.empty()) {
-        set(CURLOPT_CAINFO, std::string(login.ca_file).c_str());
+    CURL* const easy = curl_.easy();
+    curl_easy_reset(easy); // whatever a start_open() that threw may have left
+    const Peer peer{.url = target.url,
+                    .protocols = "http,https",
+                    .protocol_bits = CURLPROTO_HTTP | CURLPROTO_HTTPS,
+                    .connect_timeout_ms = login.connect_timeout_ms,
+                    .tls_verify = login.tls_verify,
+                    .ca_file = login.ca_file};
+    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK) {
+        return code;
     }
-    return well && curl_multi_add_handle(multi, easy) == CURLM_OK;
+    curl_error_[0] = '\0';
+    return CurlOptions(easy)
+        .set(CURLOPT_ERRORBUFFER, curl_error_)
+        .set(CURLOPT_CONNECT_ONLY, 1L)
+        .set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1))
+        .set(CURLOPT_SSL_ENABLE_ALPN, 0L) // it is not HTTP that we are going to speak
+        .code();
 }
 
 void Amqp::start_count(std::string_view queue) {
@@ -455,12 +388,15 @@ void Amqp::start_close() {
 // ------------------------------------------------------------------------------------------
 
 void Amqp::abandon() noexcept {
-    easy_.reset();
-    multi_.reset();
+    if (socket_ != CURL_SOCKET_BAD) {
+        curl_.watch(socket_, CURL_POLL_REMOVE);
+    }
     socket_ = CURL_SOCKET_BAD;
+    if (state_ != State::closed) {
+        curl_.let_go(); // a connection that is not curl's to use is closed without a word
+    }
     state_ = State::closed;
     task_ = Task::none;
-    curl_deadline_ms_ = -1;
     in_begin_ = in_end_ = 0;
     wipe(out_);
     wipe(password_);
@@ -497,7 +433,7 @@ void Amqp::fail_by_curl(CURLcode code) {
     Progress progress;
     progress.code = code;
     long error = 0;
-    if (easy_ && curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error) == CURLE_OK) {
+    if (curl_easy_getinfo(curl_.easy(), CURLINFO_OS_ERRNO, &error) == CURLE_OK) {
         progress.os_error = static_cast<int>(error);
     }
     progress.connected = state_ != State::connecting;
@@ -513,7 +449,7 @@ void Amqp::fail_by_curl(CURLcode code) {
                                   .curl_words = core::one_line(words, core::max_reason_size, &arena),
                                   .bytes = 0,
                                   .max_body = max_body_,
-                                  .elapsed_ms = static_cast<long>(now_ms() - started_ms_)});
+                                  .elapsed_ms = static_cast<long>(monotonic_ms() - started_ms_)});
     abandon();
     fault_ = {kind, fault_text_};
 }
@@ -529,10 +465,11 @@ void Amqp::fail_by_close(Fields fields) {
 }
 
 int Amqp::timeout_ms() const noexcept {
+    const std::int64_t now = monotonic_ms();
     std::int64_t next = std::numeric_limits<std::int64_t>::max();
     const auto by = [&next](std::int64_t deadline) { next = std::min(next, deadline); };
-    if (state_ == State::connecting && curl_deadline_ms_ >= 0) {
-        by(curl_deadline_ms_);
+    if (const int curl = curl_.timeout_ms(); state_ == State::connecting && curl >= 0) {
+        by(now + curl);
     }
     if (task_ != Task::none && state_ != State::connecting) {
         by(progress_ms_ + (task_ == Task::close ? close_patience_ms : silence_ms_));
@@ -550,13 +487,15 @@ int Amqp::timeout_ms() const noexcept {
     if (next == std::numeric_limits<std::int64_t>::max()) {
         return -1;
     }
-    return static_cast<int>(std::clamp<std::int64_t>(next - now_ms(), 0, std::numeric_limits<int>::max()));
+    return static_cast<int>(std::clamp<std::int64_t>(next - now, 0, std::numeric_limits<int>::max()));
 }
 
 void Amqp::step() {
     try {
         if (state_ == State::connecting) {
-            step_connecting();
+            if (const auto code = curl_.step()) {
+                *code == CURLE_OK ? greet() : fail_by_curl(*code);
+            }
         }
         if (state_ == State::greeting || state_ == State::ready) {
             exchange();
@@ -569,54 +508,18 @@ void Amqp::step() {
     }
 }
 
-void Amqp::step_connecting() {
-    const SignalsBlocked blocked;
-    std::array<epoll_event, 8> events;
-    const int ready = epoll_wait(epoll_.fd, events.data(), static_cast<int>(events.size()), 0);
-    int running = 0;
-    for (int i = 0; i < ready; ++i) {
-        const auto& event = events[static_cast<std::size_t>(i)];
-        int what = 0;
-        what |= (event.events & (EPOLLIN | EPOLLHUP)) != 0 ? CURL_CSELECT_IN : 0;
-        what |= (event.events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0;
-        what |= (event.events & EPOLLERR) != 0 ? CURL_CSELECT_ERR : 0;
-        curl_multi_socket_action(multi_.get(), event.data.fd, what, &running);
-    }
-    if (curl_deadline_ms_ >= 0 && now_ms() >= curl_deadline_ms_) {
-        curl_deadline_ms_ = -1;
-        curl_multi_socket_action(multi_.get(), CURL_SOCKET_TIMEOUT, 0, &running);
-    }
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-        if (message->msg == CURLMSG_DONE) {
-            const CURLcode code = message->data.result;
-            if (code == CURLE_OK) {
-                greet();
-            } else {
-                fail_by_curl(code);
-            }
-            return;
-        }
-    }
-}
-
 void Amqp::greet() {
-    if (curl_easy_getinfo(easy_.get(), CURLINFO_ACTIVESOCKET, &socket_) != CURLE_OK ||
+    if (curl_easy_getinfo(curl_.easy(), CURLINFO_ACTIVESOCKET, &socket_) != CURLE_OK ||
         socket_ == CURL_SOCKET_BAD) {
         fail_by_curl(CURLE_FAILED_INIT);
         return;
     }
-    curl_deadline_ms_ = -1;
-    epoll_event event{};
-    event.data.fd = socket_;
-    event.events = EPOLLIN;
-    if (epoll_ctl(epoll_.fd, EPOLL_CTL_ADD, socket_, &event) != 0 &&
-        epoll_ctl(epoll_.fd, EPOLL_CTL_MOD, socket_, &event) != 0) {
+    if (!curl_.watch(socket_, CURL_POLL_IN)) {
         fail(FaultKind::failed, "cannot be waited for");
         return;
     }
     state_ = State::greeting;
-    progress_ms_ = sent_ms_ = now_ms();
+    progress_ms_ = sent_ms_ = monotonic_ms();
     out_ += core::amqp::protocol_header;
 }
 
@@ -646,7 +549,7 @@ bool Amqp::send_some() {
     while (out_sent_ < out_.size()) {
         std::size_t sent = 0;
         const CURLcode code =
-            curl_easy_send(easy_.get(), out_.data() + out_sent_, out_.size() - out_sent_, &sent);
+            curl_easy_send(curl_.easy(), out_.data() + out_sent_, out_.size() - out_sent_, &sent);
         if (code == CURLE_AGAIN) {
             break;
         }
@@ -655,7 +558,7 @@ bool Amqp::send_some() {
             return false;
         }
         out_sent_ += sent;
-        sent_ms_ = now_ms();
+        sent_ms_ = monotonic_ms();
         progress_ms_ = sent_ms_;
         some = true;
     }
@@ -697,7 +600,7 @@ bool Amqp::receive_some() {
         in_end_ = bytes.size();
         std::size_t received = 0;
         const CURLcode code =
-            curl_easy_recv(easy_.get(), in_.data() + in_end_, in_.size() - in_end_, &received);
+            curl_easy_recv(curl_.easy(), in_.data() + in_end_, in_.size() - in_end_, &received);
         if (code == CURLE_AGAIN) {
             return some;
         }
@@ -717,10 +620,7 @@ void Amqp::watch() {
     const bool output = out_sent_ < out_.size();
     if (output != watching_output_) {
         watching_output_ = output;
-        epoll_event event{};
-        event.data.fd = socket_;
-        event.events = EPOLLIN | (output ? EPOLLOUT : 0u);
-        epoll_ctl(epoll_.fd, EPOLL_CTL_MOD, socket_, &event);
+        curl_.watch(socket_, output ? CURL_POLL_INOUT : CURL_POLL_IN);
     }
 }
 
@@ -728,7 +628,7 @@ void Amqp::look_at_time() {
     if (state_ == State::closed) {
         return;
     }
-    const std::int64_t now = now_ms();
+    const std::int64_t now = monotonic_ms();
     if (task_ == Task::batch && incoming_ == Incoming::nothing) {
         const std::int64_t idle = now - last_message_ms_;
         if (!batch_.empty() && idle >= limits_.lull_ms) {
@@ -793,7 +693,7 @@ void Amqp::on_frame(const Frame& frame) {
         break;
     }
     if (state_ != State::closed) {
-        progress_ms_ = now_ms();
+        progress_ms_ = monotonic_ms();
     }
 }
 
@@ -1031,7 +931,7 @@ void Amqp::end_message() {
     batch_.push_back(delivery_);
     batch_bytes_ += delivery_.body_size;
     ++came_;
-    last_message_ms_ = now_ms();
+    last_message_ms_ = monotonic_ms();
     ending_ = ending_ || came_ >= most_;
     maybe_cancel();
     if (batch_.size() >= limits_.messages || batch_bytes_ >= limits_.bytes || exhausted()) {
@@ -1093,30 +993,6 @@ void Amqp::look_at_confirms() {
     if (refusal_.empty() ? few : unanswered_ == 0) {
         end();
     }
-}
-
-// --- what curl calls while it connects
-// -------------------------------------------------------------------------
-
-int Amqp::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
-    const int epoll = static_cast<Amqp*>(self)->epoll_.fd;
-    epoll_event event{};
-    event.data.fd = socket;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(epoll, EPOLL_CTL_DEL, socket, &event);
-        return 0;
-    }
-    event.events =
-        ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0) {
-        return 0;
-    }
-    return errno == ENOENT && epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
-}
-
-int Amqp::on_timer(CURLM*, long ms, void* self) noexcept {
-    static_cast<Amqp*>(self)->curl_deadline_ms_ = ms < 0 ? -1 : now_ms() + ms;
-    return 0;
 }
 
 } // namespace cloudsat::net

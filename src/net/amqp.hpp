@@ -15,6 +15,7 @@
 
 #include "core/amqp_wire.hpp"
 #include "core/fault.hpp"
+#include "net/curl_driver.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -77,7 +78,7 @@ struct BatchLimits {
 
 class Amqp {
 public:
-    Amqp() = default;
+    Amqp() = default; // throws std::bad_alloc or std::system_error
     ~Amqp();
     Amqp(const Amqp&) = delete;
     Amqp& operator=(const Amqp&) = delete;
@@ -124,7 +125,7 @@ public:
     bool done() const noexcept { return task_ == Task::none; }
     const AmqpFault& fault() const noexcept { return fault_; }
 
-    int fd() const noexcept { return epoll_.fd; }
+    int fd() const noexcept { return curl_.fd(); }
     int timeout_ms() const noexcept;
 
     // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
@@ -137,17 +138,13 @@ private:
     enum class State : std::uint8_t { closed, connecting, greeting, ready };
     enum class Task : std::uint8_t { none, open, count, remove, prepare, batch, confirm, close };
 
-    static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known) noexcept;
-    static int on_timer(CURLM* multi, long ms, void* self) noexcept;
-
     void begin(Task task);
     void end() noexcept;
     void fail(core::FaultKind kind, std::string_view what);
     void fail_by_curl(CURLcode code);
     void fail_by_close(core::amqp::Fields fields);
 
-    bool configure(const AmqpLogin& login);
-    void step_connecting();
+    CURLcode configure(const AmqpLogin& login);
     void greet();
     void exchange();
     bool send_some();
@@ -175,21 +172,7 @@ private:
     void ask_for_more();
     std::string_view keep(std::string_view bytes);
 
-    struct CloseFd {
-        ~CloseFd();
-        int fd = -1;
-    };
-    struct CleanupMulti {
-        void operator()(CURLM* multi) const noexcept;
-    };
-    struct CleanupEasy {
-        void operator()(CURL* easy) const noexcept;
-    };
-
-    // In this order: curl still calls on_socket() while it is cleaned up.
-    CloseFd epoll_;
-    std::unique_ptr<CURLM, CleanupMulti> multi_;
-    std::unique_ptr<CURL, CleanupEasy> easy_;
+    CurlDriver curl_{1};
     curl_socket_t socket_ = CURL_SOCKET_BAD; // once connected
     State state_ = State::closed;
     Task task_ = Task::none;
@@ -197,7 +180,6 @@ private:
     std::string fault_text_, endpoint_, user_, password_, vhost_;
     char curl_error_[CURL_ERROR_SIZE] = {};
 
-    std::int64_t curl_deadline_ms_ = -1; // monotonic; when curl wants a call; -1: not at all
     std::int64_t silence_ms_ = 0;
     std::int64_t progress_ms_ = 0; // when the peer last brought something forward
     std::int64_t sent_ms_ = 0;

@@ -29,6 +29,10 @@ void initialise_curl() {
         throw std::bad_alloc();
 }
 
+curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept {
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 } // namespace
 
 std::int64_t monotonic_ms() noexcept {
@@ -48,8 +52,29 @@ CurlOptions& CurlOptions::set_secret(CURLoption option, std::string_view text) {
     return *this;
 }
 
-curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept {
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+CURLcode set_peer(CURL* easy, const Peer& peer) {
+    CurlOptions options(easy);
+    options.set(CURLOPT_URL, peer.url)
+        .set(CURLOPT_PROXY, "")
+        .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED))
+        .set(CURLOPT_OPENSOCKETFUNCTION, &open_socket)
+        .set(CURLOPT_NOSIGNAL, 1L)
+        .set(CURLOPT_CONNECTTIMEOUT_MS, std::max(peer.connect_timeout_ms, 1L))
+        .set(CURLOPT_SSL_VERIFYPEER, peer.tls_verify ? 1L : 0L)
+        .set(CURLOPT_SSL_VERIFYHOST, peer.tls_verify ? 2L : 0L)
+        .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    if (!peer.ca_file.empty())
+        options.set(CURLOPT_CAINFO, peer.ca_file);
+#if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
+    options.set(CURLOPT_PROTOCOLS_STR, peer.protocols);
+#else
+    options.set(CURLOPT_PROTOCOLS, peer.protocol_bits);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
+    // Do not wait for the resolver's thread when a request is dropped or times out during getaddrinfo().
+    options.set(CURLOPT_QUICK_EXIT, 1L);
+#endif
+    return options.code();
 }
 
 std::string endpoint_of(std::string_view url, std::string_view unknown) {

@@ -82,9 +82,20 @@ private:
     CURLcode code_ = CURLE_OK;
 };
 
-// Sockets that a program started by this process (COPY ... FROM PROGRAM) does not inherit; for
-// CURLOPT_OPENSOCKETFUNCTION.
-curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept;
+// Whom to talk to, and how to know him.
+struct Peer {
+    std::string_view url;
+    const char* protocols; // as curl names them, with commas in between
+    long protocol_bits;    // the same for old curls
+    long connect_timeout_ms;
+    bool tls_verify;
+    std::string_view ca_file; // trusted certificates; the system's when empty
+};
+
+// Whom to talk to is said by the caller alone: a database server must not be steered by the environment in
+// which somebody once started it. Hence an empty proxy, which also overrides http_proxy and its kin, and no
+// .netrc. A program that this process starts (COPY ... FROM PROGRAM) does not inherit the sockets.
+CURLcode set_peer(CURL* easy, const Peer& peer);
 
 // "host port 15672" of a URL; credentials, had there been any, stay out.
 std::string endpoint_of(std::string_view url, std::string_view unknown);

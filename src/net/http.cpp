@@ -44,8 +44,6 @@ CURLcode set_limits(CURL* easy, const Request& request) {
     // No low-speed limit: the broker is silent until its answer is ready, so that one below the total timeout
     // would end healthy polls, and one above it would do nothing.
     return CurlOptions(easy)
-        .set(CURLOPT_NOSIGNAL, 1L)
-        .set(CURLOPT_CONNECTTIMEOUT_MS, std::max(request.connect_timeout_ms, 1L))
         .set(CURLOPT_TIMEOUT_MS, std::max(request.timeout_ms, 1L))
         // Announced sizes only; on_body() counts what really comes, decoded.
         .set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.max_body))
@@ -56,36 +54,18 @@ CURLcode set_limits(CURL* easy, const Request& request) {
         .code();
 }
 
-// Whom to talk to is said by the request alone: a database server must not be steered by the environment in
-// which somebody once started it. Hence an empty proxy, which also overrides http_proxy and its kin, and no
-// .netrc.
 CURLcode set_destination(CURL* easy, const Request& request) {
+    const Peer peer{.url = request.url,
+                    .protocols = "http,https",
+                    .protocol_bits = CURLPROTO_HTTP | CURLPROTO_HTTPS,
+                    .connect_timeout_ms = request.connect_timeout_ms,
+                    .tls_verify = request.tls_verify,
+                    .ca_file = request.ca_file};
+    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK)
+        return code;
     CurlOptions options(easy);
-    options.set(CURLOPT_URL, request.url)
-        .set(CURLOPT_PROXY, "")
-        .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
-#if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
-    options.set(CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    options.set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
-    // Do not wait for the resolver's thread when a request is dropped or times out during getaddrinfo().
-    options.set(CURLOPT_QUICK_EXIT, 1L);
-#endif
-    options.set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     if (request.gzip)
         options.set(CURLOPT_ACCEPT_ENCODING, "gzip");
-    return options.code();
-}
-
-CURLcode set_security(CURL* easy, const Request& request) {
-    CurlOptions options(easy);
-    options.set(CURLOPT_SSL_VERIFYPEER, request.tls_verify ? 1L : 0L)
-        .set(CURLOPT_SSL_VERIFYHOST, request.tls_verify ? 2L : 0L)
-        .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (!request.ca_file.empty())
-        options.set(CURLOPT_CAINFO, request.ca_file);
     if (!request.user.empty())
         options.set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC))
             .set_secret(CURLOPT_USERNAME, request.user)
@@ -137,7 +117,7 @@ void Http::start(const Request& request) {
 
 CURLcode Http::configure(const Request& request) {
     CURL* const easy = curl_.easy();
-    for (const auto part : {set_destination, set_security, set_limits, set_method})
+    for (const auto part : {set_destination, set_limits, set_method})
         if (const CURLcode code = part(easy, request); code != CURLE_OK)
             return code;
     // "Expect:" without a value: do not ask for leave before sending a body.

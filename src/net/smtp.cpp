@@ -20,43 +20,25 @@ using core::MailFate;
 // What a server says before a mail is offered fits many times over.
 constexpr std::size_t max_lines = 1000;
 
-// As for HTTP, neither the environment nor a .netrc has a say.
 CURLcode set_destination(CURL* easy, const Mail& mail) {
-    CurlOptions options(easy);
-    options.set(CURLOPT_URL, mail.url)
-        .set(CURLOPT_PROXY, "")
-        .set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED))
-        .set(CURLOPT_CONNECT_ONLY, 1L)
-        .set(CURLOPT_OPENSOCKETFUNCTION, &open_socket)
-        .set(CURLOPT_NOSIGNAL, 1L)
-        .set(CURLOPT_CONNECTTIMEOUT_MS, std::max(mail.timeout_ms, 1L))
-        .set(CURLOPT_TIMEOUT_MS, std::max(mail.timeout_ms, 1L));
-#if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
-    options.set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-#else
-    options.set(CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_SMTP | CURLPROTO_SMTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
-    options.set(CURLOPT_QUICK_EXIT, 1L);
-#endif
-    return options.code();
-}
-
-CURLcode set_security(CURL* easy, const Mail& mail) {
     const bool credentials = !mail.user.empty();
     // Whoever stands in between can take the offer of TLS away, so no password depends on it.
     const SmtpTls tls = credentials && mail.tls == SmtpTls::opportunistic ? SmtpTls::required : mail.tls;
+    const Peer peer{.url = mail.url,
+                    .protocols = "smtp,smtps",
+                    .protocol_bits = CURLPROTO_SMTP | CURLPROTO_SMTPS,
+                    .connect_timeout_ms = mail.timeout_ms,
+                    .tls_verify = tls != SmtpTls::opportunistic,
+                    .ca_file = mail.ca_file};
+    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK)
+        return code;
     const long level = tls == SmtpTls::required        ? CURLUSESSL_ALL
                        : tls == SmtpTls::opportunistic ? CURLUSESSL_TRY
                                                        : CURLUSESSL_NONE;
-    const bool verify = tls != SmtpTls::opportunistic;
     CurlOptions options(easy);
-    options.set(CURLOPT_USE_SSL, level)
-        .set(CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L)
-        .set(CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L)
-        .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (!mail.ca_file.empty())
-        options.set(CURLOPT_CAINFO, mail.ca_file);
+    options.set(CURLOPT_CONNECT_ONLY, 1L)
+        .set(CURLOPT_TIMEOUT_MS, std::max(mail.timeout_ms, 1L))
+        .set(CURLOPT_USE_SSL, level);
     if (credentials)
         options.set_secret(CURLOPT_USERNAME, mail.user)
             .set_secret(CURLOPT_PASSWORD, mail.password)
@@ -97,9 +79,8 @@ void Smtp::start(const Mail& mail) {
 CURLcode Smtp::configure(const Mail& mail) {
     CURL* const easy = curl_.easy();
     curl_easy_reset(easy);
-    for (const auto part : {set_destination, set_security})
-        if (const CURLcode code = part(easy, mail); code != CURLE_OK)
-            return code;
+    if (const CURLcode code = set_destination(easy, mail); code != CURLE_OK)
+        return code;
     curl_error_[0] = '\0';
     return CurlOptions(easy)
         .set(CURLOPT_ERRORBUFFER, curl_error_.data())
