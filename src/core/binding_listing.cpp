@@ -83,10 +83,8 @@ DecodeFault read_rows(const dom::array& rows, std::pmr::memory_resource* arena,
 Result<BindingListing, DecodeFault> read_binding_listing(JsonText text, std::pmr::memory_resource* arena,
                                                          DefaultExchange default_exchange) {
     JsonDocument document;
-    if (const auto fault = document.parse(text); fault.kind != FaultKind::none)
-        return fault;
     dom::array rows;
-    if (const auto fault = rows_of(document.root(), rows); fault.kind != FaultKind::none)
+    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
         return fault;
     BindingListing listing;
     if (const auto fault = read_rows(rows, arena, default_exchange, listing); fault.kind != FaultKind::none)

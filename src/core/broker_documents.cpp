@@ -63,10 +63,8 @@ bool is_control(std::string_view character) noexcept {
 
 Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::memory_resource* arena) {
     JsonDocument document;
-    if (const auto fault = document.parse(text); fault.kind != FaultKind::none)
-        return fault;
     dom::array rows;
-    if (const auto fault = rows_of(document.root(), rows); fault.kind != FaultKind::none)
+    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
         return fault;
     const auto room = make_rows<VhostRow>(arena, count_rows(rows));
     VhostListing listing;

@@ -73,6 +73,12 @@ inline constexpr std::array fault_table{
     FaultEntry{FaultKind::failed, "failed", "the request could not be made"},
 };
 
+// After these there is nobody to ask for anything: not this, and nothing else.
+constexpr bool nobody_to_ask(FaultKind kind) noexcept {
+    return (kind >= FaultKind::unresolved && kind <= FaultKind::tls) || kind == FaultKind::out_of_memory ||
+           kind == FaultKind::failed;
+}
+
 constexpr const FaultEntry& entry_of(FaultKind kind) noexcept {
     return fault_table[static_cast<std::size_t>(kind)];
 }

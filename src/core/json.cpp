@@ -159,13 +159,14 @@ DecodeFault JsonDocument::parse(JsonText text) {
     return fault_of(parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_));
 }
 
-DecodeFault rows_of(const dom::element& root, dom::array& rows) noexcept {
-    if (root.get(rows) == simdjson::SUCCESS)
-        return {};
+DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
+    if (const auto fault = parse(text); fault.kind != FaultKind::none)
+        return fault;
     dom::object page;
-    if (root.get(page) != simdjson::SUCCESS || page["items"].get(rows) != simdjson::SUCCESS)
-        return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
-    return {};
+    if (root_.get(rows) == simdjson::SUCCESS ||
+        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
+        return {};
+    return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
 }
 
 std::size_t count_rows(const dom::array& rows) noexcept {

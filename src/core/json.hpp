@@ -26,15 +26,16 @@ public:
     // Kind none when the text is one valid JSON value from its first byte to its last.
     DecodeFault parse(JsonText text);
 
+    // The same, and the rows of a listing: the document itself, or the `items` of a page object. Anything
+    // else is wrong_shape.
+    DecodeFault parse_rows(JsonText text, dom::array& rows);
+
     const dom::element& root() const noexcept { return root_; }
 
 private:
     dom::parser parser_;
     dom::element root_;
 };
-
-// The rows of a listing: the document itself, or the `items` of a page object. Anything else is wrong_shape.
-DecodeFault rows_of(const dom::element& root, dom::array& rows) noexcept;
 
 // The number of rows. dom::array::size() saturates at 2^24 - 1, so beyond that they are counted.
 std::size_t count_rows(const dom::array& rows) noexcept;

@@ -190,10 +190,8 @@ private:
 
 Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena) {
     JsonDocument document;
-    if (const auto fault = document.parse(text); fault.kind != FaultKind::none)
-        return fault;
     dom::array rows;
-    if (const auto fault = rows_of(document.root(), rows); fault.kind != FaultKind::none)
+    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
         return fault;
     QueueListing listing;
     if (const auto fault = Reader(arena).read(rows, listing); fault.kind != FaultKind::none)

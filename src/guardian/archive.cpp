@@ -172,24 +172,8 @@ void fail(Archiving& a, ArchiveQueue& queue, std::string_view reason) {
     conclude(queue, ArchiveOutcome::failed, join(a.arena, {reason}));
 }
 
-// After these there is nobody to ask, for this queue or another.
-bool is_unreachable(FaultKind kind) noexcept {
-    switch (kind) {
-    case FaultKind::unresolved:
-    case FaultKind::refused:
-    case FaultKind::unreachable:
-    case FaultKind::timed_out:
-    case FaultKind::tls:
-    case FaultKind::out_of_memory:
-    case FaultKind::failed:
-        return true;
-    default:
-        return false;
-    }
-}
-
 void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
-    a.unreachable = is_unreachable(a.amqp->fault().kind);
+    a.unreachable = core::nobody_to_ask(a.amqp->fault().kind);
     a.vhost = {};
     fail(a, queue, a.amqp->fault().text);
 }

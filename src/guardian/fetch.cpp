@@ -76,22 +76,9 @@ void note(Cycle& cycle, FaultKind kind, std::string_view what, std::string_view 
     }
 }
 
-// After these there is nobody to ask.
+// After these there is nobody to ask any more.
 bool ends_conversation(FaultKind kind) noexcept {
-    switch (kind) {
-    case FaultKind::unresolved:
-    case FaultKind::refused:
-    case FaultKind::unreachable:
-    case FaultKind::timed_out:
-    case FaultKind::tls:
-    case FaultKind::closed:
-    case FaultKind::protocol:
-    case FaultKind::out_of_memory:
-    case FaultKind::failed:
-        return true;
-    default:
-        return false;
-    }
+    return core::nobody_to_ask(kind) || kind == FaultKind::closed || kind == FaultKind::protocol;
 }
 
 // Waits for the answer to what was asked, and counts the time.
@@ -303,26 +290,36 @@ template <class Wanted, class Read> void for_vhosts(Fetching& f, Wanted wanted, 
     }
 }
 
+// Asks for what the sweep can do without. Null when there is nothing to read: a fault is noted, but that the
+// queue has gone meanwhile is none.
+const net::Reply* ask_detail(Fetching& f, std::string_view url, std::string_view what) {
+    if (url.empty()) {
+        return nullptr;
+    }
+    const net::Reply& reply = ask(f, url, core::Expect::json);
+    if (reply.kind == FaultKind::none) {
+        return &reply;
+    }
+    f.stop = f.stop || ends_conversation(reply.kind);
+    if (reply.kind != FaultKind::not_found) {
+        note(f.cycle, reply.kind, what, reply.error);
+    }
+    return nullptr;
+}
+
 // One stream's size, by the only listing that has it.
 void read_stream(Fetching& f, core::Entry& entry) {
     Cycle& cycle = f.cycle;
     const std::string_view url = queue_url(f, cycle.sweep->vhost_of(entry), entry.name, statistics_query);
-    if (url.empty()) {
-        return;
-    }
-    const net::Reply& reply = ask(f, url, core::Expect::json);
-    if (reply.kind != FaultKind::none) {
-        f.stop = f.stop || ends_conversation(reply.kind);
-        if (reply.kind != FaultKind::not_found) {
-            note(cycle, reply.kind, "a stream", reply.error);
-        }
+    const net::Reply* reply = ask_detail(f, url, "a stream");
+    if (reply == nullptr) {
         return;
     }
     // the decoder reads lists
-    const std::size_t size = reply.body.size() + 2;
+    const std::size_t size = reply->body.size() + 2;
     auto* bytes = static_cast<char*>(cycle.arena->allocate(size + core::json_padding, 1));
     bytes[0] = '[';
-    std::memcpy(bytes + 1, reply.body.data(), reply.body.size());
+    std::memcpy(bytes + 1, reply->body.data(), reply->body.size());
     bytes[size - 1] = ']';
     std::memset(bytes + size, 0, core::json_padding);
     const auto listing = core::read_queue_listing({{bytes, size}, core::json_padding}, cycle.arena);
@@ -377,18 +374,11 @@ void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
     const std::string_view url =
         queue.empty() ? vhost_url(f, "bindings", name, bindings_query)
                       : queue_url(f, name, queue, join(cycle.arena, {"/bindings", bindings_query}));
-    if (url.empty()) {
+    const net::Reply* reply = ask_detail(f, url, "bindings");
+    if (reply == nullptr) {
         return;
     }
-    const net::Reply& reply = ask(f, url, core::Expect::json);
-    if (reply.kind != FaultKind::none) {
-        f.stop = f.stop || ends_conversation(reply.kind);
-        if (reply.kind != FaultKind::not_found) {
-            note(cycle, reply.kind, "bindings", reply.error);
-        }
-        return;
-    }
-    const auto listing = core::read_binding_listing(reply.json(), cycle.arena);
+    const auto listing = core::read_binding_listing(reply->json(), cycle.arena);
     if (!listing) {
         note(cycle, listing.error().kind, "bindings", listing.error().detail);
         return;
