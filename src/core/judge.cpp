@@ -12,9 +12,80 @@ constexpr std::array<std::string_view, 4> level_names{"normal", "warned", "archi
 constexpr std::array<std::string_view, 4> archive_names{"", "on", "full", "withheld"};
 constexpr std::array<std::string_view, 4> live_states{"running", "idle", "flow", "live"};
 
-bool on_hold(const Standing& was, const Circumstances& c) noexcept {
-    return (c.up_since != 0 && c.now < c.up_since + hold_after_return) ||
-           (was.acted_at != 0 && c.now < was.acted_at + hold_after_action);
+constexpr std::array<std::string_view, 17> reasons{
+    "",
+    "an intention to delete it is open",
+    "a policy exempts it",
+    "its owner is reserved",
+    "the broker gives no number of messages",
+    "its state is not one whose numbers can be believed",
+    "the broker has only just come back, and its numbers may be old",
+    "it was acted upon a moment ago, and its numbers may be old",
+    "it has no owner who could be warned",
+    "enforce is off",
+    "the broker was not seen whole",
+    "it is a stream",
+    "taking its messages would disturb somebody",
+    "the archive holds as many of its messages as it may",
+    "a policy makes it unbounded",
+    "it is archived first",
+    "the last attempt failed, and it is too early for another",
+};
+static_assert(reasons.size() == static_cast<std::size_t>(Bar::retry_later) + 1);
+
+// What keeps a queue from being judged by the number that it comes with.
+Bar bar_of_judging(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
+                   const Circumstances& c) noexcept {
+    // An open intention is the act's to finish or withdraw; until then nothing else happens to the queue.
+    if (was.intended) {
+        return Bar::intended;
+    }
+    if (const Bar alone = left_alone(limits, owner); alone != Bar::none) {
+        return alone;
+    }
+    if (!judged_size(sample, limits.basis)) {
+        return Bar::no_number;
+    }
+    if (sample.liveness == Liveness::dead) {
+        return Bar::dead_state;
+    }
+    if (c.up_since != 0 && c.now < c.up_since + hold_after_return) {
+        return Bar::back_lately;
+    }
+    return was.acted_at != 0 && c.now < was.acted_at + hold_after_action ? Bar::acted_lately : Bar::none;
+}
+
+Bar bar_of_archiving(Archive archive, const Sample& sample, const Circumstances& c) noexcept {
+    if (!c.enforce) {
+        return Bar::not_enforced;
+    }
+    if (sample.stream) {
+        return Bar::stream;
+    }
+    if (archive == Archive::withheld || archive == Archive::full) {
+        return archive == Archive::full ? Bar::full : Bar::withheld;
+    }
+    return c.may_delete ? Bar::none : Bar::partial_sweep;
+}
+
+Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& sample, const Limits& limits,
+                    const Circumstances& c) noexcept {
+    if (limits.unbounded) {
+        return Bar::unbounded;
+    }
+    if (sample.stream) {
+        return Bar::stream;
+    }
+    if (verdict.archive_wanted) {
+        return Bar::archive_first;
+    }
+    if (!c.may_delete) {
+        return Bar::partial_sweep;
+    }
+    if (!c.enforce) {
+        return Bar::not_enforced;
+    }
+    return c.now < was.retry_after ? Bar::retry_later : Bar::none;
 }
 
 Level called_for(std::int64_t size, const Limits& limits) noexcept {
@@ -40,18 +111,21 @@ void end_archiving(Verdict& verdict, Owner owner) noexcept {
 }
 
 // Begins and ends the archiving of a queue that has this size.
-void judge_archive(Verdict& verdict, std::int64_t size, const Limits& limits, Owner owner, Level confirmed,
-                   const Circumstances& circumstances, bool stream) noexcept {
+void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, const Limits& limits,
+                   Owner owner, Level confirmed, const Circumstances& circumstances) noexcept {
     Standing& next = verdict.next;
-    const bool may_begin = circumstances.enforce && circumstances.may_delete && !stream;
     const bool over =
         !limits.archive_size || size <= rearm_size(*limits.archive_size) || !circumstances.enforce;
     if (over || next.archive != Archive::on) {
         end_archiving(verdict, owner);
     }
+    if (limits.archive_size && confirmed >= Level::archiving) {
+        verdict.archive_bar = bar_of_archiving(next.archive, sample, circumstances);
+    }
     if (over) {
         next.archive = Archive::none; // and may begin anew when it is exceeded again
-    } else if (next.archive == Archive::none && confirmed >= Level::archiving && may_begin) {
+    } else if (next.archive == Archive::none && confirmed >= Level::archiving &&
+               verdict.archive_bar == Bar::none) {
         next.archive = Archive::on;
         next.level = Level::archiving;
         verdict.archive_wanted = true;
@@ -95,61 +169,66 @@ std::optional<std::int64_t> judged_size(const Sample& sample, Basis basis) noexc
     return basis == Basis::ready ? sample.ready : sample.messages;
 }
 
+std::string_view reason_of(Bar bar) noexcept {
+    return reasons[static_cast<std::size_t>(bar)];
+}
+
+Bar left_alone(const Limits& limits, Owner owner) noexcept {
+    if (limits.exempt) {
+        return Bar::exempt;
+    }
+    return owner == Owner::reserved ? Bar::reserved : Bar::none;
+}
+
 Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
               const Circumstances& circumstances) noexcept {
     Verdict verdict{was};
     Standing& next = verdict.next;
 
-    // An open intention is the act's to finish or withdraw; until then nothing else happens to the queue.
-    if (was.intended) {
-        next.pending = Level::normal;
-        return verdict;
-    }
-    // Left alone by decree: no number is needed to end what was begun.
-    if (limits.exempt || owner == Owner::reserved) {
-        next.pending = Level::normal;
-        verdict.recovered = was.level == Level::warned || was.level == Level::archiving;
-        verdict.archive_ended = was.level == Level::archiving;
-        next.level = Level::normal;
-        next.archive = Archive::none;
-        next.would_delete = false;
-        return verdict;
-    }
-    const std::optional<std::int64_t> size = judged_size(sample, limits.basis);
-    if (!size || sample.liveness == Liveness::dead || on_hold(was, circumstances)) {
+    verdict.bar = bar_of_judging(was, sample, limits, owner, circumstances);
+    if (verdict.bar != Bar::none) {
         next.pending = Level::normal; // two polls in a row must vouch for a size; this one does not
+        if (verdict.bar == Bar::exempt || verdict.bar == Bar::reserved) {
+            // Left alone by decree: no number is needed to end what was begun.
+            verdict.recovered = was.level == Level::warned || was.level == Level::archiving;
+            verdict.archive_ended = was.level == Level::archiving;
+            next.level = Level::normal;
+            next.archive = Archive::none;
+            next.would_delete = false;
+        }
         return verdict;
     }
+    const std::int64_t size = *judged_size(sample, limits.basis);
 
-    const Level wanted = called_for(*size, limits);
+    const Level wanted = called_for(size, limits);
     const Level confirmed = std::min(wanted, was.pending);
     next.pending = wanted;
 
-    if (was.level == Level::normal && owner == Owner::person && confirmed >= Level::warned) {
-        next.level = Level::warned;
-        verdict.warned = true;
+    if (was.level == Level::normal && confirmed >= Level::warned) {
+        if (owner == Owner::person) {
+            next.level = Level::warned;
+            verdict.warned = true;
+        } else {
+            verdict.warn_bar = Bar::no_owner;
+        }
     }
-    judge_archive(verdict, *size, limits, owner, confirmed, circumstances, sample.stream);
-    if (next.level == Level::warned && *size <= rearm_size(limits.warn_size)) {
+    judge_archive(verdict, sample, size, limits, owner, confirmed, circumstances);
+    if (next.level == Level::warned && size <= rearm_size(limits.warn_size)) {
         next.level = Level::normal;
         next.would_delete = false;
         verdict.recovered = true;
     }
 
-    if (verdict.archive_wanted) {
-        return verdict;
-    }
-    if (confirmed == Level::deleted && !limits.unbounded && !sample.stream && circumstances.may_delete) {
-        if (circumstances.enforce) {
-            if (circumstances.now >= was.retry_after) {
-                next.intended = true;
-                verdict.delete_intended = true;
-            }
-        } else if (!was.would_delete) {
+    if (confirmed == Level::deleted || (wanted == Level::deleted && verdict.archive_wanted)) {
+        verdict.delete_bar = bar_of_deleting(was, verdict, sample, limits, circumstances);
+        if (verdict.delete_bar == Bar::none) {
+            next.intended = true;
+            verdict.delete_intended = true;
+        } else if (verdict.delete_bar == Bar::not_enforced && !was.would_delete) {
             next.would_delete = true;
             verdict.would_delete = true;
         }
-    } else if (next.level == Level::normal && next.would_delete && *size <= rearm_size(limits.delete_size)) {
+    } else if (next.level == Level::normal && next.would_delete && size <= rearm_size(limits.delete_size)) {
         next.would_delete = false; // a queue without an owner has no incident that could end it
     }
     return verdict;

@@ -81,6 +81,32 @@ struct Circumstances {
     bool may_delete = true; // false for a partial sweep
 };
 
+// What keeps the guardian from judging a queue, or from something that its size calls for.
+enum class Bar : std::uint8_t {
+    none,
+    intended, // from judging at all
+    exempt,
+    reserved,
+    no_number,
+    dead_state,
+    back_lately,
+    acted_lately,
+    no_owner,     // from warning
+    not_enforced, // from archiving and deleting
+    partial_sweep,
+    stream,
+    withheld,
+    full,
+    unbounded,
+    archive_first,
+    retry_later,
+};
+// Half a sentence that lives for ever, "enforce is off"; empty for none.
+std::string_view reason_of(Bar bar) noexcept;
+
+// Why a queue is left alone altogether, if it is: no number is needed to tell.
+Bar left_alone(const Limits& limits, Owner owner) noexcept;
+
 struct Verdict {
     Standing next;
     bool warned = false;
@@ -89,6 +115,12 @@ struct Verdict {
     bool delete_intended = false;
     bool archive_wanted = false; // from now on
     bool archive_ended = false;  // it was on, or meant to be
+
+    // Why not: nothing was judged at all; or what a confirmed size calls for did not come.
+    Bar bar = Bar::none;
+    Bar warn_bar = Bar::none;
+    Bar archive_bar = Bar::none;
+    Bar delete_bar = Bar::none;
 };
 
 // A broker that has just come back tells old or zero numbers for a while; so does a queue that was just acted

@@ -8,24 +8,24 @@ namespace {
 Resolution withdraw(std::string_view reason) noexcept {
     return {Resolve::withdraw, reason};
 }
+Resolution withdraw(Bar bar) noexcept {
+    return withdraw(reason_of(bar));
+}
 
 } // namespace
 
 Resolution resolve_unseen(const SecondLook& look) noexcept {
     if (!look.enforce) {
-        return withdraw("enforce is off");
+        return withdraw(Bar::not_enforced);
     }
     if (look.age > oldest_intention) {
         return withdraw("the intention is older than an hour");
     }
-    if (look.limits.exempt) {
-        return withdraw("a policy exempts it");
+    if (const Bar alone = left_alone(look.limits, look.owner); alone != Bar::none) {
+        return withdraw(alone);
     }
     if (look.limits.unbounded) {
-        return withdraw("a policy makes it unbounded");
-    }
-    if (look.owner == Owner::reserved) {
-        return withdraw("its owner is reserved");
+        return withdraw(Bar::unbounded);
     }
     return {Resolve::proceed, {}};
 }
@@ -49,15 +49,15 @@ Resolution resolve(const SecondLook& look) noexcept {
         return withdraw("it was declared again");
     }
     if (look.seen.type == "stream") {
-        return withdraw("it is a stream");
+        return withdraw(Bar::stream);
     }
     if (liveness_of(look.seen.state) == Liveness::dead) {
-        return withdraw("its state is not one whose numbers can be believed");
+        return withdraw(Bar::dead_state);
     }
     const std::optional<std::int64_t> size =
         judged_size({.messages = look.seen.messages, .ready = look.seen.ready}, look.limits.basis);
     if (!size) {
-        return withdraw("the broker gives no number of messages");
+        return withdraw(Bar::no_number);
     }
     if (*size <= look.limits.delete_size) {
         return withdraw("it has drained");
