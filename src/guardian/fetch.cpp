@@ -49,8 +49,9 @@ constexpr std::size_t most_single_streams = 100;
 struct Fetching {
     Cycle& cycle;
     std::string_view management;
-    bool partial = false; // some vhost could not be read
-    bool stop = false;    // it makes no sense to go on asking
+    bool partial = false;   // some vhost could not be read
+    bool stop = false;      // it makes no sense to go on asking
+    std::size_t vhosts = 0; // that the broker shows
 };
 
 core::Facts facts_of(const core::QueueRow& row) noexcept {
@@ -169,6 +170,7 @@ bool read_vhosts(Fetching& f) {
         return false;
     }
     cycle.unusable += listing.value().unusable;
+    f.vhosts = listing.value().rows.size();
     for (const core::VhostRow& row : listing.value().rows) {
         if (!watched(cycle, row.name)) {
             continue;
@@ -466,7 +468,18 @@ void sweep_over(Fetching& f) {
     for (const core::Vhost& vhost : sweep.vhosts()) {
         cycle.reached = cycle.reached || vhost.sized || vhost.named || vhost.gone;
     }
-    cycle.reached = cycle.reached || !f.partial; // a broker without a vhost that we watch is seen whole, too
+    // Every broker has a vhost. Who sees none has no rights; who watches none has mistyped its pattern.
+    if (std::ranges::none_of(sweep.vhosts(), [](const core::Vhost& v) { return v.listed || v.differs; })) {
+        f.partial = true;
+        if (f.vhosts == 0) {
+            note(cycle, FaultKind::unauthorized, "vhosts",
+                 "the broker shows none to this user, who needs permissions on them");
+        } else {
+            note(cycle, FaultKind::not_found, "vhosts",
+                 "none that the broker shows to this user matches the option vhosts");
+        }
+    }
+    cycle.reached = cycle.reached || !f.partial; // the last vhost that was known may be gone now
     cycle.complete = !f.partial;
     if (cycle.reached) {
         read_all_bindings(f);
