@@ -72,7 +72,12 @@ double next_growth(const Known& was, const Facts& now_facts, const StepContext& 
     return std::round(was.growth + weight * (rate - was.growth));
 }
 
-Sample sample_of(const Entry& entry, const Facts& merged) noexcept {
+Sample sample_of(const Entry& entry, const Facts& before, const Facts& merged) noexcept {
+    // The broker has quorum queues at 0 for seconds after it was started. When it was down between two polls,
+    // nobody saw it go: the first 0 is no number to judge by, the second one is.
+    if (merged.type == "quorum" && entry.seen.messages == 0 && before.messages.value_or(0) > 0) {
+        return {.messages = {}, .ready = {}, .liveness = liveness_of(merged.state)};
+    }
     // The numbers of this sweep only: a row without them is not judged by older ones.
     return {.messages = entry.seen.messages,
             .ready = entry.seen.ready,
@@ -290,8 +295,8 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
     result.row.source = sized || vhost.sized ? entry.seen_in : before.source;
     result.row.gone = false;
 
-    result.verdict = judge(before.standing, sample_of(entry, result.row.facts), result.row.limits,
-                           result.row.owner, context.circumstances);
+    result.verdict = judge(before.standing, sample_of(entry, before.facts, result.row.facts),
+                           result.row.limits, result.row.owner, context.circumstances);
     result.row.standing = result.verdict.next;
 
     const bool told_more = !(result.row.facts == before.facts);

@@ -375,10 +375,16 @@ core::StepContext context_of(const Recording& r, bool believe_absent) {
     return context;
 }
 
+// A broker that has just come back may not list all of its queues yet; and clients declare anew those that
+// went with it.
+bool is_starting(const Recording& r) {
+    return r.up_since != 0 && r.now < r.up_since + core::hold_after_return;
+}
+
 // Whether the queues that both listings miss are to be called gone; notes how many are not.
 bool believe_absence(Recording& r) {
     const Cycle& cycle = r.cycle;
-    if (!cycle.complete) {
+    if (!cycle.complete || is_starting(r)) {
         return false;
     }
     std::size_t absent = 0;

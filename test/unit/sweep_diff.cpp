@@ -93,6 +93,26 @@ TEST_F(SweepTest, AnAbsentNumberKeepsTheLastOne) {
     EXPECT_FALSE(s.write || s.sample);
 }
 
+TEST_F(SweepTest, TheFirstZeroOfAQuorumQueueEndsNothing) {
+    Known known = row(5000);
+    known.facts.type = "quorum";
+    known.standing.level = Level::warned;
+    sweep.know(vhost, "q", known);
+    Facts zero = counts(0);
+    zero.type = "quorum";
+    sweep.saw_size(vhost, "q", zero, SizeSource::totals);
+    const Step first = step_of("q");
+    EXPECT_FALSE(first.verdict.recovered);
+    EXPECT_EQ(first.row.facts.messages, 0); // what was told is recorded all the same
+    sweep.know(vhost, "q", first.row);
+    EXPECT_TRUE(step_of("q").verdict.recovered);
+    // classic ones are right at once
+    known.facts.type = zero.type = "classic";
+    sweep.know(vhost, "c", known);
+    sweep.saw_size(vhost, "c", zero, SizeSource::totals);
+    EXPECT_TRUE(step_of("c").verdict.recovered);
+}
+
 TEST_F(SweepTest, ANewQueueNeedsAName) {
     sweep.saw_size(vhost, "q", counts(7), SizeSource::metrics);
     sweep.vhosts()[vhost].sized = true;
