@@ -33,6 +33,7 @@ SQL_PARTS = \
 	src/guardian/policy.sql \
 	src/guardian/account.sql \
 	src/guardian/poll.sql \
+	src/guardian/enforcement.sql \
 	src/guardian/archive.sql \
 	src/guardian/outbox.sql \
 	src/board/grants.sql \

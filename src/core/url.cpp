@@ -299,6 +299,20 @@ Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_r
     return check(url, http_scheme, arena);
 }
 
+std::string_view endpoint_of(const BaseUrl& url, std::pmr::memory_resource* arena) {
+    std::pmr::string text(arena);
+    std::transform(url.host.begin(), url.host.end(), std::back_inserter(text), lower);
+    if (text == "127.0.0.1" || text == "::1") {
+        text = "localhost";
+    }
+    const auto path = url.text.find('/', url.text.find("://") + 3);
+    text.append(":").append(std::to_string(url.port));
+    if (path != std::string_view::npos) {
+        text.append(url.text.substr(path));
+    }
+    return keep(arena, text);
+}
+
 Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena) {
     return check(url, amqp_scheme, arena);
 }

@@ -55,6 +55,10 @@ struct BaseUrl {
 
 Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_resource* arena);
 
+// Which endpoint a good base URL means, for comparing: host, port and path, however they are written. Two
+// names of one machine are still two, but for those of this machine itself. Lives in the arena.
+std::string_view endpoint_of(const BaseUrl& url, std::pmr::memory_resource* arena);
+
 // The same for AMQP: amqp or amqps, and no path, because the virtual host is that of the queue.
 Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena);
 

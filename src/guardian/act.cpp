@@ -336,7 +336,7 @@ void act(Intentions& all, Intention& intention) {
     if (const core::Resolution decided = core::resolve_unseen(intention.look);
         decided.resolve == core::Resolve::withdraw && intention.attempts == 0) {
         intention.conclusion = Conclusion::withdrawn;
-        intention.reason = decided.reason;
+        intention.reason = intention.look.enforce ? decided.reason : all.server->why_not;
         return;
     }
     const auto vhost = core::encode_segment(intention.vhost, all.arena);
@@ -371,6 +371,9 @@ void act(Intentions& all, Intention& intention) {
         intention.reason = resolution.reason;
         break;
     case core::Resolve::proceed:
+        if (all.called_off != nullptr && all.called_off()) {
+            return; // whoever looks next decides by what holds then
+        }
         request_deletion(all, intention, *vhost, *queue);
         break;
     }

@@ -4,6 +4,9 @@
 
 #include <array>
 
+#include "guardian/audit.hpp"
+#include "guardian/enforcement.hpp"
+#include "guardian/incident.hpp"
 #include "guardian/queue_row.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
@@ -23,6 +26,31 @@ pg::Statement past_of_server(R"(
     FROM cloudsat.polls AS p
     WHERE p.server OPERATOR(pg_catalog.=) $1)",
                              {TEXTOID});
+
+// A row of polls that another server of this database wrote when it had this name: it was dropped, or has
+// another name now.
+pg::Statement forget_poll(R"(
+    DELETE FROM cloudsat.polls AS p
+    WHERE p.server OPERATOR(pg_catalog.=) $1
+      AND p.home OPERATOR(pg_catalog.<>) $2
+      AND pg_catalog.starts_with(p.home, $3))",
+                          {TEXTOID, TEXTOID, TEXTOID});
+pg::Statement unfinished(R"(
+    SELECT q.vhost, q.name, q.owner, q.incident, q.intended_at
+    FROM cloudsat.queues AS q
+    WHERE q.server OPERATOR(pg_catalog.=) $1
+      AND (q.incident IS NOT NULL OR q.intended_at IS NOT NULL))",
+                         {TEXTOID});
+std::array forgets{
+    pg::Statement(R"(
+    DELETE FROM cloudsat.queues
+    WHERE server OPERATOR(pg_catalog.=) $1)",
+                  {TEXTOID}),
+    pg::Statement(R"(
+    DELETE FROM cloudsat.bindings
+    WHERE server OPERATOR(pg_catalog.=) $1)",
+                  {TEXTOID}),
+};
 
 // A row of polls that was written for this very server under another name, which no server has any more.
 pg::Statement former_name(R"(
@@ -113,7 +141,77 @@ void follow_rename(Cycle& cycle) {
     read_past(cycle);
 }
 
+// One thing that was under way with a queue of the server that had this name.
+struct Loose {
+    Datum vhost, name, owner;
+    pg_uuid_t incident;
+    bool in_incident, owned, intended;
+};
+
+void tie_up(const Server& server, std::span<const Loose> ends) {
+    constexpr std::string_view what = "its server was dropped";
+    Audit audit;
+    for (const Loose& end : ends) {
+        if (end.in_incident) {
+            reply_in_incident(
+                server, end.incident, end.owned ? pg::view(end.owner) : std::string_view{},
+                core::Disposition::end,
+                "This incident is over as far as the guardian goes: the server was dropped, and another"
+                " has taken its name. What still holds is told anew.");
+        }
+        if (end.intended) {
+            audit.add({.vhost = pg::view(end.vhost),
+                       .name = pg::view(end.name),
+                       .event = Event::delete_withdrawn,
+                       .messages = {},
+                       .incident = end.in_incident ? &end.incident : nullptr,
+                       .reason = what,
+                       .limits = nullptr});
+        }
+    }
+    if (audit.size() > 0) {
+        audit.write(server.name, GetCurrentTimestamp(), 0);
+    }
+}
+
+Loose loose_end(uint64 row) {
+    Loose end{};
+    bool isnull = false;
+    end.vhost = pg::spi_value(row, 1, isnull);
+    end.name = pg::spi_value(row, 2, isnull);
+    end.owner = pg::spi_value(row, 3, isnull);
+    end.owned = !isnull;
+    const Datum incident = pg::spi_value(row, 4, isnull);
+    end.in_incident = !isnull;
+    if (end.in_incident) {
+        end.incident = *DatumGetUUIDP(incident);
+    }
+    pg::spi_value(row, 5, isnull);
+    end.intended = !isnull;
+    return end;
+}
+
 } // namespace
+
+void forget_namesake(const Server& server) {
+    pg::spi_begin();
+    const char* here = psprintf("%s/", home_of_enforcement());
+    const char* home = psprintf("%s%u", here, server.oid);
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(home), pg::to_text(here)};
+    if (forget_poll.run(values) > 0) {
+        const Datum name[] = {values[0]};
+        const uint64 rows = unfinished.run(name);
+        auto* ends = static_cast<Loose*>(palloc(sizeof(Loose) * rows + 1));
+        for (uint64 row = 0; row < rows; ++row) {
+            ends[row] = loose_end(row);
+        }
+        tie_up(server, {ends, rows});
+        for (pg::Statement& forget : forgets) {
+            forget.run(name);
+        }
+    }
+    pg::spi_end();
+}
 
 std::string_view home_of(const Server& server, std::pmr::memory_resource* arena) {
     const char* text = psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId, server.oid);
@@ -136,6 +234,7 @@ Cycle* begin(const Server* server, net::Http& http, MemoryContext context) {
     if (cycle->metrics != nullptr) {
         pg::make<Hangup>(context, cycle->metrics);
     }
+    forget_namesake(*server);
     pg::spi_begin();
     if (!read_past(*cycle)) {
         follow_rename(*cycle);

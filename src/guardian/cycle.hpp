@@ -143,6 +143,10 @@ const net::Reply& finish(net::Http& http, net::Http* meanwhile = nullptr);
 // what is known, so that the broker has something to do meanwhile; fetch() waits for the answers.
 void start_fetch(Cycle& cycle);
 
+// What is left of another server that had this name is over and forgotten: the queues of this one are new.
+// begin() sees to it; so must who looks at what is known before.
+void forget_namesake(const Server& server);
+
 Cycle* begin(const Server* server, net::Http& http, MemoryContext context);
 void fetch(Cycle& cycle);
 Report record(Cycle& cycle);

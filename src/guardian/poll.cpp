@@ -5,7 +5,9 @@
 
 #include "guardian/act.hpp"
 #include "guardian/cycle.hpp"
+#include "guardian/enforcement.hpp"
 #include "guardian/server.hpp"
+#include "guardian/watch.hpp"
 #include "pg/boundary.hpp"
 #include "pg/memory.hpp"
 #include "pg/text.hpp"
@@ -38,6 +40,12 @@ Datum poll(FunctionCallInfo fcinfo) {
 
     MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat poll");
     const Server* server = load_server(oid, context); // after the lock: it may have waited for long
+    require_watch(*server);
+    if (server->held_back) {
+        ereport(WARNING, errmsg("enforce is held back for broker \"%s\"", server->name),
+                errdetail("%s", not_confirmed), errhint("%s", how_to_confirm(*server)));
+    }
+    forget_namesake(*server);
     net::Http& http = http_of_process();
 
     Intentions* intentions = open_intentions(server, http, context);

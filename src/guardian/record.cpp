@@ -9,6 +9,7 @@
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
 #include "guardian/audit.hpp"
+#include "guardian/enforcement.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
@@ -76,9 +77,9 @@ pg::Statement upsert_poll(R"(
     INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll,
            up_since, fetch_ms, record_ms, bytes, queues, unusable, consecutive_failures,
            last_error_kind, last_error, last_error_at, missing, missing_polls, missing_since,
-           names_at, bindings_at, rules)
+           names_at, bindings_at, rules, enforce_home)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17,
-           $18, $19, $20, $21, $22)
+           $18, $19, $20, $21, $22, $23)
     ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll =
            EXCLUDED.last_poll, last_success = coalesce(EXCLUDED.last_success, p.last_success),
            next_poll = EXCLUDED.next_poll, up_since = EXCLUDED.up_since, fetch_ms =
@@ -90,12 +91,13 @@ pg::Statement upsert_poll(R"(
            coalesce(EXCLUDED.last_error_at, p.last_error_at), missing = EXCLUDED.missing,
            missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, names_at
            = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at,
-           p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules))",
+           p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules),
+           enforce_home = CASE WHEN $24 THEN EXCLUDED.enforce_home ELSE p.enforce_home END)",
                           {TEXTOID,        TEXTOID,        INT8OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
                            TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID,      INT8OID,
                            INT8OID,        INT8OID,        INT4OID,   TEXTOID,        TEXTOID,
                            TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
-                           TIMESTAMPTZOID, TEXTOID});
+                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID});
 
 // What one transaction writes, gathered.
 struct Harvest {
@@ -338,7 +340,7 @@ private:
             kept_.in_incident = false;
         }
         if (verdict.would_delete) {
-            event(Event::would_delete, "enforce is off", &step_.row.limits);
+            event(Event::would_delete, r_.cycle.server->why_not, &step_.row.limits);
             reply(core::Disposition::info, core::say_would_delete(incident(), r_.cycle.arena));
         }
         if (verdict.delete_intended) {
@@ -525,6 +527,9 @@ void write_poll(Recording& r, Report& report, double record_ms) {
         {TimestampTzGetDatum(cycle.began), !(cycle.all_names && cycle.complete)},
         {TimestampTzGetDatum(cycle.began), !cycle.all_bindings},
         {r.rules.empty() ? Datum{0} : pg::to_text(r.rules), r.rules.empty()},
+        {pg::to_text(home_of_enforcement()), false},
+        // while enforce is off here, switching it on is something that is done here
+        {BoolGetDatum(options.enforce == 0 && !cycle.server->held_back), false},
     };
     constexpr std::size_t count = sizeof arguments / sizeof arguments[0];
     Datum values[count];

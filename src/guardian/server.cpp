@@ -8,6 +8,7 @@
 
 #include "core/address.hpp"
 #include "core/url.hpp"
+#include "guardian/enforcement.hpp"
 #include "pg/memory.hpp"
 #include "pg/password_file.hpp"
 #include "pg/text.hpp"
@@ -337,6 +338,7 @@ const Server* load_server(Oid oid, MemoryContext context) {
                            ? server->mapping.password
                            : pg::read_password(server->mapping.password_file.data()); // made from a C string
     MemoryContextSwitchTo(before);
+    hold_back(*server);
     return server;
 }
 

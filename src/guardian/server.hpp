@@ -16,6 +16,8 @@ struct Server {
     core::ServerOptions options;
     core::MappingOptions mapping;
     std::string_view password; // from the mapping, or read from its password_file
+    bool held_back = false;    // `enforce` is on, but is to be confirmed for this database: off until then
+    std::string_view why_not = "enforce is off"; // nothing is deleted, when it is not enforced
 };
 
 // The server's oid. 42704 when there is no such server, 42809 when it is no broker.

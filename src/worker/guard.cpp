@@ -13,7 +13,9 @@
 #include "guardian/act.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/cycle.hpp"
+#include "guardian/enforcement.hpp"
 #include "guardian/server.hpp"
+#include "guardian/watch.hpp"
 #include "pg/presence.hpp"
 #include "worker/process.hpp"
 
@@ -34,9 +36,12 @@ struct Guard {
     Oid server;
     MemoryContext tick; // reset each round; what a cycle holds goes with it
     bool server_changed;
-    bool gone;   // the server or the extension
-    bool locked; // we hold the server's lock
-    int errors;  // rounds in a row that ended in an error
+    bool gone;             // the server or the extension
+    bool locked;           // we hold the server's lock
+    guardian::Watch watch; // that we have; else its server is InvalidOid
+    bool standing_by;      // somebody else has the one that we want
+    bool held_back;        // enforce, as we have told
+    int errors;            // rounds in a row that ended in an error
     TimestampTz next_poll;
 };
 
@@ -68,6 +73,56 @@ bool begin_with_server() {
     return there;
 }
 
+// What is known of the server is out of date, or somebody is about to drop the extension: before anything
+// that cannot be undone.
+bool called_off() {
+    AcceptInvalidationMessages();
+    return state.server_changed || is_dismissed();
+}
+
+// One guard of a broker watches it, the others stand by. False for these; true when the watch is ours.
+bool have_watch(const guardian::Server& server) {
+    const guardian::Watch wanted = guardian::watch_of(server);
+    if (state.watch == wanted) {
+        return true;
+    }
+    if (OidIsValid(state.watch.server)) {
+        guardian::end_watch(state.watch);
+        state.watch = {};
+    }
+    const bool had_to_wait = state.standing_by;
+    state.standing_by = !guardian::try_watch(wanted);
+    if (!state.standing_by) {
+        state.watch = wanted;
+        if (had_to_wait) {
+            report_note("");
+            ereport(LOG, errhidecontext(true),
+                    errmsg("%s begins: nobody else watches its broker any more", MyBgworkerEntry->bgw_name));
+        }
+    } else if (!had_to_wait) {
+        const char* watcher = guardian::describe_watcher(wanted);
+        report_note(psprintf("the broker is watched by %s", watcher));
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s stands by: its broker is watched already", MyBgworkerEntry->bgw_name),
+                errdetail("By %s.", watcher),
+                errhint("Drop one of the two servers, or give each its own \"vhosts\"."));
+    }
+    return !state.standing_by;
+}
+
+// Says once that enforce is to be confirmed.
+void tell_held_back(const guardian::Server& server) {
+    if (server.held_back == state.held_back) {
+        return;
+    }
+    state.held_back = server.held_back;
+    report_note(server.held_back ? "enforce is held back until confirm_enforce()" : "");
+    if (server.held_back) {
+        ereport(LOG, errhidecontext(true), errmsg("enforce is held back for broker \"%s\"", server.name),
+                errdetail("%s", guardian::not_confirmed), errhint("%s", guardian::how_to_confirm(server)));
+    }
+}
+
 struct Deed {
     guardian::Intentions* intentions;
     guardian::Intention* intention;
@@ -76,10 +131,12 @@ struct Deed {
 void do_deed(void* argument) {
     auto* deed = static_cast<Deed*>(argument);
     guardian::act(*deed->intentions, *deed->intention);
-    if (begin_with_server()) {
+    // What was done is written down though the server is gone meanwhile.
+    begin_transaction();
+    if (pg::hold_presence() == pg::Presence::present) {
         guardian::conclude(*deed->intentions, *deed->intention);
-        commit_transaction();
     }
+    commit_transaction();
 }
 
 struct Batch {
@@ -101,6 +158,10 @@ void do_batch(void* argument) {
 void archive(guardian::Archiving& archiving) {
     pgstat_report_activity(STATE_RUNNING, psprintf("archiving from broker \"%s\"", archiving.server->name));
     while (guardian::take(archiving)) {
+        if (called_off()) {
+            guardian::give_back(archiving, "");
+            return;
+        }
         Batch batch{&archiving, false};
         char error[160] = "";
         if (!pg::survive(do_batch, &batch, error)) {
@@ -124,11 +185,12 @@ void act() {
     const guardian::Server* server = guardian::load_server(state.server, state.tick);
     guardian::Intentions* intentions =
         guardian::open_intentions(server, guardian::http_of_process(), state.tick);
+    intentions->called_off = called_off;
     guardian::Archiving* archiving =
         guardian::open_archiving(server, guardian::http_of_process(), state.tick);
     commit_transaction();
     for (guardian::Intention& intention : intentions->list) {
-        if (intentions->unreachable || state.gone) {
+        if (intentions->unreachable || called_off()) {
             return;
         }
         Deed deed{intentions, &intention};
@@ -158,6 +220,13 @@ void poll(void*) {
     }
     const guardian::Server* server = guardian::load_server(state.server, state.tick);
     report_name(server->name);
+    if (!have_watch(*server)) {
+        commit_transaction();
+        state.next_poll = GetCurrentTimestamp() + soon;
+        return;
+    }
+    report_state(State::working);
+    tell_held_back(*server);
     guardian::Cycle* cycle = guardian::begin(server, guardian::http_of_process(), state.tick);
     commit_transaction();
     pgstat_report_activity(STATE_RUNNING, psprintf("polling broker \"%s\"", server->name));
@@ -177,7 +246,9 @@ void poll(void*) {
 }
 
 bool do_round() {
-    report_state(State::working);
+    if (!state.standing_by) {
+        report_state(State::working);
+    }
     bool well = run_round(poll, nullptr);
     if (state.locked) {
         guardian::unlock_server(state.server); // the session's lock outlives an error
@@ -203,7 +274,7 @@ void keep_polling(void*) {
         if (state.gone) {
             break;
         }
-        report_state(well ? State::idle : State::failing);
+        report_state(!well ? State::failing : state.standing_by ? State::standing_by : State::idle);
         for (TimestampTz now = GetCurrentTimestamp(); now < state.next_poll && !state.server_changed;
              now = GetCurrentTimestamp()) {
             rest(TimestampDifferenceMilliseconds(now, state.next_poll));

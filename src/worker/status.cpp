@@ -285,6 +285,10 @@ void report_state(State state) {
     });
 }
 
+void report_note(const char* note) {
+    locked(LW_EXCLUSIVE, [&] { strlcpy(mine->member.note, note, sizeof(mine->member.note)); });
+}
+
 void report_round(bool well, const char* error) {
     TimestampTz now = GetCurrentTimestamp();
     locked(LW_EXCLUSIVE, [&] {
@@ -429,6 +433,8 @@ const char* state_name(State state) {
         return "working";
     case State::failing:
         return "failing";
+    case State::standing_by:
+        return "standing by";
     }
     return "unknown";
 }
@@ -449,11 +455,12 @@ Datum shown(const char* bytes) {
 }
 
 Datum workers(FunctionCallInfo fcinfo) {
-    constexpr int columns = 12;
+    constexpr int columns = 13;
     InitMaterializedSRF(fcinfo, 0);
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     for (const Member& member : roster()) {
         bool failed = member.failed_at != 0;
+        bool noted = member.note[0] != '\0';
         bool is_guard = member.duty.kind == Kind::guard;
         Datum values[columns] = {
             CStringGetTextDatum(kind_name(member.duty.kind)),
@@ -468,13 +475,15 @@ Datum workers(FunctionCallInfo fcinfo) {
             Int32GetDatum(member.failures),
             TimestampTzGetDatum(member.failed_at),
             failed ? shown(member.error) : 0,
+            noted ? shown(member.note) : 0,
         };
         bool nulls[columns] = {false,     !OidIsValid(member.duty.database),
                                !is_guard, !is_guard,
                                false,     false,
                                false,     false,
                                false,     false,
-                               !failed,   !failed};
+                               !failed,   !failed,
+                               !noted};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return 0;

@@ -21,7 +21,7 @@ namespace cloudsat::worker {
 
 enum class Kind : int { none, supervisor, launcher, guard, notifier };
 enum class Origin : int { supervisor, person }; // who wanted it: cloudsat.databases, or a call of start()
-enum class State : int { starting, waiting, idle, working, failing };
+enum class State : int { starting, waiting, idle, working, failing, standing_by };
 
 struct Duty {
     Kind kind;
@@ -43,6 +43,7 @@ struct Member {
     TimestampTz told_at;   // when it was told that it is not wanted any more; 0: it is
     NameData name;   // of the server; empty but for guards. In the encoding of the database it was read in
     char error[160]; // the last failure's message, likewise, cut
+    char note[120];  // what keeps it from all that it is for, likewise; empty: nothing does
 };
 
 const char* kind_name(Kind kind);
@@ -65,6 +66,7 @@ void report_connected(); // before it, the process ends with code 0 whatever hap
                          // status.cpp
 void report_name(const char* name);
 void report_state(State state);
+void report_note(const char* note);
 void report_round(bool well, const char* error);
 
 // Everybody on the roster. The span is palloc'd.

@@ -2,7 +2,7 @@
 
 CREATE FUNCTION cloudsat._workers(OUT kind text, OUT database_oid oid, OUT server_oid oid, OUT server text, OUT pid integer,
     OUT state text, OUT since timestamptz, OUT started_at timestamptz, OUT rounds bigint, OUT failures integer,
-    OUT last_error_at timestamptz, OUT last_error text)
+    OUT last_error_at timestamptz, OUT last_error text, OUT note text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'cloudsat_workers';
@@ -11,7 +11,7 @@ REVOKE ALL ON FUNCTION cloudsat._workers() FROM PUBLIC;
 
 CREATE VIEW cloudsat.worker_status AS
     SELECT w.kind, d.datname::text AS database, w.server, w.pid, w.state, w.since, w.started_at, w.rounds, w.failures,
-        w.last_error_at, w.last_error
+        w.last_error_at, w.last_error, w.note
     FROM cloudsat._workers() w
         LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) w.database_oid;
 COMMENT ON VIEW cloudsat.worker_status IS
@@ -21,10 +21,11 @@ COMMENT ON COLUMN cloudsat.worker_status.database IS 'where it works; null for t
 COMMENT ON COLUMN cloudsat.worker_status.server IS 'the broker that a guard watches';
 COMMENT ON COLUMN cloudsat.worker_status.pid IS 'its process, as in pg_stat_activity';
 COMMENT ON COLUMN cloudsat.worker_status.state IS
-    'starting, waiting for the extension, idle (until its next round), working, or failing (its last round failed: idle until it tries again)';
+    'starting, waiting for the extension, idle (until its next round), working, failing (its last round failed: idle until it tries again), or standing by (its broker is watched already)';
 COMMENT ON COLUMN cloudsat.worker_status.since IS 'when it came into this state';
 COMMENT ON COLUMN cloudsat.worker_status.started_at IS 'when the process began';
 COMMENT ON COLUMN cloudsat.worker_status.rounds IS 'rounds of work since then, failed ones included';
 COMMENT ON COLUMN cloudsat.worker_status.failures IS 'how many of the last rounds failed, in a row';
 COMMENT ON COLUMN cloudsat.worker_status.last_error_at IS 'when a round last failed';
 COMMENT ON COLUMN cloudsat.worker_status.last_error IS 'and why, cut; the server log has it whole';
+COMMENT ON COLUMN cloudsat.worker_status.note IS 'what keeps it from all that it is for; null: nothing does';

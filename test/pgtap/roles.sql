@@ -111,6 +111,7 @@ INSERT INTO matrix VALUES
     ('sequence', 'queue_policies_id_seq',                                   '-',  '-',  '-',  'U'),
     ('table',    'accounts',                                                '-',  '-',  'r',  'r'),
     ('table',    'account_owners',                                          '-',  '-',  'r',  'r'),
+    ('function', 'confirm_enforce(text)',                                   '-',  '-',  '-',  'X'),
     ('table',    'polls',                                                   '-',  '-',  'r',  'r'),
     ('table',    'archived_messages',                                       '-',  '-',  '-',  'r'),
     ('sequence', 'archived_messages_id_seq',                                '-',  '-',  '-',  '-'),

@@ -12,7 +12,7 @@ sub sql { return $node->safe_psql($_[0], $_[1]) }
 $fake->tell('/queues', { count => 5, prefix => 'q', messages => 1 });
 $fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 3000 });
 $fake->tell('/bindings', { vhost => '/', bindings => [ { source => 'amq.topic', destination => 'q-1', routing_key => 'a.#' } ] });
-sql('postgres', $fake->server_sql('pulse'));
+sql('postgres', $fake->server_sql('pulse', enforce => 'on'));
 sql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 2;
 sql('postgres', q{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^q-', true);
 	INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
@@ -34,7 +34,12 @@ for my $table (qw(queues bindings queue_history queue_events queue_policies poll
 }
 is(sql('restored', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}),
 	sql('postgres', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}), 'history lies in the same days');
-is(sql('restored', q{SELECT queues, changed, events FROM cloudsat.poll('pulse')}), '6|0|0', 'the next poll finds all as it was');
+my (undef, $polled, $warned) = $node->psql('restored', q{SELECT queues, changed, events FROM cloudsat.poll('pulse')});
+is($polled, '6|0|0', 'the next poll finds all as it was');
+like($warned, qr/WARNING:  enforce is held back for broker "pulse"\nDETAIL:.*\nHINT:.*SELECT cloudsat.confirm_enforce\('pulse'\)/, 'but for enforce, which is held back');
+is(sql('restored', q{SELECT cloudsat.confirm_enforce('pulse')}), 't', 'until somebody confirms it');
+(undef, undef, $warned) = $node->psql('restored', q{SELECT cloudsat.poll('pulse')});
+is($warned, '', 'then it is in force');
 is(sql('restored', q{INSERT INTO cloudsat.queue_policies (queue) VALUES ('x') RETURNING id}), '2', 'numbers go on');
 $fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 0 });
 is(sql('restored', q{SELECT events FROM cloudsat.poll('pulse')}), '1', 'so do events');

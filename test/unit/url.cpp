@@ -29,6 +29,17 @@ protected:
     std::pmr::monotonic_buffer_resource arena_;
 };
 
+TEST_F(UrlTest, Endpoints) {
+    const auto endpoint = [&](std::string_view url) { return endpoint_of(good(url), &arena_); };
+    EXPECT_EQ(endpoint("http://Broker.Example.com"), "broker.example.com:80");
+    EXPECT_EQ(endpoint("https://broker.example.com:443/"), "broker.example.com:443");
+    EXPECT_EQ(endpoint("http://broker:15672/Rabbit/a/"), "broker:15672/Rabbit/a");
+    EXPECT_EQ(endpoint("http://127.0.0.1:15672"), "localhost:15672");
+    EXPECT_EQ(endpoint("http://[::1]:15672/"), "localhost:15672");
+    EXPECT_EQ(endpoint("HTTP://LOCALHOST:15672"), "localhost:15672");
+    EXPECT_EQ(endpoint("http://127.0.0.2:15672"), "127.0.0.2:15672");
+}
+
 TEST_F(UrlTest, Segments) {
     EXPECT_EQ(segment("/"), "%2F");
     EXPECT_EQ(segment("queue/alice/tasks-1_2.3~4"), "queue%2Falice%2Ftasks-1_2.3~4");
