@@ -89,7 +89,8 @@ std::string_view say_warned(const Incident& incident, std::pmr::memory_resource*
     Writer out(arena);
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its warning size of ").put(incident.limits.warn_size).put(".\n");
-    if (incident.limits.archive_size && incident.enforce && !incident.stream) {
+    const bool archived = incident.limits.archive_size && incident.enforce && !incident.stream;
+    if (archived) {
         out.put("Above ").put(*incident.limits.archive_size).put(" its oldest messages will be archived.\n");
     }
     if (never_deleted(incident)) {
@@ -101,6 +102,9 @@ std::string_view say_warned(const Incident& incident, std::pmr::memory_resource*
     } else {
         out.put("Above ").put(incident.limits.delete_size);
         out.put(" it would be deleted; for now this guardian only says so.\n");
+    }
+    if (incident.enforce && (!never_deleted(incident) || archived)) {
+        out.put("An owner who replies \"belay\" keeps it from that.\n");
     }
     out.put("The warning is over when it has ").put(rearm_size(incident.limits.warn_size)).put(" or fewer.");
     return out.keep(arena);
@@ -148,6 +152,33 @@ std::string_view say_archived(const Incident& incident, std::int64_t messages,
     Writer out(arena);
     put_queue(out, incident).put(": ").messages(messages);
     out.put(messages == 1 ? " was archived." : " were archived.");
+    return out.keep(arena);
+}
+
+std::string_view say_belayed(const Incident& incident, std::string_view by,
+                             std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident)
+        .put(" is on hold, as ")
+        .put(by)
+        .put(" says: it is neither archived nor deleted,");
+    out.put(" however large it grows, until it has ").put(rearm_size(incident.limits.warn_size));
+    out.put(" messages or fewer.\nTo end the hold earlier, an owner or admin replies \"end\".");
+    return out.keep(arena);
+}
+
+std::string_view say_belay_ended(const Incident& incident, std::string_view by,
+                                 std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident).put(" is not on hold any more, as ").put(by);
+    out.put(" says: its limits count again.");
+    return out.keep(arena);
+}
+
+std::string_view say_not_obeyed(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_queue(out, incident);
+    out.put(" can be put on hold by its owners and by the broker's admins, and you are none of them.");
     return out.keep(arena);
 }
 

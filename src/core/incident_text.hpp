@@ -32,6 +32,10 @@ std::string_view say_archive_failed(const Incident& incident, std::string_view r
                                     std::pmr::memory_resource* arena);
 std::string_view say_archived(const Incident& incident, std::int64_t messages,
                               std::pmr::memory_resource* arena);
+std::string_view say_belayed(const Incident& incident, std::string_view by, std::pmr::memory_resource* arena);
+std::string_view say_belay_ended(const Incident& incident, std::string_view by,
+                                 std::pmr::memory_resource* arena);
+std::string_view say_not_obeyed(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_recovered(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_deleted(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_gone(const Incident& incident, std::string_view how, std::pmr::memory_resource* arena);

@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 4> level_names{"normal", "warned", "archi
 constexpr std::array<std::string_view, 4> archive_names{"", "on", "full", "withheld"};
 constexpr std::array<std::string_view, 4> live_states{"running", "idle", "flow", "live"};
 
-constexpr std::array<std::string_view, 17> reasons{
+constexpr std::array<std::string_view, 18> reasons{
     "",
     "an intention to delete it is open",
     "a policy exempts it",
@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 17> reasons{
     "taking its messages would disturb somebody",
     "the archive holds as many of its messages as it may",
     "a policy makes it unbounded",
+    "it was belayed",
     "it is archived first",
     "the last attempt failed, and it is too early for another",
 };
@@ -55,7 +56,11 @@ Bar bar_of_judging(const Standing& was, const Sample& sample, const Limits& limi
     return was.acted_at != 0 && c.now < was.acted_at + hold_after_action ? Bar::acted_lately : Bar::none;
 }
 
-Bar bar_of_archiving(Archive archive, const Sample& sample, const Circumstances& c) noexcept {
+Bar bar_of_archiving(const Standing& standing, const Sample& sample, const Circumstances& c) noexcept {
+    const Archive archive = standing.archive;
+    if (standing.belayed) {
+        return Bar::belayed;
+    }
     if (!c.enforce) {
         return Bar::not_enforced;
     }
@@ -72,6 +77,9 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
                     const Circumstances& c) noexcept {
     if (limits.unbounded) {
         return Bar::unbounded;
+    }
+    if (was.belayed) {
+        return Bar::belayed;
     }
     if (sample.stream) {
         return Bar::stream;
@@ -114,13 +122,13 @@ void end_archiving(Verdict& verdict, Owner owner) noexcept {
 void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, const Limits& limits,
                    Owner owner, Level confirmed, const Circumstances& circumstances) noexcept {
     Standing& next = verdict.next;
-    const bool over =
-        !limits.archive_size || size <= rearm_size(*limits.archive_size) || !circumstances.enforce;
+    const bool over = !limits.archive_size || size <= rearm_size(*limits.archive_size) ||
+                      !circumstances.enforce || next.belayed;
     if (over || next.archive != Archive::on) {
         end_archiving(verdict, owner);
     }
     if (limits.archive_size && confirmed >= Level::archiving) {
-        verdict.archive_bar = bar_of_archiving(next.archive, sample, circumstances);
+        verdict.archive_bar = bar_of_archiving(next, sample, circumstances);
     }
     if (over) {
         next.archive = Archive::none; // and may begin anew when it is exceeded again
@@ -180,8 +188,10 @@ Bar left_alone(const Limits& limits, Owner owner) noexcept {
     return owner == Owner::reserved ? Bar::reserved : Bar::none;
 }
 
-Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
-              const Circumstances& circumstances) noexcept {
+namespace {
+
+Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
+                   const Circumstances& circumstances) noexcept {
     Verdict verdict{was};
     Standing& next = verdict.next;
 
@@ -231,6 +241,15 @@ Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, O
     } else if (next.level == Level::normal && next.would_delete && size <= rearm_size(limits.delete_size)) {
         next.would_delete = false; // a queue without an owner has no incident that could end it
     }
+    return verdict;
+}
+
+} // namespace
+
+Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
+              const Circumstances& circumstances) noexcept {
+    Verdict verdict = judge_size(was, sample, limits, owner, circumstances);
+    verdict.next.belayed = was.belayed && verdict.next.level != Level::normal;
     return verdict;
 }
 

@@ -7,6 +7,9 @@
 // Between warned and deleted lies archiving, where archive_size is given: --archive_size on two polls-->
 // archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as it has not
 // begun on a queue that it may take, the queue is not deleted.
+//
+// A queue that was belayed is warned about and recovers like any other, and nothing is done to it. That ends
+// with the incident.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +62,7 @@ struct Standing {
     Level level = Level::normal;
     Level pending = Level::normal;   // the level that the last poll's size called for, confirmed or not
     bool would_delete = false;       // said once per incident, while not enforcing
+    bool belayed = false;            // an owner or admin keeps it from being archived and deleted
     bool intended = false;           // an intention to delete is open; the act decides, not the judge
     Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back
     Micros acted_at = 0;             // last request that changed the queue; 0: never
@@ -98,6 +102,7 @@ enum class Bar : std::uint8_t {
     withheld,
     full,
     unbounded,
+    belayed,
     archive_first,
     retry_later,
 };

@@ -18,6 +18,9 @@ Resolution resolve_unseen(const SecondLook& look) noexcept {
     if (!look.enforce) {
         return withdraw(Bar::not_enforced);
     }
+    if (look.belayed) {
+        return withdraw(Bar::belayed);
+    }
     if (look.age > oldest_intention) {
         return withdraw("the intention is older than an hour");
     }

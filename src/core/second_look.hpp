@@ -25,6 +25,7 @@ struct SecondLook {
     Limits limits; // in force now
     Owner owner = Owner::none;
     bool enforce = false;
+    bool belayed = false;
     Micros age = 0; // of the intention
 };
 

@@ -11,6 +11,7 @@
 #include "core/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/audit.hpp"
+#include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/outbox.hpp"
@@ -39,7 +40,7 @@ constexpr std::string_view names_look = "?disable_stats=true&";
 pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
-           q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived
+           q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -75,10 +76,10 @@ pg::Statement bury(R"(
     UPDATE cloudsat.queues AS q
     SET level = 'deleted', pending = 'normal', messages = coalesce($4, q.messages), ready =
            coalesce($5, q.ready), growth = 0, incident = NULL, incident_size = NULL, incident_at =
-           NULL, would_delete_at = NULL, intended_at = NULL, intended_xact = NULL, attempts = 0,
-           failures = 0, retry_after = NULL, archive = NULL, archive_began = NULL, archived = 0,
-           archive_failures = 0, archive_retry = NULL, acted_at = coalesce($6, q.acted_at), changed_at = $7,
-           gone_at = $7
+           NULL, belayed_by = NULL, belayed_at = NULL, would_delete_at = NULL, intended_at =
+           NULL, intended_xact = NULL, attempts = 0, failures = 0, retry_after = NULL, archive =
+           NULL, archive_began = NULL, archived = 0, archive_failures = 0, archive_retry = NULL,
+           acted_at = coalesce($6, q.acted_at), changed_at = $7, gone_at = $7
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
       AND q.name OPERATOR(pg_catalog.=) $3)",
@@ -115,6 +116,8 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
     before.consumers = optional_int8(row, 14);
     before.unacknowledged = optional_int8(row, 15);
     intention.archived = optional_int8(row, 16).value_or(0);
+    const Datum belayed_at = pg::spi_value(row, 17, isnull);
+    intention.belayed_at = isnull ? 0 : DatumGetTimestampTz(belayed_at);
 }
 
 enum class Seen { yes, no, unclear };
@@ -285,6 +288,24 @@ void request_deletion(Intentions& all, Intention& intention, std::string_view vh
     judge_outcome(all, intention, reply.kind, reply.error);
 }
 
+// Which of them are on hold, by what is said on the board now.
+void hear_all(const Server& server, std::span<Intention> list) {
+    auto* threads = static_cast<OpenThread*>(palloc(sizeof(OpenThread) * list.size() + 1));
+    std::size_t count = 0;
+    for (const Intention& intention : list) {
+        if (intention.in_incident) {
+            new (&threads[count++]) OpenThread{.incident = intention.incident,
+                                               .owner = intention.owner_name,
+                                               .belayed_at = intention.belayed_at};
+        }
+    }
+    listen(server, {threads, count});
+    const OpenThread* next = threads;
+    for (Intention& intention : list) {
+        intention.look.belayed = intention.in_incident && next++->is_belayed();
+    }
+}
+
 } // namespace
 
 Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context) {
@@ -323,11 +344,12 @@ Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext
             intention.owner_name = join(all->arena, {rules[row].owner_name});
         }
     }
+    hear_all(*server, all->list);
     pg::spi_end();
     return all;
 }
 
-void act(Intentions& all, Intention& intention) {
+void look(Intentions& all, Intention& intention) {
     // A request whose outcome is unknown may still be under way in the broker.
     if (intention.acted_at != 0 && GetCurrentTimestamp() - intention.acted_at < core::hold_after_action &&
         intention.attempts > 0) {
@@ -339,9 +361,8 @@ void act(Intentions& all, Intention& intention) {
         intention.reason = intention.look.enforce ? decided.reason : all.server->why_not;
         return;
     }
-    const auto vhost = core::encode_segment(intention.vhost, all.arena);
-    const auto queue = core::encode_segment(intention.name, all.arena);
-    if (!vhost || !queue) {
+    if (!core::encode_segment(intention.vhost, all.arena) ||
+        !core::encode_segment(intention.name, all.arena)) {
         intention.conclusion = Conclusion::failed;
         intention.reason = "a name of dots only has no address over HTTP";
         intention.hopeless = true;
@@ -371,12 +392,32 @@ void act(Intentions& all, Intention& intention) {
         intention.reason = resolution.reason;
         break;
     case core::Resolve::proceed:
-        if (all.called_off != nullptr && all.called_off()) {
-            return; // whoever looks next decides by what holds then
-        }
-        request_deletion(all, intention, *vhost, *queue);
+        intention.due = true;
         break;
     }
+}
+
+void hear(const Intentions& all, Intention& intention) {
+    if (!intention.due || !intention.in_incident) {
+        return;
+    }
+    pg::spi_begin();
+    hear_all(*all.server, {&intention, 1});
+    pg::spi_end();
+    if (intention.look.belayed) {
+        intention.due = false;
+        intention.conclusion = Conclusion::withdrawn;
+        intention.reason = core::reason_of(core::Bar::belayed);
+    }
+}
+
+void act(Intentions& all, Intention& intention) {
+    if (!intention.due || (all.called_off != nullptr && all.called_off())) {
+        return; // whoever looks next decides by what holds then
+    }
+    const auto vhost = core::encode_segment(intention.vhost, all.arena);
+    const auto queue = core::encode_segment(intention.name, all.arena);
+    request_deletion(all, intention, vhost.value_or(""), queue.value_or(""));
 }
 
 void conclude(const Intentions& all, const Intention& intention) {
@@ -399,7 +440,7 @@ void conclude(const Intentions& all, const Intention& intention) {
     const auto reply = [&](core::Disposition disposition, std::string_view text) {
         return intention.in_incident ? reply_in_incident(*all.server, intention.incident,
                                                          intention.owner_name, disposition, text)
-                                     : intention.owner_name;
+                                     : owners_of(*all.server, intention.owner_name);
     };
 
     Audit audit;
@@ -448,17 +489,19 @@ void conclude(const Intentions& all, const Intention& intention) {
             reply(core::Disposition::info, core::say_archived(incident, intention.archived, all.arena));
         }
         audit.add(line);
-        const std::string_view told = reply(core::Disposition::end, core::say_deleted(incident, all.arena));
+        const Addresses told = reply(core::Disposition::end, core::say_deleted(incident, all.arena));
         const std::string_view thread =
             intention.in_incident ? thread_name(intention.incident, all.arena) : std::string_view{};
         Outbox outbox;
-        outbox.add({.kind = core::NoticeKind::deleted,
-                    .recipient = told,
-                    .vhost = intention.vhost,
-                    .queue = intention.name,
-                    .messages = incident.size,
-                    .incident = intention.in_incident ? &intention.incident : nullptr,
-                    .text = core::mail_deleted(incident, thread, all.arena)});
+        for (const std::string_view recipient : told) {
+            outbox.add({.kind = core::NoticeKind::deleted,
+                        .recipient = recipient,
+                        .vhost = intention.vhost,
+                        .queue = intention.name,
+                        .messages = incident.size,
+                        .incident = intention.in_incident ? &intention.incident : nullptr,
+                        .text = core::mail_deleted(incident, thread, all.arena)});
+        }
         outbox.write(all.server->name, now);
         break;
     }

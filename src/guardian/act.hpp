@@ -3,7 +3,9 @@
 // finished or withdrawn:
 //
 //     in a transaction:  open_intentions()   what is to be done, under the limits in force now
-//     anywhere:          act()               asks the broker; waits, can be cancelled
+//     anywhere:          look()              asks the broker; waits, can be cancelled
+//     in a transaction:  hear()              asks the board: it may have been belayed a moment ago
+//     anywhere:          act()               tells the broker
 //     in a transaction:  conclude()          records the outcome
 //
 // All by the holder of the server's lock. A process that ends between act() and conclude() leaves the
@@ -35,6 +37,7 @@ struct Intention {
     std::string_view name;
     core::SecondLook look;
     std::string_view owner_name; // empty when there is nobody to tell
+    TimestampTz belayed_at = 0;  // by which it is on hold; 0: it is not
     bool in_incident = false;
     pg_uuid_t incident{};
     std::int64_t cycle = 0;
@@ -43,7 +46,10 @@ struct Intention {
     std::int64_t archived = 0; // while it was to be archived
     TimestampTz acted_at = 0;
 
-    // from act()
+    // from look()
+    bool due = false; // nothing speaks against it
+
+    // from look(), hear() and act()
     Conclusion conclusion = Conclusion::left;
     std::string_view reason;
     bool sent = false;     // a DELETE went out
@@ -64,6 +70,8 @@ struct Intentions {
 };
 
 Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context);
+void look(Intentions& intentions, Intention& intention);
+void hear(const Intentions& intentions, Intention& intention);
 void act(Intentions& intentions, Intention& intention);
 void conclude(const Intentions& intentions, const Intention& intention);
 void take_leave(Intentions& intentions); // of the broker; anywhere

@@ -12,6 +12,7 @@
 #include "core/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/audit.hpp"
+#include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/result.hpp"
@@ -47,7 +48,7 @@ constexpr std::int64_t unknown_window = 20;
 pg::Statement overgrown_queues(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.archive_began IS NOT NULL,
-           q.archive_failures, p.cycle
+           q.archive_failures, p.cycle, q.belayed_at
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -118,6 +119,14 @@ void read_queue(ArchiveQueue& queue, uint64 row, std::pmr::memory_resource* aren
     queue.failures = DatumGetInt32(pg::spi_value(row, 10, isnull));
     const Datum cycle = pg::spi_value(row, 11, isnull);
     queue.cycle = isnull ? 0 : DatumGetInt64(cycle);
+    const Datum belayed_at = pg::spi_value(row, 12, isnull);
+    queue.belayed_at = isnull ? 0 : DatumGetTimestampTz(belayed_at);
+}
+
+bool is_belayed(const Server& server, const ArchiveQueue& queue) {
+    return queue.in_incident && is_belayed(server, {.incident = queue.incident,
+                                                    .owner = queue.owner_name,
+                                                    .belayed_at = queue.belayed_at});
 }
 
 // The queues whose messages are to be taken, by the limits in force now: the judge may have known older ones.
@@ -142,12 +151,13 @@ std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* 
         if (!rule.limits.archive_size || rule.limits.exempt || rule.owner == core::Owner::reserved) {
             continue; // the judge will end it
         }
-        ArchiveQueue& queue = list[chosen++];
+        ArchiveQueue& queue = list[chosen];
         queue = list[row];
         queue.limits = rule.limits;
         if (rule.owner == core::Owner::person) {
             queue.owner_name = join(arena, {rule.owner_name});
         }
+        chosen += is_belayed(server, queue) ? 0 : 1;
     }
     return {list, chosen};
 }
@@ -330,6 +340,7 @@ public:
         pg::spi_begin();
         if (!a_.amqp->batch().empty()) {
             note_batch();
+            queue_.belayed = is_belayed(*a_.server, queue_);
         }
         switch (queue_.outcome) {
         case ArchiveOutcome::none:
@@ -499,7 +510,7 @@ bool take(Archiving& a) {
             a.stage = Archiving::Stage::taking;
             break;
         case Archiving::Stage::taking:
-            if (is_late(a)) {
+            if (is_late(a) || queue.belayed) {
                 a.amqp->end_taking(); // what is on its way still comes
             }
             if (take_batch(a, queue)) {
@@ -508,7 +519,7 @@ bool take(Archiving& a) {
             if (queue.outcome == ArchiveOutcome::none && a.amqp->exhausted()) {
                 // look how much there is now, unless time is up
                 a.stage = Archiving::Stage::round;
-                queue.outcome = is_late(a) ? ArchiveOutcome::passed : ArchiveOutcome::none;
+                queue.outcome = is_late(a) || queue.belayed ? ArchiveOutcome::passed : ArchiveOutcome::none;
             }
             break;
         }

@@ -52,6 +52,10 @@ struct ArchiveQueue {
     std::int64_t stored = 0; // messages of it in the archive; counted only where that is limited
     bool begun = false;      // something was archived since archiving is on
     int failures = 0;
+    TimestampTz belayed_at = 0; // by which it is on hold; 0: it is not
+
+    // from store()
+    bool belayed = false; // meanwhile: nothing more is asked for
 
     // from take()
     core::Facts seen;

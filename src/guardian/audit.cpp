@@ -49,6 +49,10 @@ constexpr std::string_view name_of(Event event) noexcept {
         return "deleted";
     case Event::delete_withdrawn:
         return "delete_withdrawn";
+    case Event::belayed:
+        return "belayed";
+    case Event::belay_ended:
+        return "belay_ended";
     case Event::action_failed:
         return "action_failed";
     case Event::vanished:

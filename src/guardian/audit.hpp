@@ -26,6 +26,8 @@ enum class Event {
     delete_intended,
     deleted,
     delete_withdrawn,
+    belayed,
+    belay_ended,
     action_failed,
     vanished
 };

@@ -35,6 +35,7 @@ struct Keepsake {
     TimestampTz would_delete_at = 0;
     TimestampTz intended_at = 0;
     TimestampTz incident_at = 0;
+    TimestampTz belayed_at = 0;
     TimestampTz archive_began = 0;
     TimestampTz archive_retry = 0;
     std::int64_t incident_size = 0;
@@ -45,6 +46,7 @@ struct Keepsake {
     std::int32_t archive_failures = 0;
     bool in_incident = false;
     pg_uuid_t incident{};
+    std::string_view belayed_by;
 };
 
 // The row of cloudsat.polls, as the last poll left it. Times are 0 for null.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "board/message.hpp"
 #include "core/address.hpp"
@@ -14,11 +15,21 @@
 namespace cloudsat::guardian {
 namespace {
 
-// Where the warning went, there go the replies, whatever became of the owner since.
-pg::Statement channel_of(R"(
-    SELECT m.chan::pg_catalog.text FROM cloudsat.messages AS m
-    WHERE m.uuid OPERATOR(pg_catalog.=) $1)",
-                         {UUIDOID});
+// The copies of the warning are the guardian's own replies to it.
+pg::Statement warned_addresses(R"(
+    SELECT t.chan::pg_catalog.text
+    FROM (SELECT w.chan, 0 AS turn FROM cloudsat.messages AS w
+          WHERE w.uuid OPERATOR(pg_catalog.=) $1
+          UNION
+          SELECT c.chan, 1
+          FROM cloudsat.messages AS w
+          JOIN cloudsat.messages AS c ON c.root OPERATOR(pg_catalog.=) w.uuid
+          WHERE w.uuid OPERATOR(pg_catalog.=) $1
+            AND c.before OPERATOR(pg_catalog.=) w.uuid
+            AND c.poster OPERATOR(pg_catalog.=) w.poster
+            AND c.chan OPERATOR(pg_catalog.<>) w.chan) AS t
+    ORDER BY t.turn, t.chan)",
+                               {UUIDOID});
 
 // All are addresses by the time they come here: the validator and the rules have seen to it.
 core::Address address_of(std::string_view text) {
@@ -44,34 +55,54 @@ std::string_view fit(std::string_view text) {
 
 } // namespace
 
-pg_uuid_t open_incident(const Server& server, std::string_view owner, std::string_view text) {
+pg_uuid_t open_incident(const Server& server, Addresses owners, std::string_view text) {
     const core::Address from = address_of(server.options.address);
-    const core::Address to = address_of(owner);
+    const core::Address to = address_of(owners.front());
     const core::Uuid uuid = board::post_as(from.view().key(), to.view().key(), fit(text));
     pg_uuid_t result;
     static_assert(sizeof result.data == sizeof uuid);
     std::memcpy(result.data, uuid.bytes.data(), sizeof result.data);
+    for (const std::string_view owner : owners.subspan(1)) {
+        reply_to(server, result, owner, core::Disposition::info, text);
+    }
     return result;
 }
 
-std::string_view reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
-                                   core::Disposition disposition, std::string_view text) {
-    const core::Address from = address_of(server.options.address);
-    pg_uuid_t parent = incident;
-    const Datum values[] = {UUIDPGetDatum(&parent)};
-    if (channel_of.run(values, {}, false, 1) > 0) {
+Addresses warned_in(const pg_uuid_t& incident) {
+    pg_uuid_t thread = incident;
+    const Datum values[] = {UUIDPGetDatum(&thread)};
+    const uint64 rows = warned_addresses.run(values);
+    auto* list = static_cast<std::string_view*>(palloc(sizeof(std::string_view) * (rows + 1)));
+    for (uint64 row = 0; row < rows; ++row) {
         bool isnull = false;
-        const std::string_view warned = pg::view(pg::spi_value(0, 1, isnull));
-        const core::Address to = address_of(warned);
-        core::Uuid uuid;
-        std::memcpy(uuid.bytes.data(), incident.data, sizeof incident.data);
-        board::post_as(from.view().key(), to.view().key(), fit(text), board::Reply{uuid, disposition});
-        return warned;
+        new (&list[row]) std::string_view(pg::view(pg::spi_value(row, 1, isnull)));
     }
-    if (!owner.empty()) {
-        board::post_as(from.view().key(), address_of(owner).view().key(), fit(text));
+    return {list, rows};
+}
+
+Addresses reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
+                            core::Disposition disposition, std::string_view text) {
+    const Addresses warned = warned_in(incident);
+    if (warned.empty()) {
+        const Addresses owners = owners_of(server, owner);
+        if (!owners.empty()) {
+            open_incident(server, owners, text);
+        }
+        return owners;
     }
-    return owner;
+    for (const std::string_view address : warned) {
+        reply_to(server, incident, address, disposition, text);
+    }
+    return warned;
+}
+
+void reply_to(const Server& server, const pg_uuid_t& parent, std::string_view address,
+              core::Disposition disposition, std::string_view text) {
+    const core::Address from = address_of(server.options.address);
+    const core::Address to = address_of(address);
+    core::Uuid uuid;
+    std::memcpy(uuid.bytes.data(), parent.data, sizeof parent.data);
+    board::post_as(from.view().key(), to.view().key(), fit(text), board::Reply{uuid, disposition});
 }
 
 } // namespace cloudsat::guardian

@@ -53,6 +53,8 @@ Datum poll(FunctionCallInfo fcinfo) {
         if (intentions->unreachable) {
             break;
         }
+        look(*intentions, intention);
+        hear(*intentions, intention);
         act(*intentions, intention);
         conclude(*intentions, intention);
     }

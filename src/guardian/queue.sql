@@ -48,6 +48,8 @@ CREATE TABLE cloudsat.queues (
     incident       pg_catalog.uuid,
     incident_size  pg_catalog.int8,
     incident_at    pg_catalog.timestamptz,
+    belayed_by     pg_catalog.text,
+    belayed_at     pg_catalog.timestamptz,
     would_delete_at pg_catalog.timestamptz,
     archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full', 'withheld'])),
     archive_began  pg_catalog.timestamptz,
@@ -85,7 +87,7 @@ COMMENT ON COLUMN cloudsat.queues.consumers IS 'number of consumers; only some l
 COMMENT ON COLUMN cloudsat.queues.memory IS 'bytes of memory it takes in the broker; only some listings tell it';
 COMMENT ON COLUMN cloudsat.queues.size_source IS 'listing that has its sizes: metrics, totals, or statistics (up to 10 s old); null: none has them';
 COMMENT ON COLUMN cloudsat.queues.owner IS 'what the server''s owner_pattern takes from the name';
-COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: an address with a local part, who is warned; reserved: left alone; null: neither, so nobody is warned';
+COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: there is somebody to warn, either because account_owners has owners of that name or because it is itself an address with a local part; reserved: left alone; null: nobody is warned';
 COMMENT ON COLUMN cloudsat.queues.level IS 'how overgrown it is';
 COMMENT ON COLUMN cloudsat.queues.pending IS 'level that the size of the last poll called for; two polls in a row raise the level';
 COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id whose limits are in force; null: the server''s own';
@@ -101,6 +103,8 @@ COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached
 COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the thread of the incident that is on; null: none';
 COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
 COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
+COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who keeps it from being archived and deleted, until the incident is over';
+COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'when they said so on the board; null: it is not on hold';
 COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
 COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
 COMMENT ON COLUMN cloudsat.queues.archive_began IS 'when the first message was archived since archive is on';

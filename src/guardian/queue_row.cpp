@@ -29,9 +29,9 @@ enum Field : int {
     f_messages, f_ready, f_unacknowledged, f_consumers, f_memory, f_size_source, f_owner,
     f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_archive_size,
     f_max_archive_size, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
-    f_incident_size, f_incident_at, f_would_delete_at, f_archive, f_archive_began, f_archived,
-    f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact, f_attempts, f_failures, f_acted_at,
-    f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
+    f_incident_size, f_incident_at, f_belayed_by, f_belayed_at, f_would_delete_at, f_archive,
+    f_archive_began, f_archived, f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact,
+    f_attempts, f_failures, f_acted_at, f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
 };
 // clang-format on
 
@@ -42,27 +42,27 @@ pg::Statement upsert(R"(
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
         warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, would_delete_at, archive, archive_began, archived,
-        archive_failures, archive_retry, intended_at, intended_xact, attempts, failures, acted_at,
-        retry_after, first_seen, changed_at, gone_at)
+        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, archive,
+        archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
+        attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
     n.arguments::pg_catalog.jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
     n.memory, n.size_source, n.owner, n.owner_kind, n.level::cloudsat.level,
     n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.archive_size,
     n.max_archive_size, n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
-    n.incident_at, n.would_delete_at, n.archive, n.archive_began, n.archived, n.archive_failures,
-    n.archive_retry, n.intended_at,
+    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.archive, n.archive_began,
+    n.archived, n.archive_failures, n.archive_retry, n.intended_at,
     n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
     n.first_seen, n.changed_at, n.gone_at
     FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
-    $39, $40, $41, $42, $43, $44, $45, $46) AS n(
+    $39, $40, $41, $42, $43, $44, $45, $46, $47, $48) AS n(
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
         warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, would_delete_at, archive, archive_began, archived,
-        archive_failures, archive_retry, intended_at, intended_xact, attempts, failures, acted_at,
-        retry_after, first_seen, changed_at, gone_at)
+        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, archive,
+        archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
+        attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     ON CONFLICT (server, vhost, name) DO UPDATE SET
         type = EXCLUDED.type, durable = EXCLUDED.durable, exclusive = EXCLUDED.exclusive,
         auto_delete = EXCLUDED.auto_delete, arguments = coalesce(EXCLUDED.arguments, q.arguments),
@@ -75,7 +75,8 @@ pg::Statement upsert(R"(
         max_archive_size = EXCLUDED.max_archive_size, unbounded = EXCLUDED.unbounded,
         exempt = EXCLUDED.exempt, basis = EXCLUDED.basis, growth = EXCLUDED.growth,
         incident = EXCLUDED.incident, incident_size = EXCLUDED.incident_size,
-        incident_at = EXCLUDED.incident_at, would_delete_at = EXCLUDED.would_delete_at,
+        incident_at = EXCLUDED.incident_at, belayed_by = EXCLUDED.belayed_by,
+        belayed_at = EXCLUDED.belayed_at, would_delete_at = EXCLUDED.would_delete_at,
         archive = EXCLUDED.archive, archive_began = EXCLUDED.archive_began,
         archived = EXCLUDED.archived, archive_failures = EXCLUDED.archive_failures,
         archive_retry = EXCLUDED.archive_retry,
@@ -89,7 +90,8 @@ pg::Statement upsert(R"(
      INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
      INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID,
      BOOLARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-     TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4ARRAYOID,
+     TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+     INT8ARRAYOID, INT4ARRAYOID,
      TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID,
      TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID});
 // clang-format on
@@ -101,7 +103,7 @@ constexpr Oid field_types[] = {
     INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID,
     TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
     INT8OID, BOOLOID, BOOLOID, TEXTOID, FLOAT8OID, InvalidOid, UUIDOID,
-    INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+    INT8OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
     INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
     TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 // clang-format on
@@ -132,6 +134,7 @@ public:
         row.standing.level = level(f_level);
         row.standing.pending = level(f_pending);
         row.standing.would_delete = !nulls_[f_would_delete_at];
+        row.standing.belayed = !nulls_[f_belayed_at];
         row.standing.intended = !nulls_[f_intended_at];
         row.standing.archive = core::parse_archive(text(f_archive));
         row.standing.acted_at = time(f_acted_at);
@@ -166,6 +169,8 @@ private:
         kept.would_delete_at = time(f_would_delete_at);
         kept.intended_at = time(f_intended_at);
         kept.incident_at = time(f_incident_at);
+        kept.belayed_by = nulls_[f_belayed_by] ? std::string_view{} : keep(text(f_belayed_by));
+        kept.belayed_at = time(f_belayed_at);
         kept.archive_began = time(f_archive_began);
         kept.archived = int8(f_archived);
         kept.archive_failures = DatumGetInt32(values_[f_archive_failures]);
@@ -336,6 +341,9 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
         columns_[f_incident_size].add_null();
     }
     columns_[f_incident_at].add_time(kept.in_incident ? kept.incident_at : 0);
+    const bool belayed = row.standing.belayed;
+    columns_[f_belayed_by].add_told(belayed ? kept.belayed_by : std::string_view{});
+    columns_[f_belayed_at].add_time(belayed ? kept.belayed_at : 0);
     columns_[f_would_delete_at].add_time(kept.would_delete_at);
     columns_[f_archive].add_told(core::to_string(row.standing.archive));
     columns_[f_archive_began].add_time(kept.archive_began);

@@ -26,7 +26,7 @@ public:
 
 private:
     // as many as the table has; the first is the server and stays empty
-    static constexpr int column_count = 47;
+    static constexpr int column_count = 49;
     Column columns_[column_count];
 };
 static_assert(pg::Plain<QueueRows>);

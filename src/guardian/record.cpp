@@ -9,6 +9,7 @@
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
 #include "guardian/audit.hpp"
+#include "guardian/belay.hpp"
 #include "guardian/enforcement.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/outbox.hpp"
@@ -250,7 +251,7 @@ private:
     }
 
     // Returns who was told.
-    std::string_view reply(core::Disposition disposition, std::string_view text) {
+    Addresses reply(core::Disposition disposition, std::string_view text) {
         if (!kept_.in_incident) {
             return {};
         }
@@ -276,14 +277,16 @@ private:
         kept_.archive_began = 0;
     }
 
-    void mail(core::NoticeKind kind, std::string_view recipient, core::NoticeText text) {
-        r_.harvest->outbox.add({.kind = kind,
-                                .recipient = recipient,
-                                .vhost = vhost(),
-                                .queue = entry_.name,
-                                .messages = step_.row.facts.messages,
-                                .incident = &kept_.incident,
-                                .text = text});
+    void mail(core::NoticeKind kind, Addresses recipients, core::NoticeText text) {
+        for (const std::string_view recipient : recipients) {
+            r_.harvest->outbox.add({.kind = kind,
+                                    .recipient = recipient,
+                                    .vhost = vhost(),
+                                    .queue = entry_.name,
+                                    .messages = step_.row.facts.messages,
+                                    .incident = &kept_.incident,
+                                    .text = text});
+        }
     }
 
     std::string_view thread() const { return thread_name(kept_.incident, r_.cycle.arena); }
@@ -298,7 +301,7 @@ private:
         }
         if (kept_.in_incident && (step_.vanished || step_.redeclared)) {
             const std::string_view how = step_.vanished ? "has vanished" : "was declared again";
-            const std::string_view told =
+            const Addresses told =
                 reply(core::Disposition::end, core::say_gone(incident(), how, r_.cycle.arena));
             mail(core::NoticeKind::vanished, told,
                  core::mail_vanished(incident(), how, thread(), r_.cycle.arena));
@@ -311,13 +314,13 @@ private:
     void judge_events() {
         const core::Verdict& verdict = step_.verdict;
         if (verdict.warned) {
-            kept_.incident = open_incident(*r_.cycle.server, step_.row.owner_name,
-                                           core::say_warned(incident(), r_.cycle.arena));
+            const Addresses owners = owners_of(*r_.cycle.server, step_.row.owner_name);
+            kept_.incident =
+                open_incident(*r_.cycle.server, owners, core::say_warned(incident(), r_.cycle.arena));
             kept_.in_incident = true;
             kept_.incident_at = r_.now;
             kept_.incident_size = incident().size.value_or(0);
-            mail(core::NoticeKind::warned, step_.row.owner_name,
-                 core::mail_warned(incident(), thread(), r_.cycle.arena));
+            mail(core::NoticeKind::warned, owners, core::mail_warned(incident(), thread(), r_.cycle.arena));
             event(Event::warned, "", &step_.row.limits);
         }
         if (verdict.archive_ended) {
@@ -333,7 +336,7 @@ private:
                           step_.row.standing.level == core::Level::normal;
         if (verdict.recovered || over) {
             event(Event::recovered, "", &step_.row.limits);
-            const std::string_view told =
+            const Addresses told =
                 reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
             mail(core::NoticeKind::recovered, told,
                  core::mail_recovered(incident(), thread(), r_.cycle.arena));
@@ -365,6 +368,67 @@ private:
     const core::Step& step_;
     Keepsake& kept_;
 };
+
+// What was said of one incident, as an event, an answer, and what its row shall hold.
+void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, Keepsake& kept) {
+    const bool belayed = thread.is_belayed();
+    if (belayed == entry.row.standing.belayed) {
+        return;
+    }
+    entry.row.standing.belayed = belayed;
+    entry.row.standing.pending = core::Level::normal; // when it ends, there are two more polls
+    entry.ruled = true;
+    kept.belayed_by = belayed ? join(r.cycle.arena, {thread.by}) : std::string_view{};
+    kept.belayed_at = belayed ? thread.at : 0;
+    r.harvest->audit.add({.vhost = r.cycle.sweep->vhost_of(entry),
+                          .name = entry.name,
+                          .event = belayed ? Event::belayed : Event::belay_ended,
+                          .messages = entry.row.facts.messages,
+                          .incident = &kept.incident,
+                          .reason = join(r.cycle.arena, {"as ", thread.by, " said"}),
+                          .limits = nullptr});
+    const core::Incident incident = incident_of(r.cycle, entry, entry.row);
+    answer(*r.cycle.server, thread,
+           belayed ? core::say_belayed(incident, thread.by, r.cycle.arena)
+                   : core::say_belay_ended(incident, thread.by, r.cycle.arena));
+}
+
+// Hears what was said in the threads of the incidents that are on.
+void hear(Recording& r) {
+    Cycle& cycle = r.cycle;
+    const std::span<core::Entry> entries = cycle.sweep->entries();
+    std::pmr::vector<Keepsake>& keepsakes = *cycle.keepsakes;
+    const auto is_open = [&](std::size_t i) { return keepsakes[i].in_incident && !entries[i].row.gone; };
+    std::size_t open = 0;
+    for (std::size_t i = 0; i < keepsakes.size(); ++i) {
+        open += is_open(i) ? 1 : 0;
+    }
+    if (open == 0) {
+        return;
+    }
+    auto* threads = static_cast<OpenThread*>(palloc_extended(sizeof(OpenThread) * open, MCXT_ALLOC_HUGE));
+    auto* indexes = static_cast<std::size_t*>(palloc_extended(sizeof(std::size_t) * open, MCXT_ALLOC_HUGE));
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < keepsakes.size(); ++i) {
+        if (is_open(i)) {
+            const core::Known& row = entries[i].row;
+            indexes[next] = i;
+            new (&threads[next++])
+                OpenThread{.incident = keepsakes[i].incident,
+                           .owner = row.owner == core::Owner::person ? row.owner_name : std::string_view{},
+                           .belayed_at = row.standing.belayed ? keepsakes[i].belayed_at : 0};
+        }
+    }
+    const std::span<const UnheardBelay> strangers = listen(*cycle.server, {threads, open});
+    for (std::size_t i = 0; i < open; ++i) {
+        take_word(r, threads[i], entries[indexes[i]], keepsakes[indexes[i]]);
+    }
+    for (const UnheardBelay& stranger : strangers) {
+        const core::Entry& entry = entries[indexes[stranger.thread]];
+        reply_to(*cycle.server, stranger.reply, stranger.poster, core::Disposition::info,
+                 core::say_not_obeyed(incident_of(cycle, entry, entry.row), cycle.arena));
+    }
+}
 
 core::StepContext context_of(const Recording& r, bool believe_absent) {
     core::StepContext context;
@@ -559,6 +623,7 @@ Report record(Cycle& cycle) {
     if (cycle.reached) {
         apply_rules(r);
         compare_arguments(r);
+        hear(r);
         judge_all(r);
         r.harvest->rows.write(*cycle.server);
         write_samples(r);

@@ -4,8 +4,8 @@
 
 #include <new>
 
-#include "core/address.hpp"
 #include "guardian/columns.hpp"
+#include "guardian/owners.hpp"
 #include "guardian/result.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -15,7 +15,10 @@ namespace {
 
 pg::Statement policies_fingerprint(R"(
     SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', $2, $3, $4, $5,
-           $6, $7, $8, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id)), 0)::pg_catalog.text
+           $6, $7, $8, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id),
+           (SELECT pg_catalog.string_agg(a::pg_catalog.text, E'\n' ORDER BY a.username, a.owner)
+            FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1)),
+           0)::pg_catalog.text
     FROM cloudsat.queue_policies AS p
     WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
                                    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID});
@@ -30,7 +33,9 @@ pg::Statement rules_of_queues(R"(
                 WHEN p.archive_size IS NULL AND NOT coalesce(p.unbounded, false) AND $8 IS NOT NULL
                 THEN least(greatest($8, p.warn_size), p.delete_size) END,
            coalesce(p.max_archive_size, $9), p.unbounded, p.exempt, p.basis, o.owner,
-           $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7
+           $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7,
+           EXISTS (SELECT FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1
+               AND a.username OPERATOR(pg_catalog.=) o.owner)
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
     CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
            o
@@ -42,15 +47,14 @@ pg::Statement rules_of_queues(R"(
                               {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
                                INT8OID, INT8OID});
 
-core::Owner kind_of(std::string_view owner, bool reserved) {
+core::Owner kind_of(std::string_view owner, bool reserved, bool mapped) {
     if (owner.empty()) {
         return core::Owner::none;
     }
     if (reserved) {
         return core::Owner::reserved;
     }
-    const auto address = core::parse_address(owner);
-    return address && core::local(address.value()) ? core::Owner::person : core::Owner::none;
+    return mapped || !as_mailbox(owner).empty() ? core::Owner::person : core::Owner::none;
 }
 
 } // namespace
@@ -124,7 +128,9 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
         const Datum owner = pg::spi_value(row, 10, isnull);
         rule.owner_name = isnull ? std::string_view{} : pg::view(owner);
         const Datum reserved = pg::spi_value(row, 11, isnull);
-        rule.owner = kind_of(rule.owner_name, !isnull && DatumGetBool(reserved));
+        const bool is_reserved = !isnull && DatumGetBool(reserved);
+        const bool mapped = DatumGetBool(pg::spi_value(row, 12, isnull));
+        rule.owner = kind_of(rule.owner_name, is_reserved, mapped);
     }
     return result;
 }

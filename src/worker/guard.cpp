@@ -2,8 +2,7 @@
 // the extension is gone. What a poll does is the guardian's business; this file knows when, and puts its
 // pieces between transactions:
 //
-//     begin | fetch | record | intentions | act | conclude | act | conclude ... | take | store | take | store
-//     ...
+//     begin | fetch | record | intentions | look | hear | act | conclude | look ... | take | store | take ...
 //
 // Each | is a commit. While it fetches, acts, or waits for the next poll there is no transaction and no
 // snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
@@ -130,7 +129,15 @@ struct Deed {
 
 void do_deed(void* argument) {
     auto* deed = static_cast<Deed*>(argument);
-    guardian::act(*deed->intentions, *deed->intention);
+    guardian::look(*deed->intentions, *deed->intention);
+    if (deed->intention->due) {
+        if (!begin_with_server()) {
+            return;
+        }
+        guardian::hear(*deed->intentions, *deed->intention);
+        commit_transaction();
+        guardian::act(*deed->intentions, *deed->intention);
+    }
     // What was done is written down though the server is gone meanwhile.
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {

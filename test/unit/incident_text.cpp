@@ -34,7 +34,9 @@ TEST_F(IncidentText, AWarningSaysWhatHappensNextAndWhen) {
         "The warning is over when it has 1600 or fewer.");
     incident.enforce = true;
     EXPECT_TRUE(has(say_warned(incident, &memory), "Above 8000 it will be deleted, with all its messages."));
+    EXPECT_TRUE(has(say_warned(incident, &memory), "\nAn owner who replies \"belay\" keeps it from that.\n"));
     incident.limits.unbounded = true;
+    EXPECT_FALSE(has(say_warned(incident, &memory), "belay"));
     EXPECT_TRUE(has(say_warned(incident, &memory), "It will not be deleted, however large it grows."));
 }
 
@@ -52,6 +54,20 @@ TEST_F(IncidentText, TheOthers) {
         has(say_failed(incident, "the broker is cross", &memory), "could not be: the broker is cross."));
     incident.limits.exempt = true;
     EXPECT_TRUE(has(say_recovered(incident, &memory), "exempt"));
+}
+
+TEST_F(IncidentText, Belay) {
+    const std::string queue = "Queue \"queue/alice@example.com/x\" in vhost \"/\" of broker pulse ";
+    EXPECT_EQ(say_belayed(incident, "ops@example.com", &memory),
+              queue +
+                  "is on hold, as ops@example.com says: it is neither archived nor deleted, however large "
+                  "it grows, until it has 1600 messages or fewer.\nTo end the hold earlier, an owner or "
+                  "admin replies \"end\".");
+    EXPECT_EQ(say_belay_ended(incident, "ops@example.com", &memory),
+              queue + "is not on hold any more, as ops@example.com says: its limits count again.");
+    EXPECT_EQ(say_not_obeyed(incident, &memory),
+              queue +
+                  "can be put on hold by its owners and by the broker's admins, and you are none of them.");
 }
 
 TEST_F(IncidentText, HostileNamesStayInTheirQuotes) {

@@ -316,6 +316,44 @@ TEST(Judge, LevelsKeepTheirNames) {
     EXPECT_FALSE(parse_level("overgrown"));
 }
 
+// --- belay
+
+TEST(Belayed, IsWarnedAboutAndNothingIsDoneUntilItHasRecovered) {
+    Course course;
+    course.poll_twice(3000, {}, Owner::person, enforcing());
+    course.standing.belayed = true;
+    course.poll_twice(90'000, {}, Owner::person, enforcing());
+    course.poll_twice(90'000);
+    EXPECT_EQ(course.warned, 1);
+    EXPECT_EQ(course.intended + course.would_delete, 0);
+    EXPECT_TRUE(course.standing.belayed);
+    const Verdict kept =
+        judge(course.standing, size(90'000), {.archive_size = 4000}, Owner::person, enforcing());
+    EXPECT_EQ(kept.delete_bar, Bar::belayed);
+    EXPECT_EQ(kept.archive_bar, Bar::belayed);
+    course.poll(size(1601), {}, Owner::person, enforcing());
+    EXPECT_TRUE(course.standing.belayed);
+    course.poll(size(1600), {}, Owner::person, enforcing());
+    EXPECT_EQ(course.recovered, 1);
+    EXPECT_EQ(course.standing, Standing{}) << "and the hold is over";
+    course.poll_twice(90'000, {}, Owner::person, enforcing());
+    EXPECT_EQ(course.warned, 2);
+    EXPECT_EQ(course.intended, 1) << "so the next time it is not spared";
+}
+
+TEST(Belayed, OutlivesPollsThatSayNothing) {
+    const Standing was{.level = Level::warned, .belayed = true};
+    EXPECT_TRUE(judge(was, Sample{}, {}, Owner::person, enforcing()).next.belayed);
+    EXPECT_TRUE(judge(was, size(3000), {}, Owner::none, enforcing()).next.belayed);
+    const Standing intended{.level = Level::warned, .belayed = true, .intended = true};
+    EXPECT_TRUE(judge(intended, size(9000), {}, Owner::person, enforcing()).next.belayed);
+}
+
+TEST(Belayed, EndsByDecree) {
+    const Standing was{.level = Level::warned, .belayed = true};
+    EXPECT_EQ(judge(was, Sample{}, {.exempt = true}, Owner::person, enforcing()).next, Standing{});
+}
+
 // --- archiving, between 2000 and 8000, at 4000
 
 Limits archiving() {
@@ -351,6 +389,20 @@ TEST_F(Archiving, BeginsOnTwoPollsAndEndsAtFourFifths) {
     EXPECT_TRUE(poll(1600).recovered);
     poll(4001);
     EXPECT_TRUE(poll(4001).archive_wanted) << "when it is exceeded again";
+}
+
+TEST_F(Archiving, ABelayEndsItAndItsEndBeginsItAnew) {
+    poll(9000);
+    poll(9000);
+    ASSERT_EQ(standing.archive, Archive::on);
+    standing.belayed = true;
+    const Verdict ended = poll(9000);
+    EXPECT_TRUE(ended.archive_ended);
+    EXPECT_EQ(standing.level, Level::warned);
+    EXPECT_EQ(standing.archive, Archive::none);
+    EXPECT_FALSE(poll(9000).archive_wanted);
+    standing.belayed = false;
+    EXPECT_TRUE(poll(9000).archive_wanted);
 }
 
 TEST_F(Archiving, OneThatSwingsDoesNotFlap) {
