@@ -39,6 +39,7 @@ struct Guard {
     bool locked;           // we hold the server's lock
     guardian::Watch watch; // that we have; else its server is InvalidOid
     bool standing_by;      // somebody else has the one that we want
+    TimestampTz next_note; // when to look again who that is
     bool held_back;        // enforce, as we have told
     int errors;            // rounds in a row that ended in an error
     TimestampTz next_poll;
@@ -79,6 +80,23 @@ bool called_off() {
     return state.server_changed || is_dismissed();
 }
 
+// Who watches in our place may be another one by now: the note is kept up, the log is told once.
+void stand_by(const guardian::Watch& wanted, bool begins) {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (!begins && now < state.next_note) {
+        return;
+    }
+    state.next_note = now + 10 * core::micros_per_second;
+    const char* watcher = guardian::describe_watcher(wanted);
+    report_note(psprintf("the broker is watched by %s", watcher));
+    if (begins) {
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s stands by: its broker is watched already", MyBgworkerEntry->bgw_name),
+                errdetail("By %s.", watcher),
+                errhint("Drop one of the two servers, or give each its own \"vhosts\"."));
+    }
+}
+
 // One guard of a broker watches it, the others stand by. False for these; true when the watch is ours.
 bool have_watch(const guardian::Server& server) {
     const guardian::Watch wanted = guardian::watch_of(server);
@@ -98,13 +116,8 @@ bool have_watch(const guardian::Server& server) {
             ereport(LOG, errhidecontext(true),
                     errmsg("%s begins: nobody else watches its broker any more", MyBgworkerEntry->bgw_name));
         }
-    } else if (!had_to_wait) {
-        const char* watcher = guardian::describe_watcher(wanted);
-        report_note(psprintf("the broker is watched by %s", watcher));
-        ereport(LOG, errhidecontext(true),
-                errmsg("%s stands by: its broker is watched already", MyBgworkerEntry->bgw_name),
-                errdetail("By %s.", watcher),
-                errhint("Drop one of the two servers, or give each its own \"vhosts\"."));
+    } else {
+        stand_by(wanted, !had_to_wait);
     }
     return !state.standing_by;
 }
