@@ -44,6 +44,8 @@ The control port: POST with a JSON body, answered by JSON.
     /settings   {escape=false, disable_stats=false, user, password}    escape: label values of metrics, as 3.13 does
     /vhost      {name, state="running"}         add a vhost, or change its state
     /queues     {vhost="/", count, prefix="q", messages=0, ...}   count queues "q-0", "q-1", ... at once
+    /sizes      {vhost="/", count, prefix="q", begin=0, messages}     these many of them have a new size
+    /unqueues   {vhost="/", count, prefix="q", begin=0}               these many of them are gone
     /queue      {vhost="/", name, type="classic", state="running", messages=0, ready, unacknowledged=0, consumers=0,
                  memory=50000, durable=true, exclusive=false, auto_delete=false, arguments={}, omit=[], set={},
                  hide=[]}
@@ -639,6 +641,17 @@ class Control:
         queues = self.broker.vhosts[vhost].queues
         for i in range(count):
             queues[f"{prefix}-{i}"] = Queue(f"{prefix}-{i}", **fields)
+        self.broker.changed()
+
+    def sizes(self, count, messages, vhost="/", prefix="q", begin=0):
+        queues = self.broker.vhosts[vhost].queues
+        for i in range(begin, begin + count):
+            queues[f"{prefix}-{i}"].messages = messages
+        self.broker.changed()
+
+    def unqueues(self, count, vhost="/", prefix="q", begin=0):
+        for i in range(begin, begin + count):
+            del self.broker.vhosts[vhost].queues[f"{prefix}-{i}"]
         self.broker.changed()
 
     def queue(self, name, vhost="/", **fields):

@@ -59,36 +59,34 @@ BindingRow keep(std::pmr::memory_resource* arena, const RawRow& raw) {
     };
 }
 
-DecodeFault read_rows(const dom::array& rows, std::pmr::memory_resource* arena,
-                      DefaultExchange default_exchange, BindingListing& listing) {
-    const auto room = make_rows<BindingRow>(arena, count_rows(rows));
-    std::size_t n = 0;
-    for (const dom::element element : rows) {
-        RawRow raw;
-        if (const auto fault = read_row(element, raw); fault.kind != FaultKind::none)
-            return fault;
-        if (raw.source->empty() && default_exchange == DefaultExchange::skip)
-            continue;
-        if (is_usable(raw))
-            new (&room[n++]) BindingRow(keep(arena, raw));
-        else
-            ++listing.unusable;
-    }
-    listing.rows = room.first(n);
-    return {};
-}
-
 } // namespace
 
+// Read twice: nothing is kept of a document that is not whole, and room is made for the rows that are kept.
 Result<BindingListing, DecodeFault> read_binding_listing(JsonText text, std::pmr::memory_resource* arena,
                                                          DefaultExchange default_exchange) {
-    JsonDocument document;
-    dom::array rows;
-    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
-        return fault;
+    const auto for_each = [&](auto use) {
+        return for_each_row(text, [&](const dom::element& element) {
+            RawRow raw;
+            const auto fault = read_row(element, raw);
+            const bool skip = fault.kind != FaultKind::none ||
+                              (raw.source->empty() && default_exchange == DefaultExchange::skip);
+            if (!skip)
+                use(raw);
+            return fault;
+        });
+    };
     BindingListing listing;
-    if (const auto fault = read_rows(rows, arena, default_exchange, listing); fault.kind != FaultKind::none)
+    std::size_t n = 0;
+    if (const auto fault = for_each([&](const RawRow& raw) { ++(is_usable(raw) ? n : listing.unusable); });
+        fault.kind != FaultKind::none)
         return fault;
+    const auto room = make_rows<BindingRow>(arena, n);
+    n = 0;
+    for_each([&](const RawRow& raw) {
+        if (is_usable(raw))
+            new (&room[n++]) BindingRow(keep(arena, raw));
+    });
+    listing.rows = room;
     return listing;
 }
 

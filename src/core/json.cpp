@@ -1,11 +1,13 @@
 // Parsing and reading of JSON values for the decoders; see json.hpp.
 #include "core/json.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace cloudsat::core {
 namespace {
@@ -154,8 +156,9 @@ DecodeFault JsonDocument::parse(JsonText text) {
         return fault_of(simdjson::EMPTY);
     const bool must_copy = text.slack < json_padding;
     // An explicit allocation is the only way to raise the depth; parse() keeps it when it is large enough.
-    if (const auto error = parser_.allocate(text.text.size(), max_parse_depth))
-        return fault_of(error);
+    if (text.text.size() > parser_.capacity())
+        if (const auto error = parser_.allocate(text.text.size(), max_parse_depth))
+            return fault_of(error);
     return fault_of(parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_));
 }
 
@@ -167,6 +170,92 @@ DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
         (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
         return {};
     return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
+}
+
+namespace {
+
+void skip_space(std::string_view& text) noexcept {
+    const auto at = text.find_first_not_of(" \t\r\n");
+    text.remove_prefix(std::min(at, text.size()));
+}
+
+// What a byte means for where an element ends; most mean nothing.
+enum class Mark : std::uint8_t { none, quote, open, close, comma };
+
+constexpr auto marks = [] {
+    std::array<Mark, 256> table{};
+    table['"'] = Mark::quote;
+    table['['] = table['{'] = Mark::open;
+    table[']'] = table['}'] = Mark::close;
+    table[','] = Mark::comma;
+    return table;
+}();
+
+constexpr Mark mark_of(char c) noexcept {
+    return marks[static_cast<unsigned char>(c)];
+}
+
+// Where the string ends whose opening quote is there: behind its closing one.
+std::size_t behind_string(std::string_view text, std::size_t at) noexcept {
+    for (++at; at < text.size(); ++at) {
+        if (text[at] == '\\')
+            ++at;
+        else if (text[at] == '"')
+            return at + 1;
+    }
+    return text.size();
+}
+
+// Where the element ends that the text begins with: at a comma or a bracket that is not its own.
+std::size_t element_size(std::string_view text) noexcept {
+    std::size_t depth = 0;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const Mark mark = mark_of(text[at]);
+        if (mark == Mark::quote) {
+            at = behind_string(text, at);
+            continue;
+        }
+        if (depth == 0 && (mark == Mark::comma || mark == Mark::close))
+            break;
+        if (mark == Mark::open)
+            ++depth;
+        else if (mark == Mark::close)
+            --depth;
+        ++at;
+    }
+    return at;
+}
+
+} // namespace
+
+ListCutter::ListCutter(std::string_view text) noexcept : rest_(text) {
+    skip_space(rest_);
+    is_list_ = rest_.starts_with('[');
+    if (is_list_)
+        rest_.remove_prefix(1);
+}
+
+std::optional<std::string_view> ListCutter::next() noexcept {
+    skip_space(rest_);
+    const bool first = std::exchange(first_, false);
+    if (!first && rest_.starts_with(',')) {
+        rest_.remove_prefix(1); // and an element must follow
+        skip_space(rest_);
+    } else if (rest_.starts_with(']')) {
+        rest_.remove_prefix(1);
+        skip_space(rest_);
+        ended_well_ = rest_.empty();
+        return std::nullopt;
+    } else if (!first) {
+        return std::nullopt;
+    }
+    const std::size_t size = element_size(rest_);
+    if (size == 0)
+        return std::nullopt;
+    const auto element = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return element;
 }
 
 std::size_t count_rows(const dom::array& rows) noexcept {

@@ -20,7 +20,7 @@ namespace cloudsat::core {
 namespace dom = simdjson::dom;
 
 // A whole parsed document. Its memory comes from the C++ heap (simdjson knows no other) and goes with this
-// object.
+// object; another document may be parsed in its place.
 class JsonDocument {
 public:
     // Kind none when the text is one valid JSON value from its first byte to its last.
@@ -39,6 +39,54 @@ private:
 
 // The number of rows. dom::array::size() saturates at 2^24 - 1, so beyond that they are counted.
 std::size_t count_rows(const dom::array& rows) noexcept;
+
+// Cuts a JSON list into its elements. Knows strings and brackets and nothing else: whether an element is
+// JSON is for a parser to say, and when each of them is, so is the list.
+class ListCutter {
+public:
+    explicit ListCutter(std::string_view text) noexcept;
+
+    bool is_list() const noexcept { return is_list_; } // the text begins as one
+    // The text of the next element; none at the end of the list, and where it is no list any more.
+    std::optional<std::string_view> next() noexcept;
+    // After the last element: the list was closed, and nothing stands behind it.
+    bool ended_well() const noexcept { return ended_well_; }
+
+private:
+    std::string_view rest_;
+    bool is_list_ = false;
+    bool ended_well_ = false;
+    bool first_ = true;
+};
+
+// Calls use(const dom::element&) -> DecodeFault for each row of a listing, until one of them finds a fault.
+// A list is parsed row by row, so that a parsed one, ten times as large as its text, is never in memory; and
+// so a fault may show after rows were used: the caller reads the text twice, or throws away what it has.
+template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
+    JsonDocument document;
+    ListCutter cutter(text.text);
+    if (!cutter.is_list()) { // a page of a listing is an object around the list
+        dom::array rows;
+        DecodeFault fault = document.parse_rows(text, rows);
+        if (fault.kind == FaultKind::none)
+            for (const dom::element row : rows)
+                if (fault = use(row); fault.kind != FaultKind::none)
+                    break;
+        return fault;
+    }
+    const char* const end = text.text.data() + text.text.size();
+    while (const auto row = cutter.next()) {
+        const auto behind = static_cast<std::size_t>(end - (row->data() + row->size()));
+        DecodeFault fault = document.parse({*row, behind + text.slack});
+        if (fault.kind == FaultKind::none)
+            fault = use(document.root());
+        if (fault.kind != FaultKind::none)
+            return fault;
+    }
+    if (!cutter.ended_well())
+        return {FaultKind::not_json, "the document is not valid JSON"};
+    return {};
+}
 
 // RabbitMQ's short strings (names, routing keys) hold at most 255 bytes and may hold a NUL, which
 // PostgreSQL's text cannot: such a name has no representation there. Valid UTF-8 is taken for granted:

@@ -135,68 +135,99 @@ private:
     std::string_view last_;
 };
 
-class Reader {
+DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
+    dom::object object;
+    if (element.get(object) != simdjson::SUCCESS)
+        return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
+    for (const dom::key_value_pair field : object)
+        read_field(raw, field_of(field.key), field.value);
+    if (!raw.name)
+        return {FaultKind::wrong_shape, "a row of the queue listing has no name"};
+    raw.row.type = plain_type(raw.row.type);
+    return {};
+}
+
+bool is_usable(const RawRow& raw) noexcept {
+    return !raw.name->empty() && is_usable_text(*raw.name) && is_usable_text(raw.row.vhost) &&
+           is_usable_text(raw.row.type) && is_usable_text(raw.row.state);
+}
+
+class Keeper {
 public:
-    explicit Reader(std::pmr::memory_resource* arena) noexcept : arena_(arena) {}
-
-    DecodeFault read(const dom::array& rows, QueueListing& listing) {
-        const auto room = make_rows<QueueRow>(arena_, count_rows(rows));
-        std::size_t n = 0;
-        for (const dom::element element : rows) {
-            RawRow raw;
-            if (const auto fault = read_row(element, raw); fault.kind != FaultKind::none)
-                return fault;
-            if (is_usable(raw))
-                new (&room[n++]) QueueRow(keep(raw));
-            else
-                ++listing.unusable;
-        }
-        listing.rows = room.first(n);
-        return {};
-    }
-
-private:
-    static DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
-        dom::object object;
-        if (element.get(object) != simdjson::SUCCESS)
-            return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
-        for (const dom::key_value_pair field : object)
-            read_field(raw, field_of(field.key), field.value);
-        if (!raw.name)
-            return {FaultKind::wrong_shape, "a row of the queue listing has no name"};
-        return {};
-    }
-
-    static bool is_usable(const RawRow& raw) noexcept {
-        return !raw.name->empty() && is_usable_text(*raw.name) && is_usable_text(raw.row.vhost) &&
-               is_usable_text(raw.row.type) && is_usable_text(raw.row.state);
-    }
+    explicit Keeper(std::pmr::memory_resource* arena) noexcept : arena_(arena) {}
 
     QueueRow keep(const RawRow& raw) {
         QueueRow row = raw.row;
         row.name = copy_text(arena_, *raw.name);
         row.vhost = vhost_.keep(arena_, row.vhost);
-        row.type = type_.keep(arena_, plain_type(row.type));
+        row.type = type_.keep(arena_, row.type);
         row.state = state_.keep(arena_, row.state);
         row.arguments = raw.arguments ? render_json(arena_, *raw.arguments) : std::string_view{};
         return row;
     }
 
+private:
     std::pmr::memory_resource* arena_;
     Repeating vhost_, type_, state_;
 };
 
+struct Count {
+    std::size_t usable = 0, unusable = 0;
+};
+
+// Whether the document is whole, valid, and a listing; and what there is in it.
+Result<Count, DecodeFault> check(JsonText text) {
+    Count count;
+    const auto fault = for_each_row(text, [&](const dom::element& element) {
+        RawRow raw;
+        const auto wrong = read_row(element, raw);
+        if (wrong.kind == FaultKind::none)
+            ++(is_usable(raw) ? count.usable : count.unusable);
+        return wrong;
+    });
+    if (fault.kind != FaultKind::none)
+        return fault;
+    return count;
+}
+
+// Of a document that was checked: calls use(RawRow&) for each usable row.
+template <class Use> void use_rows(JsonText text, Use use) {
+    for_each_row(text, [&](const dom::element& element) {
+        RawRow raw;
+        const auto fault = read_row(element, raw);
+        if (fault.kind == FaultKind::none && is_usable(raw))
+            use(raw);
+        return fault;
+    });
+}
+
 } // namespace
 
 Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena) {
-    JsonDocument document;
-    dom::array rows;
-    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
-        return fault;
-    QueueListing listing;
-    if (const auto fault = Reader(arena).read(rows, listing); fault.kind != FaultKind::none)
-        return fault;
-    return listing;
+    const auto count = check(text);
+    if (!count)
+        return count.error();
+    const auto room = make_rows<QueueRow>(arena, count.value().usable);
+    Keeper keeper(arena);
+    std::size_t n = 0;
+    use_rows(text, [&](const RawRow& raw) { new (&room[n++]) QueueRow(keeper.keep(raw)); });
+    return QueueListing{room, count.value().unusable};
+}
+
+Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& use) {
+    const auto count = check(text);
+    if (!count)
+        return count.error();
+    std::array<std::byte, 4096> room;
+    std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
+    use_rows(text, [&](RawRow& raw) {
+        raw.row.name = *raw.name;
+        if (raw.arguments)
+            raw.row.arguments = render_json(&arena, *raw.arguments);
+        use(raw.row);
+        arena.release();
+    });
+    return count.value().unusable;
 }
 
 } // namespace cloudsat::core

@@ -45,4 +45,22 @@ struct QueueListing {
 // Throws std::bad_alloc when the arena does.
 Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena);
 
+// What is done with a row; its texts live until it returns. No more than a lambda by reference.
+class QueueUse {
+public:
+    template <class Use>
+    QueueUse(const Use& use) noexcept // NOLINT(google-explicit-constructor)
+        : object_(&use),
+          call_([](const void* object, const QueueRow& row) { (*static_cast<const Use*>(object))(row); }) {}
+    void operator()(const QueueRow& row) const { call_(object_, row); }
+
+private:
+    const void* object_;
+    void (*call_)(const void*, const QueueRow&);
+};
+
+// The same for a listing of any length, without memory for its rows: each is given to `use`, in their order.
+// The document is read twice, and whole before the first row is used. Gives the number of unusable rows.
+Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& use);
+
 } // namespace cloudsat::core

@@ -5,10 +5,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <deque>
 #include <functional>
-#include <new>
 #include <simdjson.h>
-#include <unordered_map>
+#include <string>
 #include <vector>
 
 namespace cloudsat::core {
@@ -200,18 +200,15 @@ bool is_escaped(std::string_view text) noexcept {
     return true;
 }
 
-// Undoes the three escapes, in a copy.
-std::string_view unescape(std::string_view text, std::pmr::memory_resource* arena) {
-    char* const start = static_cast<char*>(arena->allocate(text.size() + 1, 1));
-    char* out = start;
+// Undoes the three escapes.
+void unescape(std::string_view text, std::string& plain) {
+    plain.clear();
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool escape = text[i] == '\\' && i + 1 < text.size();
         if (escape)
             ++i;
-        *out++ = escape && text[i] == 'n' ? '\n' : text[i];
+        plain += escape && text[i] == 'n' ? '\n' : text[i];
     }
-    *out = '\0';
-    return {start, static_cast<std::size_t>(out - start)};
 }
 
 bool is_usable(std::string_view text) noexcept {
@@ -225,18 +222,23 @@ struct Key {
     bool operator==(const Key&) const = default;
 };
 
-struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept {
-        const std::hash<std::string_view> hash;
-        return hash(key.queue) * 31 + hash(key.vhost);
-    }
-};
+std::size_t hash_of(const Key& key) noexcept {
+    const std::hash<std::string_view> hash;
+    return hash(key.queue) * 31 + hash(key.vhost);
+}
 
+// Small: a broker may have a hundred thousand queues.
 struct Entry {
     Key key;
-    std::array<std::optional<std::int64_t>, family_count> counts;
+    std::array<std::int64_t, family_count> counts{absent, absent, absent};
     std::array<bool, family_count> seen{};
     bool twice = false; // named twice within one family: nothing about its size can be believed
+
+    static constexpr std::int64_t absent = -1;
+    std::optional<std::int64_t> count(Family family) const noexcept {
+        const auto value = counts[static_cast<std::size_t>(family)];
+        return twice || value == absent ? std::nullopt : std::optional(value);
+    }
 };
 
 // All queues of the document. The broker lists them in the same order in each family, so the entry after the
@@ -246,20 +248,39 @@ public:
     Entry& entry(const Key& key) {
         if (next_ < entries_.size() && entries_[next_].key == key)
             return entries_[next_++];
-        const auto [place, added] = index_.try_emplace(key, entries_.size());
-        if (added)
-            entries_.push_back({.key = key, .counts = {}, .seen = {}, .twice = false});
-        next_ = place->second + 1;
-        return entries_[place->second];
+        if ((entries_.size() + 1) * 2 > slots_.size())
+            grow();
+        std::uint32_t& slot = slots_[place_of(key)];
+        if (slot == 0) {
+            entries_.push_back({.key = key});
+            slot = static_cast<std::uint32_t>(entries_.size());
+        }
+        next_ = slot;
+        return entries_[slot - 1];
     }
 
     void begin_family() noexcept { next_ = 0; }
 
-    const std::vector<Entry>& entries() const noexcept { return entries_; }
+    const std::deque<Entry>& entries() const noexcept { return entries_; }
 
 private:
-    std::vector<Entry> entries_;
-    std::unordered_map<Key, std::size_t, KeyHash> index_;
+    // the slot of that key, or the free one where it belongs
+    std::size_t place_of(const Key& key) const noexcept {
+        std::size_t place = hash_of(key) & (slots_.size() - 1);
+        while (slots_[place] != 0 && !(entries_[slots_[place] - 1].key == key))
+            place = (place + 1) & (slots_.size() - 1);
+        return place;
+    }
+
+    void grow() {
+        constexpr std::size_t first = 1024;
+        slots_.assign(std::max(slots_.size() * 2, first), 0);
+        for (std::size_t i = 0; i < entries_.size(); ++i)
+            slots_[place_of(entries_[i].key)] = static_cast<std::uint32_t>(i + 1);
+    }
+
+    std::deque<Entry> entries_;
+    std::vector<std::uint32_t> slots_; // open addressing: index into entries_, plus 1; 0 is free
     std::size_t next_ = 0;
 };
 
@@ -277,24 +298,14 @@ public:
         return std::all_of(announced_.begin(), announced_.end(), std::identity{});
     }
 
-    QueueMetrics keep(std::pmr::memory_resource* arena) const {
-        QueueMetrics metrics;
-        metrics.unusable = unreadable_;
-        const auto& entries = table_.entries();
-        if (entries.empty())
-            return metrics;
-        auto* const room = static_cast<QueueSizes*>(
-            arena->allocate(entries.size() * sizeof(QueueSizes), alignof(QueueSizes)));
-        std::size_t n = 0;
-        for (const auto& entry : entries) {
-            const auto row = keep_row(entry, arena);
-            if (row)
-                new (&room[n++]) QueueSizes(*row);
-            if (!row || entry.twice)
-                ++metrics.unusable;
+    // Gives each queue to `use`; returns what was left out.
+    std::size_t tell(const SizesUse& use) const {
+        std::size_t unusable = unreadable_;
+        for (const auto& entry : table_.entries()) {
+            const bool told = tell(entry, use);
+            unusable += !told || entry.twice ? 1 : 0;
         }
-        metrics.rows = {room, n};
-        return metrics;
+        return unusable;
     }
 
 private:
@@ -330,33 +341,36 @@ private:
         auto& entry = table_.entry({sample.vhost, sample.queue});
         entry.twice = entry.twice || entry.seen[i];
         entry.seen[i] = true;
-        entry.counts[i] = sample.count;
+        entry.counts[i] = sample.count.value_or(Entry::absent);
         has_false_escape_ = has_false_escape_ || !is_escaped(sample.vhost) || !is_escaped(sample.queue);
     }
 
     // Whether this document escapes its label values at all, as far as can be seen.
     bool is_escaping() const noexcept { return unreadable_ == 0 && !has_false_escape_; }
 
-    std::optional<std::string_view> keep_label(std::string_view label,
-                                               std::pmr::memory_resource* arena) const {
-        if (!is_escaping() && label.find('\\') != std::string_view::npos)
-            return std::nullopt; // one of two names, and no telling which
-        const auto text = unescape(label, arena);
-        return is_usable(text) ? std::optional(text) : std::nullopt;
+    // None when the label has no plain form. `room` holds it when it is not the label itself.
+    std::optional<std::string_view> plain(std::string_view label, std::string& room) const {
+        if (label.find('\\') != std::string_view::npos) {
+            if (!is_escaping())
+                return std::nullopt; // one of two names, and no telling which
+            unescape(label, room);
+            label = room;
+        }
+        return is_usable(label) ? std::optional(label) : std::nullopt;
     }
 
-    std::optional<QueueSizes> keep_row(const Entry& entry, std::pmr::memory_resource* arena) const {
-        const auto vhost = keep_label(entry.key.vhost, arena);
-        const auto name = keep_label(entry.key.queue, arena);
+    bool tell(const Entry& entry, const SizesUse& use) const {
+        std::string vhost_room, name_room;
+        const auto vhost = plain(entry.key.vhost, vhost_room);
+        const auto name = plain(entry.key.queue, name_room);
         if (!vhost || !name)
-            return std::nullopt;
-        QueueSizes row{.vhost = *vhost, .name = *name, .messages = {}, .ready = {}, .unacknowledged = {}};
-        if (entry.twice)
-            return row;
-        row.ready = entry.counts[static_cast<std::size_t>(Family::ready)];
-        row.unacknowledged = entry.counts[static_cast<std::size_t>(Family::unacknowledged)];
-        row.messages = entry.counts[static_cast<std::size_t>(Family::messages)];
-        return row;
+            return false;
+        use({.vhost = *vhost,
+             .name = *name,
+             .messages = entry.count(Family::messages),
+             .ready = entry.count(Family::ready),
+             .unacknowledged = entry.count(Family::unacknowledged)});
+        return true;
     }
 
     Table table_;
@@ -367,8 +381,7 @@ private:
 
 } // namespace
 
-Result<QueueMetrics, DecodeFault> read_queue_metrics(std::string_view text,
-                                                     std::pmr::memory_resource* arena) {
+Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, const SizesUse& use) {
     if (text.empty())
         return DecodeFault{FaultKind::not_metrics, "the answer is empty"};
     if (text.back() != '\n')
@@ -378,7 +391,7 @@ Result<QueueMetrics, DecodeFault> read_queue_metrics(std::string_view text,
     if (!reader.has_all_families())
         return DecodeFault{FaultKind::not_metrics,
                            "the answer does not hold the queue_coarse_metrics family"};
-    return reader.keep(arena);
+    return reader.tell(use);
 }
 
 } // namespace cloudsat::core

@@ -18,15 +18,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory_resource>
 #include <optional>
-#include <span>
 #include <string_view>
 
 namespace cloudsat::core {
 
-// One queue's sizes; absent when the document does not tell them or they are no counts. Texts live in the
-// arena, each with a NUL behind it.
+// One queue's sizes; absent when the document does not tell them or they are no counts.
 struct QueueSizes {
     std::string_view vhost;
     std::string_view name;
@@ -35,16 +32,26 @@ struct QueueSizes {
     std::optional<std::int64_t> unacknowledged;
 };
 
-struct QueueMetrics {
-    std::span<const QueueSizes> rows; // of all vhosts, in the order of the document
-    // Lines that could not be read, and queues whose name is ambiguous or has no form in PostgreSQL. When
-    // this is not 0, some queue's size is known to the management API only.
-    std::size_t unusable = 0;
+// What is done with a row; its texts live until it returns. No more than a lambda by reference.
+class SizesUse {
+public:
+    template <class Use>
+    SizesUse(const Use& use) noexcept // NOLINT(google-explicit-constructor)
+        : object_(&use),
+          call_([](const void* object, const QueueSizes& row) { (*static_cast<const Use*>(object))(row); }) {}
+    void operator()(const QueueSizes& row) const { call_(object_, row); }
+
+private:
+    const void* object_;
+    void (*call_)(const void*, const QueueSizes&);
 };
 
-// The rows are allocated from the arena and never given back singly: release it as a whole.
-// A document is refused when it does not announce all three families (it is some other page, or it was cut
-// short), or does not end with a newline. Throws std::bad_alloc when the arena does.
-Result<QueueMetrics, DecodeFault> read_queue_metrics(std::string_view text, std::pmr::memory_resource* arena);
+// Gives the queues of all vhosts to `use`, in the order of the document, and returns how many lines could not
+// be read and how many queues have a name that is ambiguous or has no form in PostgreSQL. When that is not 0,
+// some queue's size is known to the management API only.
+//
+// A document is refused, before any of its rows is used, when it does not announce all three families (it is
+// some other page, or it was cut short), or does not end with a newline. Throws std::bad_alloc.
+Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, const SizesUse& use);
 
 } // namespace cloudsat::core

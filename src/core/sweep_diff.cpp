@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <functional>
+#include <type_traits>
 
 namespace cloudsat::core {
 namespace {
@@ -14,8 +15,9 @@ namespace {
 constexpr std::array<std::string_view, 4> source_names{"", "metrics", "totals", "statistics"};
 constexpr Micros minute = 60 * micros_per_second;
 
-std::size_t hash_of(std::uint32_t vhost, std::string_view name) noexcept {
-    return std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
+std::uint32_t hash_of(std::uint32_t vhost, std::string_view name) noexcept {
+    const std::size_t hash = std::hash<std::string_view>{}(name) + vhost * std::size_t{0x9e3779b97f4a7c15};
+    return static_cast<std::uint32_t>(hash ^ (hash >> 32U));
 }
 
 template <class T> void take(std::optional<T>& known, const std::optional<T>& told) noexcept {
@@ -72,6 +74,11 @@ double next_growth(const Known& was, const Facts& now_facts, const StepContext& 
     return std::round(was.growth + weight * (rate - was.growth));
 }
 
+// Does a queue that was not seen in this vhost not exist?
+bool misses(const Vhost& vhost) noexcept {
+    return vhost.gone || (vhost.sized && vhost.named);
+}
+
 Sample sample_of(const Entry& entry, const Facts& before, const Facts& merged) noexcept {
     // The broker has quorum queues at 0 for seconds after it was started. When it was down between two polls,
     // nobody saw it go: the first 0 is no number to judge by, the second one is.
@@ -97,32 +104,86 @@ SizeSource parse_size_source(std::string_view text) noexcept {
                                        : static_cast<SizeSource>(found - source_names.begin());
 }
 
-Sweep::Sweep(std::pmr::memory_resource* memory) : vhosts_(memory), entries_(memory), slots_(memory) {}
+Facts Sighting::seen() const noexcept {
+    const auto count = [](std::int64_t value) {
+        return value == absent ? std::nullopt : std::optional(value);
+    };
+    const auto flag = [](std::int8_t value) {
+        return value == absent ? std::nullopt : std::optional(value != 0);
+    };
+    Facts facts;
+    facts.type = type_ == nullptr ? std::string_view{} : *type_;
+    facts.state = state_ == nullptr ? std::string_view{} : *state_;
+    facts.arguments = arguments_ == nullptr ? std::string_view{} : std::string_view(arguments_);
+    facts.durable = flag(durable_);
+    facts.exclusive = flag(exclusive_);
+    facts.auto_delete = flag(auto_delete_);
+    facts.messages = count(messages_);
+    facts.ready = count(ready_);
+    facts.unacknowledged = count(unacknowledged_);
+    facts.consumers = count(consumers_);
+    facts.memory = count(memory_);
+    return facts;
+}
 
-std::uint32_t Sweep::vhost(std::string_view name) {
+void Sighting::keep_counts(const Facts& facts) noexcept {
+    const auto keep = [](auto& mine, const auto& told) {
+        if (told)
+            mine = static_cast<std::remove_reference_t<decltype(mine)>>(*told);
+    };
+    keep(durable_, facts.durable);
+    keep(exclusive_, facts.exclusive);
+    keep(auto_delete_, facts.auto_delete);
+    keep(messages_, facts.messages);
+    keep(ready_, facts.ready);
+    keep(unacknowledged_, facts.unacknowledged);
+    keep(consumers_, facts.consumers);
+    keep(memory_, facts.memory);
+}
+
+void Entry::see(const Sighting& sighting) noexcept {
+    name = sighting.name();
+    vhost = sighting.vhost();
+    known = sighting.known();
+    named = sighting.named();
+    ruled = false;
+    seen = sighting.seen();
+    seen_in = sighting.seen_in();
+}
+
+Sweep::Sweep(std::pmr::memory_resource* memory)
+    : vhosts_(memory), sightings_(memory), words_(memory), slots_(memory) {}
+
+std::optional<std::uint32_t> Sweep::find_vhost(std::string_view name) const noexcept {
     // few, and asked for in runs: the last one answers most questions
     for (std::size_t i = vhosts_.size(); i > 0; --i) {
         if (vhosts_[i - 1].name == name) {
             return static_cast<std::uint32_t>(i - 1);
         }
     }
+    return std::nullopt;
+}
+
+std::uint32_t Sweep::vhost(std::string_view name) {
+    if (const auto found = find_vhost(name)) {
+        return *found;
+    }
     vhosts_.push_back({.name = name});
     return static_cast<std::uint32_t>(vhosts_.size() - 1);
 }
 
 void Sweep::grow(std::size_t slots) {
-    slots_.assign(slots, Slot{});
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-        std::size_t slot = entries_[i].hash & (slots - 1);
-        while (slots_[slot].index != 0) {
+    slots_.assign(slots, 0);
+    for (std::size_t i = 0; i < sightings_.size(); ++i) {
+        std::size_t slot = sightings_[i].hash_ & (slots - 1);
+        while (slots_[slot] != 0) {
             slot = (slot + 1) & (slots - 1);
         }
-        slots_[slot] = slot_for(i, entries_[i].hash);
+        slots_[slot] = static_cast<std::uint32_t>(i + 1);
     }
 }
 
 void Sweep::reserve(std::size_t queues) {
-    entries_.reserve(queues);
     const std::size_t slots = std::bit_ceil(queues * 2 + 16);
     if (slots > slots_.size()) {
         grow(slots);
@@ -130,87 +191,120 @@ void Sweep::reserve(std::size_t queues) {
 }
 
 // The slot of that queue, or the free one where it belongs. There is always a free one.
-std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::size_t hash) const noexcept {
+std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::uint32_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
     std::size_t place = hash & mask;
-    for (; slots_[place].index != 0; place = (place + 1) & mask) {
-        if (slots_[place].hash == static_cast<std::uint32_t>(hash >> 32U)) {
-            const Entry& entry = entries_[slots_[place].index - 1];
-            if (entry.vhost == vhost && entry.name == name) {
-                break;
-            }
+    for (; slots_[place] != 0; place = (place + 1) & mask) {
+        const Sighting& sighting = sightings_[slots_[place] - 1];
+        if (sighting.hash_ == hash && sighting.vhost_ == vhost && sighting.name() == name) {
+            break;
         }
     }
     return place;
 }
 
-Entry& Sweep::at(std::uint32_t vhost, std::string_view name) {
-    if ((entries_.size() + 1) * 2 > slots_.size()) {
-        grow(std::max<std::size_t>(slots_.size() * 2, 64));
-    }
-    const std::size_t hash = hash_of(vhost, name);
-    const std::size_t place = place_of(vhost, name, hash);
-    if (slots_[place].index != 0) {
-        return entries_[slots_[place].index - 1];
-    }
-    slots_[place] = slot_for(entries_.size(), hash);
-    Entry& entry = entries_.emplace_back();
-    entry.name = name;
-    entry.vhost = vhost;
-    entry.hash = hash;
-    return entry;
+// With a NUL behind it.
+const char* Sweep::copy(std::string_view text) {
+    auto* bytes = static_cast<char*>(sightings_.get_allocator().resource()->allocate(text.size() + 1, 1));
+    *std::copy(text.begin(), text.end(), bytes) = '\0';
+    return bytes;
 }
 
-Entry* Sweep::find(std::uint32_t vhost, std::string_view name) noexcept {
+// There are a handful of types and of states. Should a broker invent more, they are kept more than once.
+const std::string_view* Sweep::share(std::string_view text) {
+    constexpr std::size_t remembered = 16;
+    for (std::size_t i = words_.size(); i > 0 && i + remembered > words_.size(); --i) {
+        if (words_[i - 1] == text) {
+            return &words_[i - 1];
+        }
+    }
+    return &words_.emplace_back(copy(text), text.size());
+}
+
+Sighting& Sweep::at(std::uint32_t vhost, std::string_view name) {
+    if ((sightings_.size() + 1) * 2 > slots_.size()) {
+        grow(std::max<std::size_t>(slots_.size() * 2, 64));
+    }
+    const std::uint32_t hash = hash_of(vhost, name);
+    std::uint32_t& slot = slots_[place_of(vhost, name, hash)];
+    if (slot == 0) {
+        Sighting& sighting = sightings_.emplace_back();
+        sighting.name_ = copy(name);
+        sighting.name_size_ = static_cast<std::uint16_t>(name.size());
+        sighting.vhost_ = vhost;
+        sighting.hash_ = hash;
+        slot = static_cast<std::uint32_t>(sightings_.size());
+    }
+    return sightings_[slot - 1];
+}
+
+Sighting* Sweep::find(std::uint32_t vhost, std::string_view name, std::size_t expected) noexcept {
+    if (expected < sightings_.size() && sightings_[expected].vhost_ == vhost &&
+        sightings_[expected].name() == name) {
+        return &sightings_[expected];
+    }
     if (slots_.empty()) {
         return nullptr;
     }
-    const Slot found = slots_[place_of(vhost, name, hash_of(vhost, name))];
-    return found.index == 0 ? nullptr : &entries_[found.index - 1];
+    const std::uint32_t found = slots_[place_of(vhost, name, hash_of(vhost, name))];
+    return found == 0 ? nullptr : &sightings_[found - 1];
 }
 
-void Sweep::know(std::uint32_t vhost, std::string_view name, const Known& row) {
-    Entry& entry = at(vhost, name);
-    entry.known = true;
-    entry.row = row;
+void Sweep::know(std::uint32_t vhost, std::string_view name, bool gone, SizeSource source) {
+    Sighting& sighting = at(vhost, name);
+    sighting.known_ = true;
+    sighting.live_ = !gone;
+    sighting.source_ = source;
+}
+
+void Sweep::merge(Sighting& sighting, const Facts& facts) {
+    if (!facts.type.empty() && (sighting.type_ == nullptr || *sighting.type_ != facts.type)) {
+        sighting.type_ = share(facts.type);
+    }
+    if (!facts.state.empty() && (sighting.state_ == nullptr || *sighting.state_ != facts.state)) {
+        sighting.state_ = share(facts.state);
+    }
+    if (!facts.arguments.empty()) {
+        sighting.arguments_ = facts.arguments == "{}" ? "{}" : copy(facts.arguments);
+    }
+    sighting.keep_counts(facts);
 }
 
 void Sweep::saw_size(std::uint32_t vhost, std::string_view name, const Facts& facts, SizeSource source) {
-    Entry& entry = at(vhost, name);
-    merge(entry.seen, facts);
-    entry.seen_in = source;
+    Sighting& sighting = at(vhost, name);
+    merge(sighting, facts);
+    sighting.seen_in_ = source;
 }
 
 void Sweep::saw_name(std::uint32_t vhost, std::string_view name, const Facts& facts) {
-    Entry& entry = at(vhost, name);
+    Sighting& sighting = at(vhost, name);
     Facts told = facts;
-    if (!entry.seen.state.empty()) {
+    if (sighting.state_ != nullptr) {
         told.state = {}; // totals know it better: here every queue whose node is up is `live`
     }
-    merge(entry.seen, told);
-    entry.named = true;
+    merge(sighting, told);
+    sighting.named_ = true;
 }
 
 void Sweep::find_split() noexcept {
-    for (const Entry& entry : entries_) {
-        Vhost& vhost = vhosts_[entry.vhost];
-        if (!vhost.sized || entry.seen_in != SizeSource::none) {
+    for (const Sighting& sighting : sightings_) {
+        Vhost& vhost = vhosts_[sighting.vhost()];
+        if (!vhost.sized || sighting.seen_in() != SizeSource::none) {
             continue;
         }
-        const bool sized_elsewhere =
-            entry.known && !entry.row.gone &&
-            (entry.row.source == SizeSource::totals || entry.row.source == SizeSource::statistics);
-        if (sized_elsewhere || entry.named) {
+        const bool sized_elsewhere = sighting.live() && (sighting.source() == SizeSource::totals ||
+                                                         sighting.source() == SizeSource::statistics);
+        if (sized_elsewhere || sighting.named()) {
             vhost.split = true;
         }
     }
 }
 
 void Sweep::compare_names() noexcept {
-    for (const Entry& entry : entries_) {
-        Vhost& vhost = vhosts_[entry.vhost];
-        const bool seen = entry.seen_in != SizeSource::none;
-        const bool expected = entry.known && !entry.row.gone && entry.row.source != SizeSource::none;
+    for (const Sighting& sighting : sightings_) {
+        Vhost& vhost = vhosts_[sighting.vhost()];
+        const bool seen = sighting.seen_in() != SizeSource::none;
+        const bool expected = sighting.live() && sighting.source() != SizeSource::none;
         if (vhost.sized && seen != expected) {
             vhost.differs = true;
         }
@@ -218,18 +312,17 @@ void Sweep::compare_names() noexcept {
 }
 
 std::size_t Sweep::live() const noexcept {
-    std::size_t count = 0;
-    for (const Entry& entry : entries_) {
-        count += entry.known && !entry.row.gone ? 1 : 0;
-    }
-    return count;
+    return static_cast<std::size_t>(
+        std::count_if(sightings_.begin(), sightings_.end(), [](const Sighting& s) { return s.live(); }));
+}
+
+bool is_absent(const Sighting& sighting, const Vhost& vhost) noexcept {
+    return sighting.live() && !sighting.named() && sighting.seen_in() == SizeSource::none && misses(vhost);
 }
 
 bool is_absent(const Entry& entry, const Vhost& vhost) noexcept {
-    if (!entry.known || entry.row.gone || entry.named || entry.seen_in != SizeSource::none) {
-        return false;
-    }
-    return vhost.gone || (vhost.sized && vhost.named);
+    return entry.known && !entry.row.gone && !entry.named && entry.seen_in == SizeSource::none &&
+           misses(vhost);
 }
 
 bool declared_differently(const Facts& before, const Facts& now) noexcept {

@@ -1,6 +1,7 @@
 // One sweep over a broker against what is known of its queues: who is new, who changed, who is gone. Pure:
 // rows come from the table and from the listings as views, and go out as one Step each; nobody is asked and
-// nothing is written.
+// nothing is written. A broker may have a hundred thousand queues: what is kept of each is a Sighting, and an
+// Entry, with all that the table has, is put together for one queue at a time.
 //
 // A sweep sees queues by two kinds of listing. A *sizes* listing (metrics, totals or statistics) has the
 // numbers and is taken in every cycle; a *names* listing has every queue that exists, with its arguments, and
@@ -9,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory_resource>
 #include <optional>
 #include <span>
@@ -55,17 +57,58 @@ struct Known {
     bool gone = false;
 };
 
+class Sighting;
+
+// One queue as a step needs it: as it was seen, and its row, if there is one.
 struct Entry {
+    Entry() = default;
+    void see(const Sighting& sighting) noexcept;
+
     std::string_view name;
     std::uint32_t vhost = 0; // index into vhosts()
-    std::size_t hash = 0;
-    bool known = false; // `row` is from the table
-    bool named = false; // seen in a names listing of this sweep
-    bool ruled = false; // its limits or its owner were found anew and differ from the table
+    bool known = false;      // `row` is from the table
+    bool named = false;      // seen in a names listing of this sweep
+    bool ruled = false;      // its limits or its owner were found anew and differ from the table
     Known row;
     Facts seen;
     SizeSource seen_in = SizeSource::none;
 };
+
+// What a sweep keeps of a queue: that it is known, and what the listings told.
+class Sighting {
+public:
+    std::string_view name() const noexcept { return {name_, name_size_}; }
+    std::uint32_t vhost() const noexcept { return vhost_; }
+    bool known() const noexcept { return known_; } // there is a row in the table
+    bool live() const noexcept { return live_; }   // and it does not say that the queue is gone
+    bool named() const noexcept { return named_; }
+    SizeSource source() const noexcept { return source_; } // as the row says
+    SizeSource seen_in() const noexcept { return seen_in_; }
+    Facts seen() const noexcept;
+
+private:
+    friend class Sweep;
+    static constexpr std::int64_t absent = -1;
+    void keep_counts(const Facts& facts) noexcept;
+
+    const char* name_ = nullptr;
+    const std::string_view* type_ = nullptr; // these are few, and shared
+    const std::string_view* state_ = nullptr;
+    const char* arguments_ = nullptr;
+    std::int64_t messages_ = absent, ready_ = absent, unacknowledged_ = absent;
+    std::int64_t consumers_ = absent, memory_ = absent;
+    std::uint32_t vhost_ = 0;
+    std::uint32_t hash_ = 0;
+    std::uint16_t name_size_ = 0;
+    std::int8_t durable_ = absent, exclusive_ = absent, auto_delete_ = absent;
+    SizeSource source_ = SizeSource::none;
+    SizeSource seen_in_ = SizeSource::none;
+    bool known_ = false, live_ = false, named_ = false;
+
+public:
+    bool met = false; // for whoever goes through the table again: its row was there
+};
+static_assert(sizeof(Sighting) <= 96);
 
 struct Vhost {
     std::string_view name;
@@ -83,18 +126,24 @@ class Sweep {
 public:
     explicit Sweep(std::pmr::memory_resource* memory);
 
-    // Vhosts and queues are kept by view: the bytes must outlive the sweep.
+    // Vhosts are kept by view: their bytes must outlive the sweep. Names of queues, at most 255 bytes long,
+    // and facts are copied.
     std::uint32_t vhost(std::string_view name);
+    std::optional<std::uint32_t> find_vhost(std::string_view name) const noexcept;
     std::span<Vhost> vhosts() noexcept { return vhosts_; }
-    std::span<Entry> entries() noexcept { return entries_; }
-    std::span<const Entry> entries() const noexcept { return entries_; }
+    std::pmr::deque<Sighting>& sightings() noexcept { return sightings_; }
+    const std::pmr::deque<Sighting>& sightings() const noexcept { return sightings_; }
+    std::string_view vhost_of(const Sighting& sighting) const noexcept {
+        return vhosts_[sighting.vhost()].name;
+    }
     std::string_view vhost_of(const Entry& entry) const noexcept { return vhosts_[entry.vhost].name; }
 
     void reserve(std::size_t queues);
-    void know(std::uint32_t vhost, std::string_view name, const Known& row);
+    void know(std::uint32_t vhost, std::string_view name, bool gone, SizeSource source);
     void saw_size(std::uint32_t vhost, std::string_view name, const Facts& facts, SizeSource source);
     void saw_name(std::uint32_t vhost, std::string_view name, const Facts& facts);
-    Entry* find(std::uint32_t vhost, std::string_view name) noexcept;
+    // Whoever asks for the queues in the order in which they came says which one this would be.
+    Sighting* find(std::uint32_t vhost, std::string_view name, std::size_t expected = 0) noexcept;
 
     // Marks the vhosts whose metrics miss a queue that is there: another node keeps it, so totals must be
     // read as well.
@@ -105,25 +154,21 @@ public:
     std::size_t live() const noexcept; // known and not gone
 
 private:
-    Entry& at(std::uint32_t vhost, std::string_view name);
-    std::size_t place_of(std::uint32_t vhost, std::string_view name, std::size_t hash) const noexcept;
+    Sighting& at(std::uint32_t vhost, std::string_view name);
+    std::size_t place_of(std::uint32_t vhost, std::string_view name, std::uint32_t hash) const noexcept;
     void grow(std::size_t slots);
+    const char* copy(std::string_view text);
+    const std::string_view* share(std::string_view text);
+    void merge(Sighting& sighting, const Facts& facts);
 
     std::pmr::vector<Vhost> vhosts_;
-    std::pmr::vector<Entry> entries_;
-    // Open addressing. A slot has the hash's upper half as well, so that a search seldom touches a wrong
-    // entry.
-    struct Slot {
-        std::uint32_t index = 0; // into entries_, plus 1; 0 is free
-        std::uint32_t hash = 0;
-    };
-    static Slot slot_for(std::size_t index, std::size_t hash) noexcept {
-        return {static_cast<std::uint32_t>(index + 1), static_cast<std::uint32_t>(hash >> 32U)};
-    }
-    std::pmr::vector<Slot> slots_;
+    std::pmr::deque<Sighting> sightings_;
+    std::pmr::deque<std::string_view> words_; // types and states
+    std::pmr::vector<std::uint32_t> slots_;   // open addressing: index into sightings_, plus 1; 0 is free
 };
 
 // Is this known queue absent from the broker, as far as this sweep can tell?
+bool is_absent(const Sighting& sighting, const Vhost& vhost) noexcept;
 bool is_absent(const Entry& entry, const Vhost& vhost) noexcept;
 
 // Do these two describe queues that cannot be the same one? What is not told does not differ.

@@ -228,7 +228,6 @@ Cycle* begin(const Server* server, net::Http& http, MemoryContext context) {
     cycle->metrics = server->options.metrics_url.empty() ? nullptr : &metrics_http_of_process();
     cycle->arena = pg::make<std::pmr::monotonic_buffer_resource>(context, first_block, memory);
     cycle->sweep = pg::make<core::Sweep>(context, cycle->arena);
-    cycle->keepsakes = pg::make<std::pmr::vector<Keepsake>>(context, cycle->arena);
     cycle->bindings = pg::make<std::pmr::vector<BindingsRead>>(context, cycle->arena);
     pg::make<Hangup>(context, &http);
     if (cycle->metrics != nullptr) {

@@ -86,7 +86,6 @@ struct Cycle {
         nullptr; // for what lives as long as the cycle; nothing is given back singly
     Past past;
     core::Sweep* sweep = nullptr;
-    std::pmr::vector<Keepsake>* keepsakes = nullptr; // of the known entries of the sweep, by the same index
 
     // from fetch()
     TimestampTz began = 0;

@@ -122,10 +122,10 @@ std::string_view queue_url(const Fetching& f, std::string_view vhost, std::strin
 
 enum class Asked { well, missing, timed_out, failed };
 
-// One listing of queues; `use` gets each row. The fault is noted unless the vhost is missing or the caller
-// has another way.
-template <class Use>
-Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, bool last_way, Use use) {
+// One listing of queues; `use` gets each row, and must not raise. The fault is noted unless the vhost is
+// missing or the caller has another way.
+Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, bool last_way,
+                  const core::QueueUse& use) {
     const std::string_view url = vhost_url(f, "queues", vhost, query);
     const net::Reply& reply = ask(f, url, core::Expect::json);
     if (reply.kind == FaultKind::not_found) {
@@ -139,16 +139,13 @@ Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, b
         }
         return timed_out ? Asked::timed_out : Asked::failed;
     }
-    const auto listing = core::read_queue_listing(reply.json(), f.cycle.arena);
-    if (!listing) {
-        note(f.cycle, listing.error().kind, join(f.cycle.arena, {"queues of vhost \"", vhost, "\""}),
-             listing.error().detail);
+    const auto unusable = core::for_each_queue(reply.json(), use);
+    if (!unusable) {
+        note(f.cycle, unusable.error().kind, join(f.cycle.arena, {"queues of vhost \"", vhost, "\""}),
+             unusable.error().detail);
         return Asked::failed;
     }
-    f.cycle.unusable += listing.value().unusable;
-    for (const core::QueueRow& row : listing.value().rows) {
-        use(row);
-    }
+    f.cycle.unusable += unusable.value();
     return Asked::well;
 }
 
@@ -206,33 +203,33 @@ bool read_metrics(Fetching& f) {
         note(cycle, reply.kind, "metrics", reply.error);
         return false;
     }
-    const auto metrics = core::read_queue_metrics(reply.body, cycle.arena);
-    if (!metrics) {
-        note(cycle, metrics.error().kind, "metrics", metrics.error().detail);
-        return false;
-    }
-    cycle.unusable += metrics.value().unusable;
     std::uint32_t vhost = 0;
     std::string_view last;
-    for (const core::QueueSizes& row : metrics.value().rows) {
-        if (row.vhost != last) {
-            last = row.vhost;
-            vhost = cycle.sweep->vhost(row.vhost);
-        }
-        if (!cycle.sweep->vhosts()[vhost].listed) {
-            continue;
+    const auto use = [&](const core::QueueSizes& row) {
+        if (row.vhost != last || last.empty()) {
+            const auto found = cycle.sweep->find_vhost(row.vhost);
+            const bool listed = found && cycle.sweep->vhosts()[*found].listed;
+            last = listed ? cycle.sweep->vhosts()[*found].name : std::string_view{};
+            vhost = found.value_or(0);
         }
         // A size that somebody's forged name hides counts as not seen, and so it is read in the totals
         // (find_split).
-        if (!row.messages) {
-            continue;
+        if (last.empty() || !row.messages) {
+            return;
         }
         core::Facts facts;
         facts.messages = row.messages;
         facts.ready = row.ready;
         facts.unacknowledged = row.unacknowledged;
         saw(cycle, vhost, row.name, facts, SizeSource::metrics);
+    };
+    const auto unusable = core::for_each_queue_size(reply.body, use);
+    if (!unusable) {
+        note(cycle, unusable.error().kind, "metrics", unusable.error().detail);
+        return false;
     }
+    cycle.unusable += unusable.value();
+    cycle.metrics->release(); // it is long, and other documents follow
     for (core::Vhost& each : cycle.sweep->vhosts()) {
         each.sized = each.listed;
     }
@@ -260,10 +257,10 @@ void read_sizes(Fetching& f, std::uint32_t vhost) {
 
 void read_names(Fetching& f, std::uint32_t vhost) {
     Cycle& cycle = f.cycle;
-    const Asked asked =
-        read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, [&](const core::QueueRow& row) {
-            cycle.sweep->saw_name(vhost, row.name, facts_of(row));
-        });
+    const auto use = [&](const core::QueueRow& row) {
+        cycle.sweep->saw_name(vhost, row.name, facts_of(row));
+    };
+    const Asked asked = read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, use);
     if (asked == Asked::well) {
         cycle.sweep->vhosts()[vhost].named = true;
     } else {
@@ -274,8 +271,8 @@ void read_names(Fetching& f, std::uint32_t vhost) {
 // A vhost with queues that we know, but which the broker does not list: gone, or not ours to see any more.
 void read_unlisted(Fetching& f, std::uint32_t vhost) {
     Cycle& cycle = f.cycle;
-    const Asked asked =
-        read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, [](const core::QueueRow&) {});
+    const auto ignore = [](const core::QueueRow&) {};
+    const Asked asked = read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, ignore);
     cycle.sweep->vhosts()[vhost].gone = asked == Asked::missing;
     f.partial = f.partial || asked != Asked::missing;
 }
@@ -310,9 +307,9 @@ const net::Reply* ask_detail(Fetching& f, std::string_view url, std::string_view
 }
 
 // One stream's size, by the only listing that has it.
-void read_stream(Fetching& f, core::Entry& entry) {
+void read_stream(Fetching& f, const core::Sighting& stream) {
     Cycle& cycle = f.cycle;
-    const std::string_view url = queue_url(f, cycle.sweep->vhost_of(entry), entry.name, statistics_query);
+    const std::string_view url = queue_url(f, cycle.sweep->vhost_of(stream), stream.name(), statistics_query);
     const net::Reply* reply = ask_detail(f, url, "a stream");
     if (reply == nullptr) {
         return;
@@ -330,20 +327,25 @@ void read_stream(Fetching& f, core::Entry& entry) {
         return;
     }
     for (const core::QueueRow& row : listing.value().rows) {
-        if (row.name == entry.name) {
+        if (row.name == stream.name()) {
             core::Facts facts = facts_of(row);
             facts.state = {}; // as totals told it
-            saw(cycle, entry.vhost, entry.name, facts, SizeSource::statistics);
+            saw(cycle, stream.vhost(), stream.name(), facts, SizeSource::statistics);
         }
     }
 }
 
 void read_streams(Fetching& f) {
-    const auto is_unsized = [](const core::Entry& entry) {
-        return entry.seen_in == SizeSource::totals && entry.seen.type == "stream" && !entry.seen.messages;
+    const auto is_unsized = [](const core::Sighting& sighting) {
+        if (sighting.seen_in() != SizeSource::totals) {
+            return false;
+        }
+        const core::Facts seen = sighting.seen();
+        return seen.type == "stream" && !seen.messages;
     };
-    std::span<core::Entry> entries = f.cycle.sweep->entries();
-    const auto streams = static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), is_unsized));
+    const auto& sightings = f.cycle.sweep->sightings();
+    const auto streams =
+        static_cast<std::size_t>(std::count_if(sightings.begin(), sightings.end(), is_unsized));
     if (streams == 0) {
         return;
     }
@@ -353,8 +355,8 @@ void read_streams(Fetching& f) {
                            : 0;
     std::size_t left = std::min(streams, most_single_streams);
     for (int round = 0; round < 2 && left > 0; ++round) {
-        for (core::Entry& entry : entries) {
-            if (!is_unsized(entry)) {
+        for (const core::Sighting& sighting : sightings) {
+            if (!is_unsized(sighting)) {
                 continue;
             }
             if (skip > 0) {
@@ -365,7 +367,7 @@ void read_streams(Fetching& f) {
                 return;
             }
             --left;
-            read_stream(f, entry);
+            read_stream(f, sighting);
         }
     }
 }
@@ -388,8 +390,8 @@ void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
     cycle.bindings->push_back({vhost, queue, listing.value().rows});
 }
 
-bool is_new(const core::Entry& entry) noexcept {
-    return entry.named && (!entry.known || entry.row.gone);
+bool is_new(const core::Sighting& sighting) noexcept {
+    return sighting.named() && !sighting.live();
 }
 
 // Bindings change rarely: all of them every few minutes, and those of new queues at once. What goes wrong
@@ -399,8 +401,8 @@ void read_all_bindings(Fetching& f) {
     cycle.all_bindings = cycle.past.bindings_at == 0 ||
                          cycle.began - cycle.past.bindings_at >= bindings_every ||
                          cycle.began < cycle.past.bindings_at;
-    const std::span<core::Entry> entries = cycle.sweep->entries();
-    if (!cycle.all_bindings && std::none_of(entries.begin(), entries.end(), is_new)) {
+    const auto& sightings = cycle.sweep->sightings();
+    if (!cycle.all_bindings && std::none_of(sightings.begin(), sightings.end(), is_new)) {
         return;
     }
     for (std::uint32_t i = 0; i < cycle.sweep->vhosts().size() && !f.stop; ++i) {
@@ -408,15 +410,15 @@ void read_all_bindings(Fetching& f) {
             continue;
         }
         std::size_t fresh = 0;
-        for (const core::Entry& entry : entries) {
-            fresh += entry.vhost == i && is_new(entry) ? 1 : 0;
+        for (const core::Sighting& sighting : sightings) {
+            fresh += sighting.vhost() == i && is_new(sighting) ? 1 : 0;
         }
         if (cycle.all_bindings || fresh > most_single_bindings) {
             read_bindings(f, i, {});
         } else if (fresh > 0) {
-            for (const core::Entry& entry : entries) {
-                if (entry.vhost == i && is_new(entry) && !f.stop) {
-                    read_bindings(f, i, entry.name);
+            for (const core::Sighting& sighting : sightings) {
+                if (sighting.vhost() == i && is_new(sighting) && !f.stop) {
+                    read_bindings(f, i, sighting.name());
                 }
             }
         }
@@ -456,9 +458,9 @@ void sweep_over(Fetching& f) {
     for (core::Vhost& vhost : sweep.vhosts()) {
         vhost.differs = false;
     }
-    for (const core::Entry& entry : sweep.entries()) {
-        core::Vhost& vhost = sweep.vhosts()[entry.vhost];
-        if (entry.known && !entry.row.gone && !vhost.listed && !vhost.differs) {
+    for (const core::Sighting& sighting : sweep.sightings()) {
+        core::Vhost& vhost = sweep.vhosts()[sighting.vhost()];
+        if (sighting.live() && !vhost.listed && !vhost.differs) {
             vhost.differs = watched(cycle, vhost.name);
         }
     }

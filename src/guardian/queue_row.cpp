@@ -2,6 +2,7 @@
 
 #include "guardian/queue_row.hpp"
 
+#include "pg/memory.hpp"
 #include "pg/names.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -13,6 +14,8 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -109,17 +112,15 @@ constexpr Oid field_types[] = {
 // clang-format on
 static_assert(sizeof field_types / sizeof field_types[0] == fields);
 
-// Reads rows: each is taken apart once, and texts that repeat from row to row are kept once.
+// One row that was taken apart.
 class Reader {
 public:
-    explicit Reader(Cycle& cycle) : cycle_(&cycle) {}
+    explicit Reader(TupleTableSlot* slot) : values_(slot->tts_values), nulls_(slot->tts_isnull) {}
 
-    void read(const Datum* values, const bool* nulls) {
-        values_ = values;
-        nulls_ = nulls;
-        core::Known row;
-        row.facts.type = repeated(f_type, type_);
-        row.facts.state = repeated(f_state, state_);
+    void read(core::Known& row, LevelNames& levels) const {
+        row.facts.arguments = {};
+        row.facts.type = text(f_type);
+        row.facts.state = text(f_state);
         row.facts.durable = optional_bool(f_durable);
         row.facts.exclusive = optional_bool(f_exclusive);
         row.facts.auto_delete = optional_bool(f_auto_delete);
@@ -128,11 +129,11 @@ public:
         row.facts.unacknowledged = optional_int8(f_unacknowledged);
         row.facts.consumers = optional_int8(f_consumers);
         row.facts.memory = optional_int8(f_memory);
-        row.source = core::parse_size_source(text(f_size_source));
-        row.owner_name = repeated(f_owner, owner_);
+        row.source = source();
+        row.owner_name = text(f_owner);
         row.owner = parse_owner(text(f_owner_kind));
-        row.standing.level = level(f_level);
-        row.standing.pending = level(f_pending);
+        row.standing.level = levels.level(DatumGetObjectId(values_[f_level]));
+        row.standing.pending = levels.level(DatumGetObjectId(values_[f_pending]));
         row.standing.would_delete = !nulls_[f_would_delete_at];
         row.standing.belayed = !nulls_[f_belayed_at];
         row.standing.intended = !nulls_[f_intended_at];
@@ -149,19 +150,9 @@ public:
         row.limits.basis = parse_basis(text(f_basis));
         row.growth = DatumGetFloat8(values_[f_growth]);
         row.changed_at = time(f_changed_at);
-        row.gone = !nulls_[f_gone_at];
-
-        const std::string_view vhost_name = text(f_vhost);
-        if (vhost_name != vhost_ || !any_) {
-            any_ = true;
-            vhost_ = keep(vhost_name);
-            vhost_index_ = cycle_->sweep->vhost(vhost_);
-        }
-        cycle_->sweep->know(vhost_index_, keep(text(f_name)), row);
-        cycle_->keepsakes->push_back(keepsake());
+        row.gone = gone();
     }
 
-private:
     Keepsake keepsake() const {
         Keepsake kept;
         kept.first_seen = time(f_first_seen);
@@ -169,7 +160,7 @@ private:
         kept.would_delete_at = time(f_would_delete_at);
         kept.intended_at = time(f_intended_at);
         kept.incident_at = time(f_incident_at);
-        kept.belayed_by = nulls_[f_belayed_by] ? std::string_view{} : keep(text(f_belayed_by));
+        kept.belayed_by = text(f_belayed_by);
         kept.belayed_at = time(f_belayed_at);
         kept.archive_began = time(f_archive_began);
         kept.archived = int8(f_archived);
@@ -189,17 +180,13 @@ private:
         return kept;
     }
 
-    std::string_view keep(std::string_view bytes) const { return join(cycle_->arena, {bytes}); }
     std::string_view text(Field field) const {
         return nulls_[field] ? std::string_view{} : pg::view(values_[field]);
     }
-    std::string_view repeated(Field field, std::string_view& last) const {
-        const std::string_view bytes = text(field);
-        if (bytes != last) {
-            last = keep(bytes);
-        }
-        return last;
-    }
+    core::SizeSource source() const { return core::parse_size_source(text(f_size_source)); }
+    bool gone() const { return !nulls_[f_gone_at]; }
+
+private:
     std::int64_t int8(Field field) const { return nulls_[field] ? 0 : DatumGetInt64(values_[field]); }
     TimestampTz time(Field field) const { return nulls_[field] ? 0 : DatumGetTimestampTz(values_[field]); }
     std::optional<std::int64_t> optional_int8(Field field) const {
@@ -208,36 +195,104 @@ private:
     std::optional<bool> optional_bool(Field field) const {
         return nulls_[field] ? std::nullopt : std::optional<bool>(DatumGetBool(values_[field]));
     }
-    // An enum's values are oids: the name of each is asked for once.
-    core::Level level(Field field) {
-        const Oid label = DatumGetObjectId(values_[field]);
-        for (int i = 0; i < labels_known_; ++i) {
-            if (labels_[i] == label) {
-                return levels_[i];
-            }
-        }
-        const char* name = DatumGetCString(OidFunctionCall1(F_ENUM_OUT, ObjectIdGetDatum(label)));
-        const core::Level found = core::parse_level(name).value_or(core::Level::normal);
-        if (labels_known_ < 4) {
-            labels_[labels_known_] = label;
-            levels_[labels_known_] = found;
-            ++labels_known_;
-        }
-        return found;
-    }
 
-    Cycle* cycle_;
-    const Datum* values_ = nullptr;
-    const bool* nulls_ = nullptr;
-    std::string_view type_, state_, owner_, vhost_;
-    std::uint32_t vhost_index_ = 0;
-    bool any_ = false;
-    Oid labels_[4] = {};
-    core::Level levels_[4] = {};
-    int labels_known_ = 0;
+    const Datum* values_;
+    const bool* nulls_;
 };
 
+// Without SQL in between: this is done in every cycle, and for ten thousand rows that are the same as before
+// it would else take longer than all the rest.
+Relation open_queues() {
+    Relation table = table_open(queues_table.oid(), AccessShareLock);
+    if (RelationGetDescr(table)->natts != fields) {
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("cloudsat.queues has %d columns instead of %d", RelationGetDescr(table)->natts,
+                       static_cast<int>(fields)),
+                errdetail("The library and the installed extension do not fit together."),
+                errhint("Use ALTER EXTENSION cloudsat UPDATE."));
+    }
+    return table;
+}
+
 } // namespace
+
+core::Level LevelNames::level(Oid label) {
+    for (int i = 0; i < known_; ++i) {
+        if (labels_[i] == label) {
+            return levels_[i];
+        }
+    }
+    const char* name = DatumGetCString(OidFunctionCall1(F_ENUM_OUT, ObjectIdGetDatum(label)));
+    const core::Level found = core::parse_level(name).value_or(core::Level::normal);
+    if (known_ < 4) {
+        labels_[known_] = label;
+        levels_[known_] = found;
+        ++known_;
+    }
+    return found;
+}
+
+QueueScan::QueueScan(const Cycle& cycle)
+    : server_(cycle.server->name), table_(open_queues()), slot_(table_slot_create(table_, nullptr)) {
+    CommandCounterIncrement(); // what this transaction did to the rows before counts
+    snapshot_ = RegisterSnapshot(GetTransactionSnapshot());
+    scan_ = table_beginscan(table_, snapshot_, 0, nullptr);
+    scratch_ = pg::new_context(CurrentMemoryContext, "cloudsat arguments");
+}
+
+bool QueueScan::next(std::string_view& vhost, std::string_view& name, core::Known& row) {
+    const std::string_view wanted = server_;
+    while (table_scan_getnextslot(scan_, ForwardScanDirection, slot_)) {
+        CHECK_FOR_INTERRUPTS();
+        bool isnull = false;
+        if (pg::view(slot_getattr(slot_, f_server + 1, &isnull)) == wanted) {
+            slot_getallattrs(slot_);
+            const Reader reader(slot_);
+            vhost = reader.text(f_vhost);
+            name = reader.text(f_name);
+            reader.read(row, levels_);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool QueueScan::in_incident() const {
+    return !slot_->tts_isnull[f_incident] && slot_->tts_isnull[f_gone_at];
+}
+
+Keepsake QueueScan::kept() const {
+    return Reader(slot_).keepsake();
+}
+
+std::optional<std::string_view> QueueScan::other_arguments(std::string_view told) {
+    MemoryContextReset(scratch_);
+    MemoryContext outer = MemoryContextSwitchTo(scratch_);
+    std::optional<std::string_view> other;
+    if (slot_->tts_isnull[f_arguments]) {
+        other = std::string_view{};
+    } else {
+        Jsonb* known = DatumGetJsonbP(slot_->tts_values[f_arguments]);
+        const bool both_empty = told == "{}" && JB_ROOT_IS_OBJECT(known) && JB_ROOT_COUNT(known) == 0;
+        if (!both_empty) { // of most queues they are
+            const Datum now =
+                DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(told.data(), told.size())));
+            if (compareJsonbContainers(&known->root, &DatumGetJsonbP(now)->root) != 0) {
+                other = JsonbToCString(nullptr, &known->root, VARSIZE(known));
+            }
+        }
+    }
+    MemoryContextSwitchTo(outer);
+    return other;
+}
+
+void QueueScan::end() {
+    MemoryContextDelete(scratch_);
+    table_endscan(scan_);
+    UnregisterSnapshot(snapshot_);
+    ExecDropSingleTupleTableSlot(slot_);
+    table_close(table_, AccessShareLock);
+}
 
 std::string_view to_string(core::Owner owner) noexcept {
     switch (owner) {
@@ -266,37 +321,33 @@ void lock_queues() {
     LockRelationOid(queues_table.oid(), AccessShareLock);
 }
 
-// Reads the table itself, without SQL in between: this is done in every cycle, and for ten thousand rows that
-// are the same as before it would else take longer than all the rest.
 void load_queues(Cycle& cycle) {
     CommandCounterIncrement(); // what this transaction did to the rows before counts
     PushActiveSnapshot(GetTransactionSnapshot());
-    Relation table = table_open(queues_table.oid(), AccessShareLock);
-    if (RelationGetDescr(table)->natts != fields) {
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("cloudsat.queues has %d columns instead of %d", RelationGetDescr(table)->natts,
-                       static_cast<int>(fields)),
-                errdetail("The library and the installed extension do not fit together."),
-                errhint("Use ALTER EXTENSION cloudsat UPDATE."));
-    }
+    Relation table = open_queues();
     // about as many as last time, and some that are new
-    const auto expected = static_cast<std::size_t>(cycle.past.queues + cycle.past.queues / 8);
-    cycle.sweep->reserve(expected);
-    cycle.keepsakes->reserve(expected);
+    cycle.sweep->reserve(static_cast<std::size_t>(cycle.past.queues + cycle.past.queues / 8));
     const std::string_view wanted = cycle.server->name;
-    Reader reader(cycle);
-    TupleTableSlot* row = table_slot_create(table, nullptr);
+    std::string_view last; // most rows are of the same vhost as the one before
+    std::uint32_t vhost = 0;
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
     TableScanDesc scan = table_beginscan(table, GetActiveSnapshot(), 0, nullptr);
-    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
-        bool isnull = false;
-        if (pg::view(slot_getattr(row, f_server + 1, &isnull)) == wanted) {
-            slot_getallattrs(row);
-            reader.read(row->tts_values, row->tts_isnull);
-        }
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
         CHECK_FOR_INTERRUPTS();
+        bool isnull = false;
+        if (pg::view(slot_getattr(slot, f_server + 1, &isnull)) != wanted) {
+            continue;
+        }
+        slot_getallattrs(slot);
+        const Reader row(slot);
+        if (row.text(f_vhost) != last || last.empty()) {
+            last = join(cycle.arena, {row.text(f_vhost)});
+            vhost = cycle.sweep->vhost(last);
+        }
+        cycle.sweep->know(vhost, row.text(f_name), row.gone(), row.source());
     }
     table_endscan(scan);
-    ExecDropSingleTupleTableSlot(row);
+    ExecDropSingleTupleTableSlot(slot);
     table_close(table, AccessShareLock);
     PopActiveSnapshot();
 }

@@ -3,6 +3,7 @@
 
 #include "guardian/cycle.hpp"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 
@@ -15,6 +16,7 @@
 #include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
 #include "guardian/rules.hpp"
+#include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -35,16 +37,6 @@ pg::Statement insert_history(R"(
     FROM unnest($3, $4, $5, $6, $7) AS n)",
                              {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
                               INT8ARRAYOID});
-
-// jsonb knows that {"a":1,"b":2} and {"b": 2, "a": 1} are the same arguments
-pg::Statement other_arguments(R"(
-    SELECT n.i, q.arguments::pg_catalog.text
-    FROM unnest($2, $3, $4, $5) AS n(i, vhost, name, arguments)
-    JOIN cloudsat.queues AS q ON q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) n.vhost
-      AND q.name OPERATOR(pg_catalog.=) n.name
-    WHERE NOT coalesce(q.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb, false))",
-                              {TEXTOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
 pg::Statement delete_bindings(R"(
     DELETE FROM cloudsat.bindings AS b
@@ -100,7 +92,7 @@ pg::Statement upsert_poll(R"(
                            TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
                            TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID});
 
-// What one transaction writes, gathered.
+// What one batch writes, gathered.
 struct Harvest {
     QueueRows rows;
     Audit audit;
@@ -110,36 +102,59 @@ struct Harvest {
 };
 static_assert(pg::Plain<Harvest>);
 
+// A queue that may have to be written. Its texts live as long as its batch.
+struct Candidate {
+    core::Entry entry;
+    Keepsake kept;
+};
+
+// However many queues there are, only so many are in memory with all that is known of them.
+constexpr std::size_t batch_size = 2048;
+
 struct Recording {
     explicit Recording(Cycle& which) : cycle(which) {}
 
     Cycle& cycle;
     TimestampTz now = 0;
     std::string_view rules; // fingerprint in force now; empty: nothing was matched
+    bool all_rules = false; // it is another one than that of the last poll
+    core::StepContext context;
+    std::int64_t changed = 0, events = 0;
+
+    // of the batch, which has an SPI connection of its own and is gone with it
+    Candidate* candidates = nullptr;
+    std::size_t count = 0;
+    std::pmr::memory_resource* arena = nullptr;
     std::size_t absent = 0; // but too many to be believed
     std::int64_t seen = 0;
     TimestampTz up_since = 0;
     Harvest* harvest = nullptr;
 };
 
-// Looks up limits and owner of queues that are new; of all, when what decides about them has changed.
+// There is a thread in which somebody may have said something.
+bool is_open(const core::Entry& entry, const Keepsake& kept) {
+    return kept.in_incident && !entry.row.gone;
+}
+
+// Whose limits and owner are to be looked up: queues that are new, and all, when what decides about them has
+// changed.
+bool needs_rules(const Recording& r, const core::Entry& entry) {
+    return r.all_rules || !entry.known || (entry.row.gone && entry.named);
+}
+
 void apply_rules(Recording& r) {
-    Cycle& cycle = r.cycle;
-    r.rules = join(cycle.arena, {fingerprint_rules(*cycle.server)});
-    const bool all = r.rules != cycle.past.rules;
-    const std::span<core::Entry> entries = cycle.sweep->entries();
-    auto* names =
-        static_cast<QueueName*>(palloc_extended(sizeof(QueueName) * entries.size() + 1, MCXT_ALLOC_HUGE));
+    const std::span<Candidate> candidates(r.candidates, r.count);
+    auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * candidates.size()));
     std::size_t wanted = 0;
-    for (const core::Entry& entry : entries) {
-        if (all || !entry.known || (entry.row.gone && entry.named)) {
-            names[wanted++] = {cycle.sweep->vhost_of(entry), entry.name};
+    for (const auto& [entry, kept] : candidates) {
+        if (needs_rules(r, entry)) {
+            names[wanted++] = {r.cycle.sweep->vhost_of(entry), entry.name};
         }
     }
-    const std::span<Rules> found = find_rules(*cycle.server, {names, wanted});
+    const std::span<Rules> found = find_rules(*r.cycle.server, {names, wanted});
     std::size_t next = 0;
-    for (core::Entry& entry : entries) {
-        if (!(all || !entry.known || (entry.row.gone && entry.named))) {
+    for (auto& [entry, kept] : candidates) {
+        if (!needs_rules(r, entry)) {
             continue;
         }
         const Rules& rule = found[next++];
@@ -150,44 +165,6 @@ void apply_rules(Recording& r) {
         entry.row.policy = rule.policy;
         entry.row.owner = rule.owner;
         entry.row.owner_name = rule.owner_name;
-    }
-}
-
-// Of known queues whose arguments were told, keeps those that differ: what is the same need not be looked at
-// again.
-void compare_arguments(Recording& r) {
-    Cycle& cycle = r.cycle;
-    const std::span<core::Entry> entries = cycle.sweep->entries();
-    Column indexes, vhosts, names, arguments;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const core::Entry& entry = entries[i];
-        if (entry.known && !entry.row.gone && !entry.seen.arguments.empty()) {
-            indexes.add(Int32GetDatum(static_cast<std::int32_t>(i)));
-            vhosts.add_text(cycle.sweep->vhost_of(entry));
-            names.add_text(entry.name);
-            arguments.add_text(entry.seen.arguments);
-        }
-    }
-    if (indexes.size() == 0) {
-        return;
-    }
-    const Datum values[] = {pg::to_text(cycle.server->name), indexes.array(INT4OID), vhosts.array(TEXTOID),
-                            names.array(TEXTOID), arguments.array(TEXTOID)};
-    const uint64 rows = other_arguments.run(values);
-    // Those that are answered differ, and get to know what they had; those that are not are the same.
-    auto* differs = static_cast<bool*>(palloc0(entries.size()));
-    for (uint64 row = 0; row < rows; ++row) {
-        bool isnull = false;
-        const auto index = static_cast<std::size_t>(DatumGetInt32(pg::spi_value(row, 1, isnull)));
-        const Datum before = pg::spi_value(row, 2, isnull);
-        entries[index].row.facts.arguments =
-            isnull ? std::string_view{} : join(cycle.arena, {pg::view(before)});
-        differs[index] = true;
-    }
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].known && !entries[i].row.gone && !differs[i]) {
-            entries[i].seen.arguments = {};
-        }
     }
 }
 
@@ -271,7 +248,7 @@ private:
                                    .incident = kept_.in_incident ? &kept_.incident : nullptr,
                                    .reason = {},
                                    .limits = nullptr});
-            reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.cycle.arena));
+            reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.arena));
         }
         kept_.archived = 0;
         kept_.archive_began = 0;
@@ -289,7 +266,7 @@ private:
         }
     }
 
-    std::string_view thread() const { return thread_name(kept_.incident, r_.cycle.arena); }
+    std::string_view thread() const { return thread_name(kept_.incident, r_.arena); }
 
     // The queue that the incident was about is no more.
     void end_former() {
@@ -301,10 +278,8 @@ private:
         }
         if (kept_.in_incident && (step_.vanished || step_.redeclared)) {
             const std::string_view how = step_.vanished ? "has vanished" : "was declared again";
-            const Addresses told =
-                reply(core::Disposition::end, core::say_gone(incident(), how, r_.cycle.arena));
-            mail(core::NoticeKind::vanished, told,
-                 core::mail_vanished(incident(), how, thread(), r_.cycle.arena));
+            const Addresses told = reply(core::Disposition::end, core::say_gone(incident(), how, r_.arena));
+            mail(core::NoticeKind::vanished, told, core::mail_vanished(incident(), how, thread(), r_.arena));
         }
         if (step_.redeclared) {
             kept_.in_incident = false;
@@ -315,12 +290,11 @@ private:
         const core::Verdict& verdict = step_.verdict;
         if (verdict.warned) {
             const Addresses owners = owners_of(*r_.cycle.server, step_.row.owner_name);
-            kept_.incident =
-                open_incident(*r_.cycle.server, owners, core::say_warned(incident(), r_.cycle.arena));
+            kept_.incident = open_incident(*r_.cycle.server, owners, core::say_warned(incident(), r_.arena));
             kept_.in_incident = true;
             kept_.incident_at = r_.now;
             kept_.incident_size = incident().size.value_or(0);
-            mail(core::NoticeKind::warned, owners, core::mail_warned(incident(), thread(), r_.cycle.arena));
+            mail(core::NoticeKind::warned, owners, core::mail_warned(incident(), thread(), r_.arena));
             event(Event::warned, "", &step_.row.limits);
         }
         if (verdict.archive_ended) {
@@ -336,15 +310,13 @@ private:
                           step_.row.standing.level == core::Level::normal;
         if (verdict.recovered || over) {
             event(Event::recovered, "", &step_.row.limits);
-            const Addresses told =
-                reply(core::Disposition::end, core::say_recovered(incident(), r_.cycle.arena));
-            mail(core::NoticeKind::recovered, told,
-                 core::mail_recovered(incident(), thread(), r_.cycle.arena));
+            const Addresses told = reply(core::Disposition::end, core::say_recovered(incident(), r_.arena));
+            mail(core::NoticeKind::recovered, told, core::mail_recovered(incident(), thread(), r_.arena));
             kept_.in_incident = false;
         }
         if (verdict.would_delete) {
             event(Event::would_delete, r_.cycle.server->why_not, &step_.row.limits);
-            reply(core::Disposition::info, core::say_would_delete(incident(), r_.cycle.arena));
+            reply(core::Disposition::info, core::say_would_delete(incident(), r_.arena));
         }
         if (verdict.delete_intended) {
             event(Event::delete_intended, "", &step_.row.limits);
@@ -378,55 +350,50 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, Keeps
     entry.row.standing.belayed = belayed;
     entry.row.standing.pending = core::Level::normal; // when it ends, there are two more polls
     entry.ruled = true;
-    kept.belayed_by = belayed ? join(r.cycle.arena, {thread.by}) : std::string_view{};
+    kept.belayed_by = belayed ? join(r.arena, {thread.by}) : std::string_view{};
     kept.belayed_at = belayed ? thread.at : 0;
     r.harvest->audit.add({.vhost = r.cycle.sweep->vhost_of(entry),
                           .name = entry.name,
                           .event = belayed ? Event::belayed : Event::belay_ended,
                           .messages = entry.row.facts.messages,
                           .incident = &kept.incident,
-                          .reason = join(r.cycle.arena, {"as ", thread.by, " said"}),
+                          .reason = join(r.arena, {"as ", thread.by, " said"}),
                           .limits = nullptr});
     const core::Incident incident = incident_of(r.cycle, entry, entry.row);
     answer(*r.cycle.server, thread,
-           belayed ? core::say_belayed(incident, thread.by, r.cycle.arena)
-                   : core::say_belay_ended(incident, thread.by, r.cycle.arena));
+           belayed ? core::say_belayed(incident, thread.by, r.arena)
+                   : core::say_belay_ended(incident, thread.by, r.arena));
 }
 
 // Hears what was said in the threads of the incidents that are on.
 void hear(Recording& r) {
-    Cycle& cycle = r.cycle;
-    const std::span<core::Entry> entries = cycle.sweep->entries();
-    std::pmr::vector<Keepsake>& keepsakes = *cycle.keepsakes;
-    const auto is_open = [&](std::size_t i) { return keepsakes[i].in_incident && !entries[i].row.gone; };
+    const std::span<Candidate> candidates(r.candidates, r.count);
+    auto* threads = static_cast<OpenThread*>(palloc(sizeof(OpenThread) * candidates.size()));
+    auto* indexes = static_cast<std::size_t*>(palloc(sizeof(std::size_t) * candidates.size()));
     std::size_t open = 0;
-    for (std::size_t i = 0; i < keepsakes.size(); ++i) {
-        open += is_open(i) ? 1 : 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        const auto& [entry, kept] = candidates[i];
+        if (is_open(entry, kept)) {
+            const core::Known& row = entry.row;
+            indexes[open] = i;
+            new (&threads[open++])
+                OpenThread{.incident = kept.incident,
+                           .owner = row.owner == core::Owner::person ? row.owner_name : std::string_view{},
+                           .belayed_at = row.standing.belayed ? kept.belayed_at : 0};
+        }
     }
     if (open == 0) {
         return;
     }
-    auto* threads = static_cast<OpenThread*>(palloc_extended(sizeof(OpenThread) * open, MCXT_ALLOC_HUGE));
-    auto* indexes = static_cast<std::size_t*>(palloc_extended(sizeof(std::size_t) * open, MCXT_ALLOC_HUGE));
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < keepsakes.size(); ++i) {
-        if (is_open(i)) {
-            const core::Known& row = entries[i].row;
-            indexes[next] = i;
-            new (&threads[next++])
-                OpenThread{.incident = keepsakes[i].incident,
-                           .owner = row.owner == core::Owner::person ? row.owner_name : std::string_view{},
-                           .belayed_at = row.standing.belayed ? keepsakes[i].belayed_at : 0};
-        }
-    }
-    const std::span<const UnheardBelay> strangers = listen(*cycle.server, {threads, open});
+    const std::span<const UnheardBelay> strangers = listen(*r.cycle.server, {threads, open});
     for (std::size_t i = 0; i < open; ++i) {
-        take_word(r, threads[i], entries[indexes[i]], keepsakes[indexes[i]]);
+        Candidate& candidate = candidates[indexes[i]];
+        take_word(r, threads[i], candidate.entry, candidate.kept);
     }
     for (const UnheardBelay& stranger : strangers) {
-        const core::Entry& entry = entries[indexes[stranger.thread]];
-        reply_to(*cycle.server, stranger.reply, stranger.poster, core::Disposition::info,
-                 core::say_not_obeyed(incident_of(cycle, entry, entry.row), cycle.arena));
+        const core::Entry& entry = candidates[indexes[stranger.thread]].entry;
+        reply_to(*r.cycle.server, stranger.reply, stranger.poster, core::Disposition::info,
+                 core::say_not_obeyed(incident_of(r.cycle, entry, entry.row), r.arena));
     }
 }
 
@@ -454,8 +421,8 @@ bool believe_absence(Recording& r) {
         return false;
     }
     std::size_t absent = 0;
-    for (const core::Entry& entry : cycle.sweep->entries()) {
-        absent += core::is_absent(entry, cycle.sweep->vhosts()[entry.vhost]) ? 1 : 0;
+    for (const core::Sighting& sighting : cycle.sweep->sightings()) {
+        absent += core::is_absent(sighting, cycle.sweep->vhosts()[sighting.vhost()]) ? 1 : 0;
     }
     const core::AbsenceBrake brake{cycle.past.missing_polls, cycle.past.missing_since};
     const bool believed = core::believe_absence(absent, cycle.sweep->live(), brake, r.now);
@@ -463,22 +430,11 @@ bool believe_absence(Recording& r) {
     return believed;
 }
 
-void judge_all(Recording& r) {
-    Cycle& cycle = r.cycle;
-    const core::StepContext context = context_of(r, believe_absence(r));
-    const std::span<core::Entry> entries = cycle.sweep->entries();
-    const std::span<core::Vhost> vhosts = cycle.sweep->vhosts();
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const core::Entry& entry = entries[i];
-        r.seen += entry.named || (entry.known && entry.seen_in != core::SizeSource::none) ? 1 : 0;
-        const core::Step step = core::step(entry, vhosts[entry.vhost], context);
-        if (!step.write) {
-            continue;
-        }
-        Keepsake fresh;
-        Keepsake& kept = i < cycle.keepsakes->size() ? (*cycle.keepsakes)[i] : fresh;
-        Chronicle(r, entry, step, kept).write();
-    }
+std::int64_t count_seen(const core::Sweep& sweep) {
+    const auto& sightings = sweep.sightings();
+    return std::count_if(sightings.begin(), sightings.end(), [](const core::Sighting& s) {
+        return s.named() || (s.known() && s.seen_in() != core::SizeSource::none);
+    });
 }
 
 void write_samples(const Recording& r) {
@@ -495,14 +451,117 @@ void write_samples(const Recording& r) {
     }
 }
 
-void write_bindings(const Recording& r) {
-    const Cycle& cycle = r.cycle;
+void forget_bindings(const Recording& r) {
     const Harvest& h = *r.harvest;
     if (h.lost_names.size() > 0) {
-        const Datum values[] = {pg::to_text(cycle.server->name), h.lost_vhosts.array(TEXTOID),
+        const Datum values[] = {pg::to_text(r.cycle.server->name), h.lost_vhosts.array(TEXTOID),
                                 h.lost_names.array(TEXTOID)};
         delete_bindings_of.run(values);
     }
+}
+
+void begin_batch(Recording& r) {
+    pg::spi_begin();
+    r.candidates = nullptr;
+    r.count = 0;
+    auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+    r.arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
+    r.harvest = new (palloc(sizeof(Harvest))) Harvest;
+}
+
+void end_batch(Recording& r) {
+    if (r.count > 0) {
+        apply_rules(r);
+        hear(r);
+        for (auto& [entry, kept] : std::span(r.candidates, r.count)) {
+            const core::Step step = core::step(entry, r.cycle.sweep->vhosts()[entry.vhost], r.context);
+            if (step.write) {
+                Chronicle(r, entry, step, kept).write();
+            }
+        }
+        const Harvest& h = *r.harvest;
+        h.rows.write(*r.cycle.server);
+        write_samples(r);
+        h.audit.write(r.cycle.server->name, r.now, r.cycle.past.cycle + 1);
+        h.outbox.write(r.cycle.server->name, r.now);
+        forget_bindings(r);
+        r.changed += h.rows.size();
+        r.events += h.audit.size();
+    }
+    pg::spi_end();
+}
+
+void add(Recording& r, const core::Entry& entry, const Keepsake& kept) {
+    if (r.count == batch_size) {
+        end_batch(r);
+        begin_batch(r);
+    }
+    if (r.candidates == nullptr) {
+        r.candidates = static_cast<Candidate*>(palloc(sizeof(Candidate) * batch_size));
+    }
+    Candidate& candidate = *new (&r.candidates[r.count++]) Candidate{entry, kept};
+    core::Known& row = candidate.entry.row; // the next row of the table takes its place
+    row.facts.type = join(r.arena, {row.facts.type});
+    row.facts.state = join(r.arena, {row.facts.state});
+    row.owner_name = join(r.arena, {row.owner_name});
+    candidate.kept.belayed_by = join(r.arena, {kept.belayed_by});
+}
+
+// Of known queues whose arguments were told, keeps those that differ: what is the same need not be looked at
+// again.
+void compare_arguments(Recording& r, QueueScan& scan, core::Entry& entry) {
+    if (entry.row.gone || entry.seen.arguments.empty()) {
+        return;
+    }
+    if (const auto before = scan.other_arguments(entry.seen.arguments)) {
+        entry.row.facts.arguments = join(r.arena, {*before});
+    } else {
+        entry.seen.arguments = {};
+    }
+}
+
+// The rows of the table, each with what was seen of it.
+void judge_known(Recording& r) {
+    core::Sweep& sweep = *r.cycle.sweep;
+    QueueScan scan(r.cycle);
+    std::string_view vhost_name, name;
+    core::Entry entry;
+    std::size_t ordinal = 0;
+    begin_batch(r);
+    while (scan.next(vhost_name, name, entry.row)) {
+        const auto vhost = sweep.find_vhost(vhost_name);
+        core::Sighting* sighting = vhost ? sweep.find(*vhost, name, ordinal++) : nullptr;
+        if (sighting == nullptr || !sighting->known()) {
+            continue; // somebody has put it there since the sweep began: the next one will know
+        }
+        sighting->met = true;
+        entry.see(*sighting);
+        compare_arguments(r, scan, entry);
+        if (needs_rules(r, entry) || scan.in_incident() ||
+            core::step(entry, sweep.vhosts()[entry.vhost], r.context).write) {
+            add(r, entry, scan.kept());
+        }
+    }
+    end_batch(r);
+    scan.end();
+}
+
+// Queues that have no row.
+void judge_new(Recording& r) {
+    begin_batch(r);
+    for (const core::Sighting& sighting : r.cycle.sweep->sightings()) {
+        if (!sighting.met && sighting.named()) {
+            core::Entry entry;
+            entry.see(sighting);
+            entry.known = false; // nor has one that somebody has removed since the sweep began
+            add(r, entry, Keepsake{});
+        }
+    }
+    end_batch(r);
+}
+
+void write_bindings(const Recording& r) {
+    const Cycle& cycle = r.cycle;
     for (const BindingsRead& read : *cycle.bindings) {
         Column queues, sources, keys, arguments;
         for (const core::BindingRow& row : read.rows) {
@@ -610,10 +669,8 @@ void write_poll(Recording& r, Report& report, double record_ms) {
 Report record(Cycle& cycle) {
     instr_time began;
     INSTR_TIME_SET_CURRENT(began);
-    pg::spi_begin();
     Recording r(cycle);
     r.now = GetCurrentTimestamp();
-    r.harvest = new (palloc(sizeof(Harvest))) Harvest;
     // When the broker answers again after it did not, that is noted; decisions wait for a while after it.
     const Past& past = cycle.past;
     r.up_since = !cycle.reached ? 0 : past.failures > 0 && past.up_since == 0 ? cycle.began : past.up_since;
@@ -621,22 +678,25 @@ Report record(Cycle& cycle) {
     Report report;
     report.well = cycle.reached && cycle.complete;
     if (cycle.reached) {
-        apply_rules(r);
-        compare_arguments(r);
-        hear(r);
-        judge_all(r);
-        r.harvest->rows.write(*cycle.server);
-        write_samples(r);
-        r.harvest->audit.write(cycle.server->name, r.now, past.cycle + 1);
-        r.harvest->outbox.write(cycle.server->name, r.now);
+        pg::spi_begin();
+        r.rules = join(cycle.arena, {fingerprint_rules(*cycle.server)});
+        pg::spi_end();
+        r.all_rules = r.rules != past.rules;
+        r.seen = count_seen(*cycle.sweep);
+        r.context = context_of(r, believe_absence(r));
+        judge_known(r);
+        judge_new(r);
+    }
+    pg::spi_begin();
+    if (cycle.reached) {
         write_bindings(r);
     }
     instr_time ended;
     INSTR_TIME_SET_CURRENT(ended);
     INSTR_TIME_SUBTRACT(ended, began);
     report.queues = r.seen;
-    report.changed = r.harvest->rows.size();
-    report.events = r.harvest->audit.size();
+    report.changed = r.changed;
+    report.events = r.events;
     report.bytes = cycle.bytes;
     report.fetch_ms = static_cast<double>(cycle.fetch_us) / 1000.0;
     report.record_ms = INSTR_TIME_GET_MILLISEC(ended);

@@ -8,6 +8,11 @@
 // snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
 // EXTENSION, or the process's end.
 
+#include <cstdlib>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "core/cadence.hpp"
 #include "guardian/act.hpp"
 #include "guardian/archive.hpp"
@@ -283,7 +288,17 @@ bool do_round() {
     return well;
 }
 
+// What a cycle needs is large, and nothing of it outlives the cycle: large blocks go back to the system at
+// once. Left to itself, glibc raises its threshold and keeps them.
+void give_memory_back() {
+#ifdef M_MMAP_THRESHOLD
+    constexpr int large = 256 * 1024;
+    mallopt(M_MMAP_THRESHOLD, large);
+#endif
+}
+
 void keep_polling(void*) {
+    give_memory_back();
     state.server = begin_service().duty.server;
     CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, 0);
     CacheRegisterSyscacheCallback(USERMAPPINGOID, mapping_changed, 0);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory_resource>
+#include <simdjson.h>
 #include <string>
 
 using namespace cloudsat::core;
@@ -45,6 +46,11 @@ void check_arguments(std::string_view arguments) {
     require(again.value().rows[0].arguments == arguments);
 }
 
+bool is_json(const std::string& padded, std::size_t size) {
+    simdjson::dom::parser parser;
+    return parser.parse(padded.data(), size, false).error() == simdjson::SUCCESS;
+}
+
 void check(const QueueListing& listing) {
     for (const auto& row : listing.rows) {
         require(!row.name.empty() && is_name(row.name) && is_name(row.type) && is_name(row.state) &&
@@ -68,10 +74,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         read_queue_listing({std::string_view(padded).substr(0, size), json_padding}, &arena);
     const auto copied = read_queue_listing({{reinterpret_cast<const char*>(data), size}}, &arena);
     require(static_cast<bool>(in_place) == static_cast<bool>(copied));
+    // A list is cut into rows before it is parsed: what is taken is JSON as a whole, too.
+    if (in_place)
+        require(is_json(padded, size));
     if (!in_place)
         return 0;
     check(in_place.value());
     require(in_place.value().rows.size() == copied.value().rows.size());
     require(in_place.value().unusable == copied.value().unusable);
+    // Row by row is the same as all at once.
+    std::size_t n = 0;
+    const auto use = [&](const QueueRow& row) {
+        const auto& kept = in_place.value().rows[n++];
+        require(row.name == kept.name && row.type == kept.type && row.state == kept.state);
+        require(row.arguments == kept.arguments && row.messages == kept.messages);
+    };
+    const auto unusable = for_each_queue({{reinterpret_cast<const char*>(data), size}}, use);
+    require(static_cast<bool>(unusable) && unusable.value() == in_place.value().unusable);
+    require(n == in_place.value().rows.size());
     return 0;
 }

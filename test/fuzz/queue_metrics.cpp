@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <memory_resource>
 #include <string>
 
 using namespace cloudsat::core;
@@ -28,23 +27,22 @@ constexpr std::string_view honest = "# TYPE rabbitmq_detailed_queue_messages_rea
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    std::pmr::monotonic_buffer_resource arena;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    if (const auto metrics = read_queue_metrics(text, &arena))
-        for (const auto& row : metrics.value().rows) {
-            require(is_name(row.vhost) && is_name(row.name));
-            require(row.messages.value_or(0) >= 0 && row.ready.value_or(0) >= 0 &&
-                    row.unacknowledged.value_or(0) >= 0);
-        }
-    const auto forged = read_queue_metrics(std::string(text) + "\n" + std::string(honest), &arena);
-    require(static_cast<bool>(forged));
+    const auto check = [](const QueueSizes& row) {
+        require(is_name(row.vhost) && is_name(row.name));
+        require(row.messages.value_or(0) >= 0 && row.ready.value_or(0) >= 0 &&
+                row.unacknowledged.value_or(0) >= 0);
+    };
+    for_each_queue_size(text, check);
     std::size_t victims = 0;
-    for (const auto& row : forged.value().rows) {
+    const auto find = [&](const QueueSizes& row) {
         if (row.vhost != "/" || row.name != "victim")
-            continue;
+            return;
         ++victims;
         require(!row.messages || *row.messages == 3);
-    }
+    };
+    const auto forged = for_each_queue_size(std::string(text) + "\n" + std::string(honest), find);
+    require(static_cast<bool>(forged));
     require(victims == 1);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <memory_resource>
+#include <simdjson.h>
 #include <string>
 
 namespace {
@@ -217,6 +218,64 @@ TEST_F(QueueListingTest, ReadsAHundredThousandRows) {
     ASSERT_EQ(listing.rows.size(), 100000u);
     EXPECT_EQ(listing.rows[99999].messages, 99999);
     EXPECT_EQ(listing.rows[99999].name, "q99999");
+}
+
+// A list is cut into rows by hand, and each row is parsed by simdjson; about the whole, simdjson must agree.
+// Every document that one byte makes of a good one, and every beginning of it.
+TEST_F(QueueListingTest, TakesAListExactlyWhenItIsOneAsAWhole) {
+    const std::string good = R"( [{"name":"a\"],[\\"} , {"name":"b","arguments":{"x":[1,{"y":"]"}]}},)"
+                             R"({"name":"c","messages":1e2}] )";
+    const auto agree = [&](const std::string& text) {
+        simdjson::dom::parser parser;
+        const auto kind = fault(text); // of several faults the first
+        if (parser.parse(text).error() == simdjson::SUCCESS)
+            EXPECT_NE(kind, FaultKind::not_json) << text;
+        else
+            EXPECT_NE(kind, FaultKind::none) << text;
+    };
+    agree(good);
+    EXPECT_EQ(fault(good), FaultKind::none);
+    for (std::size_t at = 0; at < good.size(); ++at) {
+        agree(good.substr(0, at));
+        agree(good.substr(at));
+        for (const char c : std::string_view("[]{},:\"\\ a1\n\0", 13)) {
+            std::string changed = good;
+            changed[at] = c;
+            agree(changed);
+            changed = good;
+            changed.insert(at, 1, c);
+            agree(changed);
+        }
+        std::string shorter = good;
+        agree(shorter.erase(at, 1));
+    }
+    for (const char* text :
+         {"[,]", "[{\"name\":\"a\"},]", "[,{\"name\":\"a\"}]", "[{\"name\":\"a\"}}", "[]]", "[] x",
+          "[{\"name\":\"a\"} {\"name\":\"b\"}]", "[", "[ ", "]", "[{\"name\":\"a\"}", "[\"]"})
+        EXPECT_EQ(fault(text), FaultKind::not_json) << text;
+}
+
+TEST_F(QueueListingTest, RowByRowIsTheSameAndNothingComesOfABadDocument) {
+    const auto all = good(totals);
+    std::size_t n = 0;
+    const auto use = [&](const QueueRow& row) {
+        ASSERT_LT(n, all.rows.size());
+        EXPECT_EQ(row.name, all.rows[n].name);
+        EXPECT_EQ(row.vhost, all.rows[n].vhost);
+        EXPECT_EQ(row.type, all.rows[n].type);
+        EXPECT_EQ(row.state, all.rows[n].state);
+        EXPECT_EQ(row.arguments, all.rows[n].arguments);
+        EXPECT_EQ(row.messages, all.rows[n].messages);
+        ++n;
+    };
+    const auto unusable = for_each_queue({totals}, use);
+    ASSERT_TRUE(unusable);
+    EXPECT_EQ(unusable.value(), all.unusable);
+    EXPECT_EQ(n, all.rows.size());
+    n = 0;
+    for (std::size_t size = 0; size < totals.size(); ++size)
+        EXPECT_FALSE(for_each_queue({totals.substr(0, size)}, use)) << size;
+    EXPECT_EQ(n, 0u);
 }
 
 } // namespace

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <map>
 #include <string>
 
 namespace {
@@ -52,15 +52,29 @@ protected:
         sweep.vhosts()[vhost].sized = true;
         sweep.vhosts()[vhost].named = true;
     }
-    Step step_of(std::string_view name) {
-        const Entry* entry = sweep.find(vhost, name);
-        EXPECT_NE(entry, nullptr);
-        return step(*entry, sweep.vhosts()[entry->vhost], context);
+    void know(std::string_view name, const Known& known) { know(sweep, name, known); }
+    void know(Sweep& which, std::string_view name, const Known& known) {
+        rows[std::string(name)] = known;
+        which.know(which.vhost("/"), name, known.gone, known.source);
     }
+    Entry entry_of(Sweep& which, std::string_view name) {
+        const Sighting* sighting = which.find(vhost, name);
+        EXPECT_NE(sighting, nullptr);
+        Entry entry;
+        entry.see(*sighting);
+        entry.row = rows[std::string(name)];
+        return entry;
+    }
+    Step step_of(Sweep& which, std::string_view name) {
+        return step(entry_of(which, name), which.vhosts()[vhost], context);
+    }
+    Step step_of(std::string_view name) { return step_of(sweep, name); }
+
+    std::map<std::string, Known> rows; // of vhost /
 };
 
 TEST_F(SweepTest, AnUnchangedQueueIsNotWritten) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     sweep.saw_size(vhost, "q", counts(7), SizeSource::totals);
     sweep.vhosts()[vhost].sized = true;
     sweep.compare_names();
@@ -70,7 +84,7 @@ TEST_F(SweepTest, AnUnchangedQueueIsNotWritten) {
 }
 
 TEST_F(SweepTest, ANewNumberIsWrittenAndSampled) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     sweep.saw_size(vhost, "q", counts(8), SizeSource::totals);
     const Step s = step_of("q");
     EXPECT_TRUE(s.write && s.sample);
@@ -82,7 +96,7 @@ TEST_F(SweepTest, ANewNumberIsWrittenAndSampled) {
 }
 
 TEST_F(SweepTest, AnAbsentNumberKeepsTheLastOne) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     Facts facts = counts(0);
     facts.messages.reset();
     facts.ready.reset();
@@ -97,18 +111,18 @@ TEST_F(SweepTest, TheFirstZeroOfAQuorumQueueEndsNothing) {
     Known known = row(5000);
     known.facts.type = "quorum";
     known.standing.level = Level::warned;
-    sweep.know(vhost, "q", known);
+    know("q", known);
     Facts zero = counts(0);
     zero.type = "quorum";
     sweep.saw_size(vhost, "q", zero, SizeSource::totals);
     const Step first = step_of("q");
     EXPECT_FALSE(first.verdict.recovered);
     EXPECT_EQ(first.row.facts.messages, 0); // what was told is recorded all the same
-    sweep.know(vhost, "q", first.row);
+    know("q", first.row);
     EXPECT_TRUE(step_of("q").verdict.recovered);
     // classic ones are right at once
     known.facts.type = zero.type = "classic";
-    sweep.know(vhost, "c", known);
+    know("c", known);
     sweep.saw_size(vhost, "c", zero, SizeSource::totals);
     EXPECT_TRUE(step_of("c").verdict.recovered);
 }
@@ -128,11 +142,11 @@ TEST_F(SweepTest, ANewQueueNeedsAName) {
 }
 
 TEST_F(SweepTest, TheStateOfTotalsIsBetterThanThatOfNames) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     sweep.saw_size(vhost, "q", counts(7), SizeSource::totals);
     sweep.saw_name(vhost, "q", named());
     EXPECT_FALSE(step_of("q").write);
-    sweep.know(vhost, "m", row(7, SizeSource::metrics));
+    know("m", row(7, SizeSource::metrics));
     Facts numbers;
     numbers.messages = numbers.ready = 7;
     Facts down = named();
@@ -146,7 +160,7 @@ TEST_F(SweepTest, ADeadStateKnownBeforeStillCountsForMetrics) {
     Known known = row(9000, SizeSource::metrics);
     known.facts.state = "down";
     known.standing.pending = Level::warned;
-    sweep.know(vhost, "q", known);
+    know("q", known);
     Facts numbers;
     numbers.messages = numbers.ready = 9000;
     sweep.saw_size(vhost, "q", numbers, SizeSource::metrics);
@@ -154,7 +168,7 @@ TEST_F(SweepTest, ADeadStateKnownBeforeStillCountsForMetrics) {
 }
 
 TEST_F(SweepTest, GoneOnlyWhenBothListingsMissIt) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     EXPECT_FALSE(step_of("q").vanished); // nothing was read
     sweep.vhosts()[vhost].sized = true;
     EXPECT_FALSE(step_of("q").vanished);
@@ -165,7 +179,7 @@ TEST_F(SweepTest, GoneOnlyWhenBothListingsMissIt) {
 }
 
 TEST_F(SweepTest, ARowMissingInTotalsIsNotGone) {
-    sweep.know(vhost, "dead", row(7));
+    know("dead", row(7));
     read_both();
     sweep.saw_name(vhost, "dead", named());
     sweep.compare_names();
@@ -176,14 +190,14 @@ TEST_F(SweepTest, ARowMissingInTotalsIsNotGone) {
     EXPECT_EQ(s.row.facts.messages, 7);
     // and once that is recorded, it is no news
     Sweep next(&memory);
-    next.know(next.vhost("/"), "dead", s.row);
+    know(next, "dead", s.row);
     next.vhosts()[0].sized = true;
     next.compare_names();
     EXPECT_FALSE(next.vhosts()[0].differs);
 }
 
 TEST_F(SweepTest, AVhostThatIsGoneTakesItsQueuesAlong) {
-    sweep.know(vhost, "q", row(7));
+    know("q", row(7));
     sweep.vhosts()[vhost].gone = true;
     EXPECT_TRUE(step_of("q").vanished);
 }
@@ -191,7 +205,7 @@ TEST_F(SweepTest, AVhostThatIsGoneTakesItsQueuesAlong) {
 TEST_F(SweepTest, AVanishedQueueEndsItsIncidentAndStartsAfresh) {
     Known known = row(3000);
     known.standing = {.level = Level::warned, .pending = Level::warned, .would_delete = true};
-    sweep.know(vhost, "q", known);
+    know("q", known);
     read_both();
     const Step s = step_of("q");
     EXPECT_TRUE(s.vanished && s.ended && s.write);
@@ -199,11 +213,10 @@ TEST_F(SweepTest, AVanishedQueueEndsItsIncidentAndStartsAfresh) {
     EXPECT_TRUE(s.row.gone);
 
     Sweep next(&memory);
-    const std::uint32_t v = next.vhost("/");
-    next.know(v, "q", s.row);
-    next.saw_size(v, "q", counts(3000), SizeSource::totals);
-    next.saw_name(v, "q", named());
-    const Step back = step(*next.find(v, "q"), next.vhosts()[v], context);
+    know(next, "q", s.row);
+    next.saw_size(vhost, "q", counts(3000), SizeSource::totals);
+    next.saw_name(vhost, "q", named());
+    const Step back = step_of(next, "q");
     EXPECT_TRUE(back.appeared);
     EXPECT_FALSE(back.redeclared);
     EXPECT_FALSE(back.verdict.warned);
@@ -213,7 +226,7 @@ TEST_F(SweepTest, AVanishedQueueEndsItsIncidentAndStartsAfresh) {
 TEST_F(SweepTest, AnOpenIntentionIsNotSettledByAbsence) {
     Known known = row(9000);
     known.standing = {.level = Level::warned, .intended = true};
-    sweep.know(vhost, "q", known);
+    know("q", known);
     read_both();
     const Step s = step_of("q");
     EXPECT_FALSE(s.vanished);
@@ -223,7 +236,7 @@ TEST_F(SweepTest, AnOpenIntentionIsNotSettledByAbsence) {
 TEST_F(SweepTest, AnotherQueueOfTheSameNameStartsAfresh) {
     Known known = row(9000);
     known.standing = {.level = Level::warned, .pending = Level::deleted, .intended = true, .acted_at = now};
-    sweep.know(vhost, "q", known);
+    know("q", known);
     Facts facts = counts(9000);
     facts.durable = false;
     sweep.saw_size(vhost, "q", facts, SizeSource::totals);
@@ -258,8 +271,8 @@ TEST_F(SweepTest, FewAbsencesAreBelievedManyNeedThreePollsAndAMinute) {
 }
 
 TEST_F(SweepTest, MetricsOfAClusterMissTheQueuesOfOtherNodes) {
-    sweep.know(vhost, "here", row(7, SizeSource::metrics));
-    sweep.know(vhost, "there", row(7, SizeSource::totals));
+    know("here", row(7, SizeSource::metrics));
+    know("there", row(7, SizeSource::totals));
     sweep.vhosts()[vhost].sized = true;
     sweep.saw_size(vhost, "here", counts(7), SizeSource::metrics);
     sweep.find_split();
@@ -275,46 +288,96 @@ TEST_F(SweepTest, GrowthIsSmoothedAndComesToRest) {
     for (int i = 1; i <= 60; ++i) { // 100 messages in each poll of 5 s: 1200 per minute
         Sweep one(&memory);
         const std::uint32_t v = one.vhost("/");
-        one.know(v, "q", known);
+        know(one, "q", known);
         one.saw_size(v, "q", counts(1000 + i * 100), SizeSource::totals);
-        known = step(*one.find(v, "q"), one.vhosts()[v], context).row;
+        known = step_of(one, "q").row;
     }
     EXPECT_NEAR(known.growth, 1200, 20);
     Sweep last(&memory);
     const std::uint32_t v = last.vhost("/");
     known.changed_at = now - 60 * second;
-    last.know(v, "q", known);
+    know(last, "q", known);
     last.saw_size(v, "q", known.facts, SizeSource::totals);
-    const Step s = step(*last.find(v, "q"), last.vhosts()[v], context);
+    const Step s = step_of(last, "q");
     EXPECT_EQ(s.row.growth, 0);
     EXPECT_TRUE(s.write);
     EXPECT_FALSE(s.sample);
 }
 
 TEST_F(SweepTest, NewRulesAreWrittenEvenForQueuesThatAreNotSeen) {
-    sweep.know(vhost, "q", row(7));
-    sweep.find(vhost, "q")->ruled = true;
-    EXPECT_TRUE(step_of("q").write);
+    know("q", row(7));
+    Entry entry = entry_of(sweep, "q");
+    EXPECT_FALSE(step(entry, sweep.vhosts()[vhost], context).write);
+    entry.ruled = true;
+    EXPECT_TRUE(step(entry, sweep.vhosts()[vhost], context).write);
 }
 
 TEST_F(SweepTest, TenThousandQueuesInTwoVhostsAreKeptApart) {
-    std::deque<std::string> names;
     const std::uint32_t other = sweep.vhost("a/b");
     sweep.reserve(100); // and grows beyond
+    const auto name_of = [](int i) {
+        return "queue/u" + std::to_string(i % 50) + "/tasks-" + std::to_string(i);
+    };
     for (int i = 0; i < 10'000; ++i) {
-        names.push_back("queue/u" + std::to_string(i % 50) + "/tasks-" + std::to_string(i));
-        sweep.know(vhost, names.back(), row(i));
-        sweep.know(other, names.back(), row(i + 1));
+        sweep.saw_size(vhost, name_of(i), counts(i), SizeSource::totals);
+        sweep.know(other, name_of(i), i % 2 == 0, SizeSource::metrics);
     }
-    EXPECT_EQ(sweep.entries().size(), 20'000U);
-    EXPECT_EQ(sweep.live(), 20'000U);
+    EXPECT_EQ(sweep.sightings().size(), 20'000U);
+    EXPECT_EQ(sweep.live(), 5'000U);
     for (int i = 0; i < 10'000; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        ASSERT_EQ(sweep.find(vhost, names[at])->row.facts.messages, i);
-        ASSERT_EQ(sweep.find(other, names[at])->row.facts.messages, i + 1);
+        const Sighting* here = sweep.find(vhost, name_of(i));
+        ASSERT_NE(here, nullptr);
+        ASSERT_EQ(here->name(), name_of(i));
+        ASSERT_EQ(here->seen().messages, i);
+        ASSERT_FALSE(here->known());
+        const auto expected = static_cast<std::size_t>(2 * i + 1);
+        const Sighting* there = sweep.find(other, name_of(i), expected);
+        ASSERT_EQ(there, &sweep.sightings()[expected]);
+        ASSERT_EQ(sweep.find(other, name_of(i)), there); // the hint saves time, and no more
+        ASSERT_EQ(sweep.find(other, name_of(i), 0), there);
+        ASSERT_EQ(there->live(), i % 2 == 1);
+        ASSERT_EQ(there->seen().messages, std::nullopt);
     }
     EXPECT_EQ(sweep.find(vhost, "nobody"), nullptr);
     EXPECT_EQ(sweep.vhost("a/b"), other);
+    EXPECT_EQ(sweep.find_vhost("a/b"), other);
+    EXPECT_EQ(sweep.find_vhost("a"), std::nullopt);
+}
+
+TEST_F(SweepTest, WhatWasSeenComesBackWhole) {
+    Facts facts;
+    facts.type = "quorum";
+    facts.state = "running";
+    facts.arguments = R"({"x-queue-type":"quorum"})";
+    facts.durable = true;
+    facts.exclusive = false;
+    facts.auto_delete = false;
+    facts.messages = 5'000'000'000;
+    facts.ready = 0;
+    facts.unacknowledged = 1;
+    facts.consumers = 2;
+    facts.memory = 3;
+    sweep.saw_size(vhost, "all", facts, SizeSource::statistics);
+    EXPECT_EQ(sweep.find(vhost, "all")->seen(), facts);
+    sweep.saw_size(vhost, "nothing", {}, SizeSource::statistics);
+    EXPECT_EQ(sweep.find(vhost, "nothing")->seen(), Facts{});
+    // a second listing adds, and takes nothing away
+    Facts more;
+    more.messages = 7;
+    sweep.saw_size(vhost, "all", more, SizeSource::metrics);
+    facts.messages = 7;
+    EXPECT_EQ(sweep.find(vhost, "all")->seen(), facts);
+    // more states than anybody has
+    for (int i = 0; i < 100; ++i) {
+        const std::string state = "state " + std::to_string(i % 40);
+        Facts odd;
+        odd.state = state;
+        sweep.saw_size(vhost, "odd" + std::to_string(i), odd, SizeSource::totals);
+    }
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(sweep.find(vhost, "odd" + std::to_string(i))->seen().state,
+                  "state " + std::to_string(i % 40));
+    }
 }
 
 TEST(SizeSources, KeepTheirNames) {
