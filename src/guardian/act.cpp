@@ -289,7 +289,7 @@ void request_deletion(Intentions& all, Intention& intention, std::string_view vh
 }
 
 // Which of them are on hold, by what is said on the board now.
-void hear_all(const Server& server, std::span<Intention> list) {
+void hear(const Server& server, std::span<Intention> list) {
     auto* threads = static_cast<OpenThread*>(palloc(sizeof(OpenThread) * list.size() + 1));
     std::size_t count = 0;
     for (const Intention& intention : list) {
@@ -304,6 +304,25 @@ void hear_all(const Server& server, std::span<Intention> list) {
     for (Intention& intention : list) {
         intention.look.belayed = intention.in_incident && next++->is_belayed();
     }
+}
+
+// What this side says of them now: limits, owners, the board.
+void consult(const Intentions& all, std::span<Intention> list) {
+    auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * list.size() + 1));
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        names[i] = {list[i].vhost, list[i].name};
+    }
+    const std::span<Rules> rules = find_rules(*all.server, {names, list.size()});
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        Intention& intention = list[i];
+        intention.look.limits = rules[i].limits;
+        intention.look.owner = rules[i].owner;
+        intention.look.enforce = all.server->options.enforce != 0;
+        if (rules[i].owner == core::Owner::person) {
+            intention.owner_name = join(all.arena, {rules[i].owner_name});
+        }
+    }
+    hear(*all.server, list);
 }
 
 } // namespace
@@ -328,23 +347,11 @@ Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext
     auto* list =
         static_cast<Intention*>(all->arena->allocate(sizeof(Intention) * rows + 1, alignof(Intention)));
     all->list = {new (list) Intention[rows], rows};
-    auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * rows + 1));
     const TimestampTz now = GetCurrentTimestamp();
     for (uint64 row = 0; row < rows; ++row) {
         read_intention(all->list[row], row, all->arena, now);
-        names[row] = {all->list[row].vhost, all->list[row].name};
     }
-    const std::span<Rules> rules = find_rules(*server, {names, rows});
-    for (uint64 row = 0; row < rows; ++row) {
-        Intention& intention = all->list[row];
-        intention.look.limits = rules[row].limits;
-        intention.look.owner = rules[row].owner;
-        intention.look.enforce = server->options.enforce != 0;
-        if (rules[row].owner == core::Owner::person) {
-            intention.owner_name = join(all->arena, {rules[row].owner_name});
-        }
-    }
-    hear_all(*server, all->list);
+    consult(*all, all->list);
     pg::spi_end();
     return all;
 }
@@ -397,17 +404,18 @@ void look(Intentions& all, Intention& intention) {
     }
 }
 
-void hear(const Intentions& all, Intention& intention) {
-    if (!intention.due || !intention.in_incident) {
+void reconsider(const Intentions& all, Intention& intention) {
+    if (!intention.due) {
         return;
     }
     pg::spi_begin();
-    hear_all(*all.server, {&intention, 1});
+    consult(all, {&intention, 1});
     pg::spi_end();
-    if (intention.look.belayed) {
+    if (const core::Resolution decided = core::resolve(intention.look);
+        decided.resolve != core::Resolve::proceed) {
         intention.due = false;
         intention.conclusion = Conclusion::withdrawn;
-        intention.reason = core::reason_of(core::Bar::belayed);
+        intention.reason = decided.reason;
     }
 }
 

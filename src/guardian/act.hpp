@@ -4,7 +4,7 @@
 //
 //     in a transaction:  open_intentions()   what is to be done, under the limits in force now
 //     anywhere:          look()              asks the broker; waits, can be cancelled
-//     in a transaction:  hear()              asks the board: it may have been belayed a moment ago
+//     in a transaction:  reconsider()        a moment ago a policy may have come, or a belay
 //     anywhere:          act()               tells the broker
 //     in a transaction:  conclude()          records the outcome
 //
@@ -49,7 +49,7 @@ struct Intention {
     // from look()
     bool due = false; // nothing speaks against it
 
-    // from look(), hear() and act()
+    // from look(), reconsider() and act()
     Conclusion conclusion = Conclusion::left;
     std::string_view reason;
     bool sent = false;     // a DELETE went out
@@ -71,7 +71,7 @@ struct Intentions {
 
 Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context);
 void look(Intentions& intentions, Intention& intention);
-void hear(const Intentions& intentions, Intention& intention);
+void reconsider(const Intentions& intentions, Intention& intention);
 void act(Intentions& intentions, Intention& intention);
 void conclude(const Intentions& intentions, const Intention& intention);
 void take_leave(Intentions& intentions); // of the broker; anywhere

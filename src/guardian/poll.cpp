@@ -54,7 +54,7 @@ Datum poll(FunctionCallInfo fcinfo) {
             break;
         }
         look(*intentions, intention);
-        hear(*intentions, intention);
+        reconsider(*intentions, intention);
         act(*intentions, intention);
         conclude(*intentions, intention);
     }

@@ -2,7 +2,8 @@
 // the extension is gone. What a poll does is the guardian's business; this file knows when, and puts its
 // pieces between transactions:
 //
-//     begin | fetch | record | intentions | look | hear | act | conclude | look ... | take | store | take ...
+//     begin | fetch | record | intentions | look | reconsider | act | conclude | look ... | take | store |
+//     take ...
 //
 // Each | is a commit. While it fetches, acts, or waits for the next poll there is no transaction and no
 // snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
@@ -152,7 +153,7 @@ void do_deed(void* argument) {
         if (!begin_with_server()) {
             return;
         }
-        guardian::hear(*deed->intentions, *deed->intention);
+        guardian::reconsider(*deed->intentions, *deed->intention);
         commit_transaction();
         guardian::act(*deed->intentions, *deed->intention);
     }

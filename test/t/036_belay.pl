@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use Cloudsat::Test;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 my $node = new_node('belay', conf => 'max_connections = 30');
 my $fake = Cloudsat::FakeBroker->start;
@@ -160,6 +161,26 @@ answers('alice', 'end', $late);
 queue($late, messages => 0);
 poll();
 $fake->tell('/unqueue', { name => $_ }) for $late, $third;
+poll();
+
+# --- nor is one that a policy spares at the last moment: while the broker is asked for the last time
+my $spared = 'queue/alice@example.com/spared';
+overgrow($spared, 90000);
+sql(q{ALTER SERVER pulse OPTIONS (SET timeout '20s')});
+my $single = '/api/queues/%2F/queue%2Falice%40example.com%2Fspared';
+$fake->tell('/behave', { behaviour => 'delay', path => $single, ms => 3000 });
+$session = $node->background_psql('postgres');
+$session->query_until(qr/begun/, "\\echo begun\nSELECT FROM cloudsat.poll('pulse');\n");
+my $end = time + 30;
+sleep 0.05 until $fake->seen->{by}{"GET $single"} || time > $end;
+ok($fake->seen->{by}{"GET $single"}, 'the broker is asked for the last time');
+sql(qq{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('/spared\$', true)});
+$session->quit;
+$fake->tell('/unbehave', {});
+like(listed(), qr/spared/, 'a policy that comes after the last look spares its queue');
+is(sql(qq{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = '$spared' AND event = 'delete_withdrawn'}), 'a policy exempts it', 'and that is why');
+sql(q{DELETE FROM cloudsat.queue_policies});
+$fake->tell('/unqueue', { name => $spared });
 poll();
 
 # --- several owners
