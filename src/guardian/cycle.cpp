@@ -36,7 +36,8 @@ pg::Statement forget_poll(R"(
       AND pg_catalog.starts_with(p.home, $3))",
                           {TEXTOID, TEXTOID, TEXTOID});
 pg::Statement unfinished(R"(
-    SELECT q.vhost, q.name, q.owner, q.incident, q.intended_at
+    SELECT q.vhost, q.name, CASE WHEN q.owner_kind OPERATOR(pg_catalog.=) 'person' THEN q.owner END, q.incident,
+           q.intended_at
     FROM cloudsat.queues AS q
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND (q.incident IS NOT NULL OR q.intended_at IS NOT NULL))",
