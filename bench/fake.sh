@@ -1,6 +1,7 @@
 # What the measurements with a fake broker share: the broker, telling it things, and a session that polls it. Sourced
 # after bench/lib.sh, which is for all of them.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # work and db are the script's
 
 # start_fake: the broker of test/fake_broker.py; it ends when we do, since its standard input does
 start_fake() {
@@ -33,6 +34,7 @@ render() {
 # start_session: psql, as one process polls; ask SQL: the rows of a statement there
 start_session() {
     coproc session { exec psql -XAtq -F ' ' -v ON_ERROR_STOP=1 -d "$db" 2>&1; }
+    # shellcheck disable=SC2034 # for the script
     session_pid=$(ask 'SELECT pg_backend_pid()')
     ask 'SET synchronous_commit = off' # as a guard does when nothing has changed
 }

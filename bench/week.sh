@@ -33,12 +33,11 @@ LD_PRELOAD=$place/shifted_clock.so SHIFTED_CLOCK=$place/clock "$repo/test/tools/
     fsync=off jit=off autovacuum_naptime=1s log_autovacuum_min_duration=-1 cloudsat.history_retention=1d cloudsat.retention=1d
 # shellcheck disable=SC1091 # written by test/tools/postgres
 source "$place/postgres/env"
-sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
 start_fake
 prefix=queue/u42@example.com/tasks
 tell queues "{\"count\": $queues, \"prefix\": \"$prefix\"}"
-sql >/dev/null <<SQL
+psql -Xq -v ON_ERROR_STOP=1 -d "$db" <<SQL
 CREATE EXTENSION cloudsat;
 CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url '$fake_url');
 CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'secret');
@@ -46,17 +45,18 @@ SQL
 start_session
 
 tables='queues queue_history queue_events polls messages outbox'
-# figures: bytes of each table with its partitions and indexes, then dead rows of queues, private memory, memory of contexts
+# figures: kB of each table with its partitions and indexes, then dead rows of queues, private memory, memory of contexts
 figures() {
     local table
     for table in $tables; do
-        ask "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('cloudsat.$table')"
+        ask "SELECT (sum(pg_total_relation_size(t.relid)) / 1024)::int8
+             FROM (SELECT relid FROM pg_partition_tree('cloudsat.$table') UNION SELECT 'cloudsat.$table'::regclass) AS t"
     done
     ask "SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid = 'cloudsat.queues'::regclass"
     private_kb "$session_pid"
-    ask "SELECT sum(used_bytes) / 1024 FROM pg_backend_memory_contexts"
+    ask "SELECT sum(used_bytes)::int8 / 1024 FROM pg_backend_memory_contexts"
 }
-print_figures() { printf '%9s' "$@" && echo; }
+print_figures() { printf '%14s' "$@" && echo; }
 
 echo "# $steps polls, $step s apart, of $queues queues"
 # shellcheck disable=SC2086 # names are words
@@ -87,10 +87,10 @@ if ((${#early[@]} == 0)); then die "three days are $((288 * 3)) steps"; fi
 note 'time for all of it' "$((SECONDS - began)) s"
 n=0
 for table in $tables; do
-    at_most "bytes of $table, at the end / after three days" "${late[n]}" "${early[n]}" 1.2
+    at_most "size of $table, at the end / after three days" "${late[n]}" "${early[n]}" 1.2
     n=$((n + 1))
 done
-at_most "dead rows of queues, at the most / live rows" "$dead_most" "$queues" 1
+at_most 'dead rows of queues, at the most / rows' "$dead_most" "$(ask 'SELECT count(*) FROM cloudsat.queues')" 1
 at_most 'private memory, at the end / after three days' "${late[7]}" "${early[7]}" 1.05
 at_most 'memory contexts, at the end / after three days' "${late[8]}" "${early[8]}" 1.05
 hot=$(ask "SELECT 100 * n_tup_hot_upd / n_tup_upd FROM pg_stat_all_tables WHERE relid = 'cloudsat.queues'::regclass")
