@@ -36,6 +36,7 @@ SQL_PARTS = \
 	src/guardian/enforcement.sql \
 	src/guardian/archive.sql \
 	src/guardian/outbox.sql \
+	src/guardian/explain.sql \
 	src/board/grants.sql \
 	src/guardian/grants.sql \
 	src/worker/status.sql \

@@ -45,8 +45,8 @@ Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t siz
     both.delete_intended |= second.delete_intended;
     both.bar = either(both.bar, second.bar);
     both.warn_bar = either(both.warn_bar, second.warn_bar);
-    both.archive_bar = either(both.archive_bar, second.archive_bar);
-    both.delete_bar = either(both.delete_bar, second.delete_bar);
+    both.archive_bar = both.archive_wanted ? Bar::none : either(both.archive_bar, second.archive_bar);
+    both.delete_bar = both.delete_intended ? Bar::none : either(both.delete_bar, second.delete_bar);
     return both;
 }
 

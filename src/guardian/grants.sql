@@ -9,7 +9,8 @@ REVOKE ALL ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),
     cloudsat.archived(pg_catalog.text, pg_catalog.text, pg_catalog.text),
     cloudsat.take_archived(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8),
     cloudsat.replay(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) FROM PUBLIC;
-REVOKE ALL ON FUNCTION cloudsat.poll(pg_catalog.text), cloudsat.confirm_enforce(pg_catalog.text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cloudsat.poll(pg_catalog.text), cloudsat.confirm_enforce(pg_catalog.text),
+    cloudsat.explain_queue(pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 
 GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
@@ -23,6 +24,8 @@ GRANT INSERT, UPDATE, DELETE ON cloudsat.queue_policies TO cloudsat_admin;
 GRANT USAGE ON SEQUENCE cloudsat.queue_policies_id_seq TO cloudsat_admin;
 GRANT USAGE ON FOREIGN DATA WRAPPER rabbitmq TO cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat.poll(pg_catalog.text), cloudsat.confirm_enforce(pg_catalog.text) TO cloudsat_admin;
+GRANT EXECUTE ON FUNCTION cloudsat.explain_queue(pg_catalog.text, pg_catalog.text, pg_catalog.text) TO cloudsat_adhoc,
+    cloudsat_admin;
 -- What strangers sent to each other is for administrators alone; how much of it there is may be seen.
 GRANT SELECT ON cloudsat.archives TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.archived_messages TO cloudsat_admin;

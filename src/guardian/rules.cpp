@@ -23,6 +23,16 @@ pg::Statement policies_fingerprint(R"(
     WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
                                    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID});
 
+// The one place that says which policies match a queue `n`, and which of them counts.
+// clang-format off
+#define MATCHING_POLICIES                                                                                    \
+    " FROM cloudsat.queue_policies AS q"                                                                     \
+    " WHERE (q.server IS NULL OR q.server OPERATOR(pg_catalog.=) $1)"                                        \
+    " AND (q.vhost IS NULL OR n.vhost COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.vhost)"              \
+    " AND n.name COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.queue"                                    \
+    " ORDER BY q.priority DESC, q.id "
+// clang-format on
+
 // A policy may give some sizes and leave the others to the server: they must rise all the same, so the
 // server's yield. A queue that a policy makes unbounded is archived only where a policy says so, too.
 pg::Statement rules_of_queues(R"(
@@ -39,13 +49,17 @@ pg::Statement rules_of_queues(R"(
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
     CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
            o
-    LEFT JOIN LATERAL (SELECT q.*, nullif(q.archive_size, -1) AS archive
-           FROM cloudsat.queue_policies AS q WHERE (q.server IS NULL OR
-           q.server OPERATOR(pg_catalog.=) $1) AND (q.vhost IS NULL OR n.vhost COLLATE
-           pg_catalog."C" OPERATOR(pg_catalog.~) q.vhost) AND n.name COLLATE pg_catalog."C"
-           OPERATOR(pg_catalog.~) q.queue ORDER BY q.priority DESC, q.id LIMIT 1) AS p ON true)",
+    LEFT JOIN LATERAL (SELECT q.*, CASE WHEN q.archive_size
+           OPERATOR(pg_catalog.<>) -1 THEN q.archive_size END AS archive)" MATCHING_POLICIES
+                              R"(LIMIT 1) AS p ON true)",
                               {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
                                INT8OID, INT8OID});
+
+pg::Statement policies_of_queue(R"(
+    SELECT q.id, q.priority::pg_catalog.int8, q.comment, q.warn_size, q.archive_size, q.max_archive_size,
+           q.delete_size FROM (SELECT $2 AS vhost, $3 AS name) AS n CROSS JOIN LATERAL
+           (SELECT q.*)" MATCHING_POLICIES ") AS q ORDER BY q.priority DESC, q.id",
+                                {TEXTOID, TEXTOID, TEXTOID});
 
 core::Owner kind_of(std::string_view owner, bool reserved, bool mapped) {
     if (owner.empty()) {
@@ -74,7 +88,7 @@ std::string_view fingerprint_rules(const Server& server) {
     return pg::view(pg::spi_value(0, 1, isnull));
 }
 
-std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues) {
+std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues, Sight sight) {
     auto* rules = static_cast<Rules*>(palloc_extended(sizeof(Rules) * queues.size() + 1, MCXT_ALLOC_HUGE));
     const std::span<Rules> result(new (rules) Rules[queues.size()], queues.size());
     if (queues.empty()) {
@@ -105,7 +119,7 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                           options.reserved_owners.empty(),
                           options.archive_size == core::off,
                           options.max_archive_size == core::off};
-    const uint64 rows = rules_of_queues.run(values, nulls);
+    const uint64 rows = rules_of_queues.run(values, nulls, sight == Sight::of_query);
     for (uint64 row = 0; row < rows; ++row) {
         bool isnull = false;
         const auto ordinal = static_cast<std::size_t>(DatumGetInt64(pg::spi_value(row, 1, isnull)));
@@ -133,6 +147,24 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
         rule.owner = kind_of(rule.owner_name, is_reserved, mapped);
     }
     return result;
+}
+
+std::span<const core::PolicyMatch> find_policies(const Server& server, const QueueName& queue,
+                                                 std::pmr::memory_resource* arena) {
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(queue.vhost), pg::to_text(queue.name)};
+    const uint64 rows = policies_of_queue.run(values, {}, true);
+    auto* list = static_cast<core::PolicyMatch*>(
+        arena->allocate(sizeof(core::PolicyMatch) * rows + 1, alignof(core::PolicyMatch)));
+    for (uint64 row = 0; row < rows; ++row) {
+        new (&list[row]) core::PolicyMatch{.id = optional_int8(row, 1).value_or(0),
+                                           .priority = optional_int8(row, 2).value_or(0),
+                                           .comment = kept_text(arena, row, 3),
+                                           .warn_size = optional_int8(row, 4),
+                                           .archive_size = optional_int8(row, 5),
+                                           .max_archive_size = optional_int8(row, 6),
+                                           .delete_size = optional_int8(row, 7)};
+    }
+    return {list, rows};
 }
 
 } // namespace cloudsat::guardian

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <string_view>
 
+#include "core/explain.hpp"
 #include "core/judge.hpp"
 #include "guardian/server.hpp"
 
@@ -27,7 +29,15 @@ struct QueueName {
 // Of everything that decides what find_rules answers. Needs SPI; palloc'd in the current context.
 std::string_view fingerprint_rules(const Server& server);
 
+// What is looked at: everything up to this moment, or what the query sees that is under way.
+enum class Sight { latest, of_query };
+
 // The rules of each queue, in the same order, palloc'd in the current context. Needs SPI.
-std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues);
+std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues,
+                            Sight sight = Sight::latest);
+
+// All policies that match a queue, as the query sees them; the first one counts. Needs SPI.
+std::span<const core::PolicyMatch> find_policies(const Server& server, const QueueName& queue,
+                                                 std::pmr::memory_resource* arena);
 
 } // namespace cloudsat::guardian

@@ -315,18 +315,35 @@ Oid find_server(std::string_view name) {
     return server->serverid;
 }
 
-const Server* load_server(Oid oid, MemoryContext context) {
+namespace {
+
+Server* read_server(const ForeignServer& found, MemoryContext context) {
     // A queue's name is UTF-8 and may hold any character: only such a database can keep it.
     if (GetDatabaseEncoding() != PG_UTF8) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("the guardian needs a database encoded in UTF8"));
     }
-    MemoryContext before = MemoryContextSwitchTo(context);
-    ForeignServer* found = GetForeignServer(oid);
     auto* server = pg::make<Server>(context);
-    server->oid = oid;
-    server->name = found->servername;
-    read_options(found->options, OptionPlace::server, server->options, server->mapping);
+    server->oid = found.serverid;
+    server->name = found.servername;
+    read_options(found.options, OptionPlace::server, server->options, server->mapping);
+    return server;
+}
+
+} // namespace
+
+const Server* load_options(Oid oid, MemoryContext context) {
+    MemoryContext before = MemoryContextSwitchTo(context);
+    Server* server = read_server(*GetForeignServer(oid), context);
+    MemoryContextSwitchTo(before);
+    hold_back(*server);
+    return server;
+}
+
+const Server* load_server(Oid oid, MemoryContext context) {
+    MemoryContext before = MemoryContextSwitchTo(context);
+    const ForeignServer* found = GetForeignServer(oid);
+    Server* server = read_server(*found, context);
     if (server->options.management_url.empty()) {
         ereport(ERROR, errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
                 errmsg("server \"%s\" has no management_url", server->name),

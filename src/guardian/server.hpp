@@ -23,6 +23,9 @@ struct Server {
 // The server's oid. 42704 when there is no such server, 42809 when it is no broker.
 Oid find_server(std::string_view name);
 
+// Reads the options of the server alone: for what asks the broker nothing. The mapping stays empty.
+const Server* load_options(Oid server, MemoryContext context);
+
 // Reads the options of the server, and the user mapping of its owner or else of PUBLIC. Needs a transaction;
 // raises when what is needed is missing or wrong, with a hint.
 const Server* load_server(Oid server, MemoryContext context);

@@ -119,6 +119,7 @@ INSERT INTO matrix VALUES
     ('function', 'archived(text,text,text)',                                '-',  '-',  '-',  'X'),
     ('function', 'take_archived(text,text,text,bigint)',                    '-',  '-',  '-',  'X'),
     ('function', 'replay(text,text,text,bigint)',                           '-',  '-',  '-',  'X'),
+    ('function', 'explain_queue(text,text,text)',                           '-',  '-',  'X',  'X'),
     ('function', 'poll(text)',                                              '-',  '-',  '-',  'X'),
     ('function', '_check_policy()',                                         '-',  '-',  '-',  '-'),
     ('function', '_refuse_event_change()',                                  '-',  '-',  '-',  '-'),

@@ -49,6 +49,7 @@ public:
         c.standing.pending = one_of({Level::normal, Level::warned, Level::archiving, Level::deleted});
         c.standing.would_delete = one_in(3);
         c.standing.intended = one_in(15);
+        c.standing.belayed = one_in(6);
         c.standing.archive = one_of({Archive::none, Archive::on, Archive::full, Archive::withheld});
         c.standing.acted_at = one_of<Micros>({0, 0, now - 5 * second, now - 10 * second, now - 11 * second});
         c.standing.retry_after = one_of<Micros>({0, 0, now, now + second, INT64_MAX});
@@ -78,7 +79,7 @@ const Outlook& at(const Prospect& prospect, std::int64_t size) {
 TEST(Prospect, ForetellsWhatTwoPollsAtThatSizeDo) {
     Dice dice(4);
     int told = 0;
-    for (int i = 0; i < 20'000; ++i) {
+    for (int i = 0; i < 5'000; ++i) {
         const Case c = dice.roll();
         const Prospect foretold = prospect(c.standing, c.sample, c.limits, c.owner, c.circumstances);
         ASSERT_EQ(foretold.list[0].from, 0);
@@ -99,13 +100,13 @@ TEST(Prospect, ForetellsWhatTwoPollsAtThatSizeDo) {
             told += one.bar == Bar::none ? 1 : 0;
         }
     }
-    EXPECT_GT(told, 100'000); // and not only of queues that are left alone
+    EXPECT_GT(told, 25'000); // and not only of queues that are left alone
 }
 
 // Whatever a size calls for and does not bring has a reason, and a reason is given for nothing else.
 TEST(Prospect, AReasonIsGivenForWhatDoesNotHappen) {
     Dice dice(5);
-    for (int i = 0; i < 20'000; ++i) {
+    for (int i = 0; i < 5'000; ++i) {
         const Case c = dice.roll();
         const Prospect foretold = prospect(c.standing, c.sample, c.limits, c.owner, c.circumstances);
         for (std::int64_t size = 0; size <= 85; ++size) {
