@@ -298,6 +298,41 @@ NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::s
     return {subject.keep(arena), body.keep(arena)};
 }
 
+NoticeText mail_account_token(std::string_view server, std::string_view username, std::string_view token,
+                              std::string_view until, std::pmr::memory_resource* arena) {
+    TextWriter subject(arena);
+    put_broker(subject, server).put("Confirm the account ").put(quoted(username, arena));
+    TextWriter body(arena);
+    body.put("The account ").put(quoted(username, arena)).put(" of broker ").put(server);
+    body.put(" was requested for this address.\n\nTo have it, confirm it until ").put(until);
+    body.put(", with a password of your choice and this token:\n\n    ").put(token);
+    body.put("\n\nIf you did not ask for it, do nothing: without the token there will be no account.");
+    return {subject.keep(arena), body.keep(arena)};
+}
+
+NoticeText mail_account_taken(std::string_view server, std::string_view username,
+                              std::pmr::memory_resource* arena) {
+    TextWriter subject(arena);
+    put_broker(subject, server).put("The account ").put(quoted(username, arena)).put(" is taken");
+    TextWriter body(arena);
+    body.put("The account ").put(quoted(username, arena)).put(" of broker ").put(server);
+    body.put(
+        " was requested for this address, but exists already.\n\nRequest another name; or, if this one is ");
+    body.put("yours and you have lost the password, ask those who run the broker.");
+    return {subject.keep(arena), body.keep(arena)};
+}
+
+NoticeText mail_adopted(std::string_view server, std::string_view names, std::int64_t count,
+                        std::pmr::memory_resource* arena) {
+    TextWriter subject(arena);
+    put_broker(subject, server).put(count).put(count == 1 ? " user" : " users").put(" without an owner");
+    TextWriter body(arena);
+    body.put("Broker ").put(server).put(" has ").put(count).put(count == 1 ? " user" : " users");
+    body.put(" without an owner, who will be the admins' from now on:\n\n").put(names);
+    body.put("\nUse cloudsat.set_account_owners() to make them somebody else's.");
+    return {subject.keep(arena), body.keep(arena)};
+}
+
 std::string_view mail_date(std::int64_t time_sec, std::pmr::memory_resource* arena) {
     using namespace std::chrono;
     const sys_seconds time{seconds{time_sec}};

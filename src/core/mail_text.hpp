@@ -32,6 +32,15 @@ NoticeText mail_broker_down(std::string_view server, std::string_view fault, std
 NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::string_view since,
                           std::pmr::memory_resource* arena);
 
+// To an owner who is said to have asked for an account: the token, or that there is one already.
+NoticeText mail_account_token(std::string_view server, std::string_view username, std::string_view token,
+                              std::string_view until, std::pmr::memory_resource* arena);
+NoticeText mail_account_taken(std::string_view server, std::string_view username,
+                              std::pmr::memory_resource* arena);
+// To the admins: users that are theirs now. `names` is a list, a line for each.
+NoticeText mail_adopted(std::string_view server, std::string_view names, std::int64_t count,
+                        std::pmr::memory_resource* arena);
+
 struct MailHead {
     std::string_view from; // addresses of the checked kind: ASCII, no blank, no angle bracket
     std::string_view to;

@@ -53,6 +53,7 @@ constexpr std::array rules{
     text_rule("reserved_owners", OptionKind::pattern, &S::reserved_owners),
     text_rule("address", OptionKind::address, &S::address),
     text_rule("admins", OptionKind::addresses, &S::admins),
+    text_rule("account_read", OptionKind::pattern, &S::account_read),
     number_rule("warn_size", OptionKind::count, &S::warn_size, 0, most_messages),
     number_rule("archive_size", OptionKind::count, &S::archive_size, 0, most_messages),
     number_rule("max_archive_size", OptionKind::count, &S::max_archive_size, 0, most_messages),

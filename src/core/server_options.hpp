@@ -42,7 +42,8 @@ struct ServerOptions {
     std::string_view owner_pattern = "^queue/([^/]+)/";
     std::string_view reserved_owners; // empty: nobody
     std::string_view address = "guardian";
-    std::string_view admins; // empty: nobody
+    std::string_view admins;       // empty: nobody
+    std::string_view account_read; // what accounts may read beside their own; empty: nothing
     std::int64_t poll_interval = 5 * micros_per_second;
     std::int64_t max_poll_interval = 300 * micros_per_second;
     std::int64_t timeout = 60 * micros_per_second;

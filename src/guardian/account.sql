@@ -33,3 +33,74 @@ COMMENT ON COLUMN cloudsat.account_owners.owner IS 'one of the addresses that ow
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.accounts', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.account_owners', '');
+
+-- Who asked for an account and has not proved yet, or only just, that he gets the mail of the address. The token itself
+-- is in that mail alone.
+CREATE TABLE cloudsat.account_requests (
+    token_hash   pg_catalog.bytea NOT NULL PRIMARY KEY,
+    server       pg_catalog.text NOT NULL,
+    username     pg_catalog.text NOT NULL,
+    owner        cloudsat.address NOT NULL CHECK (cloudsat.local(owner) IS NOT NULL),
+    place        pg_catalog.int4 NOT NULL,
+    requested_at pg_catalog.timestamptz NOT NULL,
+    expires_at   pg_catalog.timestamptz NOT NULL,
+    used_at      pg_catalog.timestamptz,
+    CONSTRAINT account_requests_place_key UNIQUE (owner, place)
+);
+CREATE INDEX account_requests_requested_at_idx ON cloudsat.account_requests (requested_at);
+COMMENT ON TABLE cloudsat.account_requests IS 'accounts that were asked for, until the token that was mailed has expired';
+COMMENT ON COLUMN cloudsat.account_requests.token_hash IS 'SHA-256 of the token';
+COMMENT ON COLUMN cloudsat.account_requests.server IS 'name of the foreign server';
+COMMENT ON COLUMN cloudsat.account_requests.username IS 'the account';
+COMMENT ON COLUMN cloudsat.account_requests.owner IS 'whose it would be, and who got the mail';
+COMMENT ON COLUMN cloudsat.account_requests.place IS 'counts the owner''s requests, of which there may be only so many';
+COMMENT ON COLUMN cloudsat.account_requests.requested_at IS 'when it was asked for';
+COMMENT ON COLUMN cloudsat.account_requests.expires_at IS 'until when the token is good';
+COMMENT ON COLUMN cloudsat.account_requests.used_at IS 'when the token was used; it is good for once';
+
+SELECT pg_catalog.pg_extension_config_dump('cloudsat.account_requests', '');
+
+CREATE FUNCTION cloudsat.create_account(server pg_catalog.text, username pg_catalog.text, password pg_catalog.text,
+    owners cloudsat.address[]) RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_create_account' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.create_account(pg_catalog.text, pg_catalog.text, pg_catalog.text, cloudsat.address[]) IS
+    'makes a user in a broker who may use queue/<user>/... and exchange/<user>/..., and notes whose it is';
+
+CREATE FUNCTION cloudsat.set_account_password(server pg_catalog.text, username pg_catalog.text, password pg_catalog.text)
+    RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_set_account_password' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.set_account_password(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+    'gives a broker''s user another password; live connections stay';
+
+CREATE FUNCTION cloudsat.set_account_owners(server pg_catalog.text, username pg_catalog.text, owners cloudsat.address[])
+    RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_set_account_owners' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.set_account_owners(pg_catalog.text, pg_catalog.text, cloudsat.address[]) IS
+    'says whose an account is, also of a user that was made in the broker; asks the broker nothing';
+
+CREATE FUNCTION cloudsat.delete_account(server pg_catalog.text, username pg_catalog.text) RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_delete_account' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.delete_account(pg_catalog.text, pg_catalog.text) IS
+    'deletes a broker''s user, which closes its connections; its queues stay';
+
+CREATE FUNCTION cloudsat.request_account(server pg_catalog.text, username pg_catalog.text, owner cloudsat.address)
+    RETURNS pg_catalog.void
+    AS 'MODULE_PATHNAME', 'cloudsat_request_account' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address) IS
+    'mails a token to the owner, with which confirm_account() makes the account';
+
+CREATE FUNCTION cloudsat.confirm_account(token pg_catalog.text, password pg_catalog.text,
+    OUT server pg_catalog.text, OUT username pg_catalog.text) RETURNS record
+    AS 'MODULE_PATHNAME', 'cloudsat_confirm_account' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
+COMMENT ON FUNCTION cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) IS
+    'makes the account that a mailed token stands for, with that password; returns which it is';
+
+-- Called by cloudsat.maintain().
+CREATE FUNCTION cloudsat._prune_account_requests() RETURNS pg_catalog.int8
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+    WITH pruned AS (DELETE FROM cloudsat.account_requests AS r WHERE r.expires_at < now() RETURNING 1)
+    SELECT count(*) FROM pruned;
+END;
+COMMENT ON FUNCTION cloudsat._prune_account_requests() IS 'forgets requests whose token has expired; returns how many';
+REVOKE ALL ON FUNCTION cloudsat._prune_account_requests() FROM PUBLIC;

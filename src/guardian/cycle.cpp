@@ -22,7 +22,7 @@ namespace {
 
 pg::Statement past_of_server(R"(
     SELECT cycle, last_success, up_since, consecutive_failures, last_error_kind, missing_polls,
-           missing_since, names_at, bindings_at, rules, queues
+           missing_since, names_at, bindings_at, rules, queues, users_at
     FROM cloudsat.polls AS p
     WHERE p.server OPERATOR(pg_catalog.=) $1)",
                              {TEXTOID});
@@ -84,6 +84,16 @@ std::array renames{
     WHERE server OPERATOR(pg_catalog.=) $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
+    UPDATE cloudsat.accounts
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
+                  {TEXTOID, TEXTOID}), // their owners follow
+    pg::Statement(R"(
+    UPDATE cloudsat.account_requests
+    SET server = $2
+    WHERE server OPERATOR(pg_catalog.=) $1)",
+                  {TEXTOID, TEXTOID}),
+    pg::Statement(R"(
     UPDATE cloudsat.archived_messages
     SET server = $2
     WHERE server OPERATOR(pg_catalog.=) $1)",
@@ -122,6 +132,7 @@ bool read_past(Cycle& cycle) {
     past.rules = text_at(cycle, 0, 10);
     const Datum queues = pg::spi_value(0, 11, isnull);
     past.queues = isnull ? 0 : DatumGetInt64(queues);
+    past.users_at = time_at(0, 12);
     return true;
 }
 

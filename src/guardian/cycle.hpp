@@ -62,6 +62,7 @@ struct Past {
     TimestampTz missing_since = 0;
     TimestampTz names_at = 0;
     TimestampTz bindings_at = 0;
+    TimestampTz users_at = 0;
     std::string_view rules;
 };
 
@@ -93,6 +94,8 @@ struct Cycle {
     bool complete = false; // it listed all of them, as far as we may see: absence counts
     bool all_names = false;
     bool all_bindings = false;
+    bool users_asked = false; // the broker has answered; without an administrator's tag it lists none
+    std::span<const std::string_view> users;
     Fault fault;
     std::int64_t bytes = 0;
     std::int64_t fetch_us = 0;
@@ -137,7 +140,7 @@ std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<st
 // Asks; and waits for the answer, which lives until the next question. Another request that is under way
 // meanwhile is kept going. finish() raises when cancelled; neither needs a transaction.
 void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
-           core::Expect expect);
+           core::Expect expect, std::string_view body = {});
 const net::Reply& finish(net::Http& http, net::Http* meanwhile = nullptr);
 
 // Asks what each cycle begins with, the vhosts and the metrics, both at once. begin() does it before it reads

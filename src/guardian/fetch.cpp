@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/account.hpp"
 #include "core/broker_documents.hpp"
 #include "core/queue_listing.hpp"
 #include "core/queue_metrics.hpp"
@@ -39,6 +40,7 @@ constexpr std::string_view bindings_query =
 // How often all names and all bindings are read although nothing calls for it.
 constexpr TimestampTz names_every = 5 * 60 * USECS_PER_SEC;
 constexpr TimestampTz bindings_every = 5 * 60 * USECS_PER_SEC;
+constexpr TimestampTz users_every = 5 * 60 * USECS_PER_SEC;
 // More new queues than this in one vhost, and all its bindings are read instead of each queue's own.
 constexpr std::size_t most_single_bindings = 20;
 // Streams have no size in totals, and each costs a request of some 3 ms; of more than this, each cycle asks a
@@ -425,6 +427,27 @@ void read_all_bindings(Fetching& f) {
     }
 }
 
+// Users without an owner are adopted by the admins; without admins there is nothing to ask for. Listing users
+// takes an administrator, which a guardian that only watches had better not be: so a refusal is no fault.
+void read_users(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    const bool due = cycle.past.users_at == 0 || cycle.began - cycle.past.users_at >= users_every ||
+                     cycle.began < cycle.past.users_at;
+    if (!due || f.stop || cycle.server->options.admins.empty()) {
+        return;
+    }
+    const net::Reply& reply =
+        ask(f, join(cycle.arena, {f.management, "/api/users?columns=name"}), core::Expect::json);
+    cycle.users_asked = !ends_conversation(reply.kind);
+    if (reply.kind != FaultKind::none) {
+        return;
+    }
+    const auto names = core::read_column(reply.json(), "name", cycle.arena);
+    if (names) {
+        cycle.users = names.value();
+    }
+}
+
 void sweep_over(Fetching& f) {
     Cycle& cycle = f.cycle;
     core::Sweep& sweep = *cycle.sweep;
@@ -485,6 +508,7 @@ void sweep_over(Fetching& f) {
     cycle.complete = !f.partial;
     if (cycle.reached) {
         read_all_bindings(f);
+        read_users(f);
     }
 }
 
@@ -515,13 +539,14 @@ std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<st
 }
 
 void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
-           core::Expect expect) {
+           core::Expect expect, std::string_view body) {
     const core::ServerOptions& options = server.options;
     const bool metrics =
         expect == core::Expect::metrics; // the Prometheus plugin takes no password, so it is given none
     net::Request request;
     request.method = method;
     request.url = url;
+    request.body = body;
     request.user = metrics ? std::string_view{} : server.mapping.user;
     request.password = metrics ? std::string_view{} : server.password;
     request.ca_file = options.ca_file;

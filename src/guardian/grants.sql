@@ -2,7 +2,14 @@
 
 REVOKE ALL ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_history_default,
     cloudsat.queue_events, cloudsat.queue_policies, cloudsat.polls, cloudsat.outbox FROM PUBLIC;
-REVOKE ALL ON cloudsat.accounts, cloudsat.account_owners FROM PUBLIC;
+REVOKE ALL ON cloudsat.accounts, cloudsat.account_owners, cloudsat.account_requests FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    cloudsat.create_account(pg_catalog.text, pg_catalog.text, pg_catalog.text, cloudsat.address[]),
+    cloudsat.set_account_password(pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    cloudsat.set_account_owners(pg_catalog.text, pg_catalog.text, cloudsat.address[]),
+    cloudsat.delete_account(pg_catalog.text, pg_catalog.text),
+    cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address),
+    cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 REVOKE ALL ON cloudsat.archived_messages, cloudsat.archives FROM PUBLIC;
 REVOKE ALL ON TYPE cloudsat.level FROM PUBLIC;
 REVOKE ALL ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),
@@ -16,6 +23,17 @@ GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
     cloudsat.queue_policies, cloudsat.polls TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.accounts, cloudsat.account_owners TO cloudsat_adhoc, cloudsat_admin;
+GRANT DELETE ON cloudsat.accounts TO cloudsat_admin; -- of servers that are no more
+GRANT SELECT (server, username, owner, place, requested_at, expires_at, used_at) ON cloudsat.account_requests TO cloudsat_admin;
+-- Who serves strangers (a web front end, say) is granted the last two by name: mailing to whom one likes is no bot's
+-- business.
+GRANT EXECUTE ON FUNCTION
+    cloudsat.create_account(pg_catalog.text, pg_catalog.text, pg_catalog.text, cloudsat.address[]),
+    cloudsat.set_account_password(pg_catalog.text, pg_catalog.text, pg_catalog.text),
+    cloudsat.set_account_owners(pg_catalog.text, pg_catalog.text, cloudsat.address[]),
+    cloudsat.delete_account(pg_catalog.text, pg_catalog.text),
+    cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address),
+    cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) TO cloudsat_admin;
 -- not its texts, some of which are for their recipient alone
 GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, subject, state, due, attempts, mail,
     sent_at, outcome) ON cloudsat.outbox TO cloudsat_adhoc;

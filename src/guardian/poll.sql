@@ -23,6 +23,7 @@ CREATE TABLE cloudsat.polls (
     missing_since        pg_catalog.timestamptz,
     names_at             pg_catalog.timestamptz,
     bindings_at          pg_catalog.timestamptz,
+    users_at             pg_catalog.timestamptz,
     rules                pg_catalog.text
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE cloudsat.polls IS 'how polling each broker goes';
@@ -48,6 +49,7 @@ COMMENT ON COLUMN cloudsat.polls.missing_polls IS 'polls in a row that missed to
 COMMENT ON COLUMN cloudsat.polls.missing_since IS 'the first of those polls';
 COMMENT ON COLUMN cloudsat.polls.names_at IS 'when the names and arguments of all queues were last read';
 COMMENT ON COLUMN cloudsat.polls.bindings_at IS 'when all bindings were last read';
+COMMENT ON COLUMN cloudsat.polls.users_at IS 'when the users of the broker were last asked for, which is done for the admins'' sake';
 COMMENT ON COLUMN cloudsat.polls.rules IS 'fingerprint of the limits, patterns and policies that the rows of queues were last matched with';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.polls', '');

@@ -221,6 +221,7 @@ BEGIN
     DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
     PERFORM cloudsat._prune_outbox(horizon);
+    PERFORM cloudsat._prune_account_requests();
     RETURN changes;
 END
 $body$;

@@ -9,6 +9,7 @@
 
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
+#include "guardian/account.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/enforcement.hpp"
@@ -70,9 +71,9 @@ pg::Statement upsert_poll(R"(
     INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll,
            up_since, fetch_ms, record_ms, bytes, queues, unusable, consecutive_failures,
            last_error_kind, last_error, last_error_at, missing, missing_polls, missing_since,
-           names_at, bindings_at, rules, enforce_home)
+           names_at, bindings_at, rules, enforce_home, users_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17,
-           $18, $19, $20, $21, $22, $23)
+           $18, $19, $20, $21, $22, $23, $25)
     ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll =
            EXCLUDED.last_poll, last_success = coalesce(EXCLUDED.last_success, p.last_success),
            next_poll = EXCLUDED.next_poll, up_since = EXCLUDED.up_since, fetch_ms =
@@ -85,12 +86,13 @@ pg::Statement upsert_poll(R"(
            missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, names_at
            = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at,
            p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules),
-           enforce_home = CASE WHEN $24 THEN EXCLUDED.enforce_home ELSE p.enforce_home END)",
+           enforce_home = CASE WHEN $24 THEN EXCLUDED.enforce_home ELSE p.enforce_home END,
+           users_at = coalesce(EXCLUDED.users_at, p.users_at))",
                           {TEXTOID,        TEXTOID,        INT8OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
                            TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID,      INT8OID,
                            INT8OID,        INT8OID,        INT4OID,   TEXTOID,        TEXTOID,
                            TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
-                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID});
+                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID,        TIMESTAMPTZOID});
 
 // What one batch writes, gathered.
 struct Harvest {
@@ -128,6 +130,7 @@ struct Recording {
     std::size_t absent = 0; // but too many to be believed
     std::int64_t seen = 0;
     TimestampTz up_since = 0;
+    bool users_met = false;
     Harvest* harvest = nullptr;
 };
 
@@ -653,6 +656,7 @@ void write_poll(Recording& r, Report& report, double record_ms) {
         {pg::to_text(home_of_enforcement()), false},
         // while enforce is off here, switching it on is something that is done here
         {BoolGetDatum(options.enforce == 0 && !cycle.server->held_back), false},
+        {TimestampTzGetDatum(cycle.began), !r.users_met},
     };
     constexpr std::size_t count = sizeof arguments / sizeof arguments[0];
     Datum values[count];
@@ -690,6 +694,8 @@ Report record(Cycle& cycle) {
     pg::spi_begin();
     if (cycle.reached) {
         write_bindings(r);
+        r.users_met = cycle.users_asked && (cycle.users.empty() ||
+                                            meet_users(*cycle.server, cycle.users, cycle.began, cycle.arena));
     }
     instr_time ended;
     INSTR_TIME_SET_CURRENT(ended);

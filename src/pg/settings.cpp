@@ -45,6 +45,8 @@ const Number numbers[] = {
     {"cloudsat.retention",
      "How long messages are kept: the launcher calls cloudsat.cleanup() with it. 0: for ever.",
      &values.retention, 0, 0, INT_MAX / 60, PGC_SUSET, GUC_UNIT_MIN},
+    {"cloudsat.account_request_lifetime", "How long the token is good for that request_account() mails.",
+     &values.request_lifetime, minutes_per_day, 1, 7 * minutes_per_day, PGC_SIGHUP, GUC_UNIT_MIN},
     {"cloudsat.smtp_timeout", "How long handing over one mail may take.", &values.smtp_timeout, 60, 1, 3600,
      PGC_SIGHUP, GUC_UNIT_S},
 };

@@ -14,6 +14,7 @@ struct Settings {
     int partitions_ahead;   // partitions that maintain() keeps ready beyond the current one
     int history_retention;  // minutes that queue_history is kept
     int retention;          // minutes that messages are kept; 0: for ever
+    int request_lifetime;   // minutes that the token of an account's request is good for
     int notify;             // a Notify
     int smtp_tls;           // an SmtpTls
     int smtp_timeout;       // seconds for handing over one mail

@@ -17,6 +17,7 @@ sql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 2;
 sql('postgres', q{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^q-', true);
 	INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
 		VALUES ('pulse', '/', 'q-1', now(), 'x', 'k', true, '\x100002', '\x00ff');
+	SELECT cloudsat.set_account_owners('pulse', 'alice', '{alice\@example.com, bot}');
 	SELECT count(*) FROM cloudsat.maintain()});
 $fake->tell('/queue', { name => 'q-1', messages => 2 });
 sql('postgres', q{SELECT cloudsat.poll('pulse')});
@@ -26,7 +27,7 @@ $node->command_ok([ 'pg_dump', '-f', $file, '-d', $node->connstr('postgres') ], 
 sql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', $file, '-d', $node->connstr('restored') ], 'a restore, without an error');
 
-for my $table (qw(queues bindings queue_history queue_events queue_policies polls archived_messages)) {
+for my $table (qw(queues bindings queue_history queue_events queue_policies polls archived_messages accounts account_owners)) {
 	my $rows = "SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM cloudsat.$table AS t";
 	my $before = sql('postgres', $rows);
 	isnt($before, '', "$table has rows");

@@ -107,8 +107,11 @@ sub queues {
 
 sub amqp_command {
 	my ($self, @commands) = @_;
-	return ($ENV{CLOUDSAT_AMQP} // 'amqp', $self->{amqp_port}, 'admin', $self->{admin_password}, $self->{vhost}, @commands);
+	return ($ENV{CLOUDSAT_AMQP} // 'amqp', $self->{amqp_port}, $self->{user} // 'admin', $self->{password} // $self->{admin_password},
+		$self->{vhost}, @commands);
 }
+# the same broker, where ->amqp and ->hold are somebody else's
+sub as { my ($self, $user, $password) = @_; return bless { %$self, user => $user, password => $password }, ref $self }
 
 # amqp('declare', 'q', ',', 'publish', 'q', 3000): see test/tools/amqp.cpp; gives what it prints, line by line
 sub amqp { my ($self, @commands) = @_; return split /\n/, tool($self->amqp_command(@commands)) }
