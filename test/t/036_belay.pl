@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use Cloudsat::Test;
+use IPC::Run qw(start finish);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -157,7 +158,21 @@ $session->query(q{SELECT FROM cloudsat.poll('pulse'); COMMIT});
 $session->quit;
 like(listed(), qr/late/, 'nor does a snapshot that is older than the belay matter');
 like(events($late), qr/delete_intended delete_withdrawn belayed$/, 'withdrawn again');
-answers('alice', 'end', $late);
+queue($late, messages => 0);
+poll();
+
+# It comes while the queue is looked at for the last time.
+overgrow($late, 90000);
+$fake->behave('/api/queues/%2F', 'delay', query => 'name=', times => 1, ms => 1500);
+my $looks = $fake->seen->{by}{'GET /api/queues/%2F'};
+my $poller = start([ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM cloudsat.poll('pulse')} ]);
+my $until = time + 30;
+sleep 0.05 until $fake->seen->{by}{'GET /api/queues/%2F'} > $looks || time > $until;
+is(answers('alice', 'belay', $late) . column($late, 'intended_at IS NOT NULL'), 't', 'a belay at the last moment');
+ok(finish($poller), 'the poll ends well');
+like(listed(), qr/late/, 'is in time');
+like(events($late), qr/delete_intended delete_withdrawn belayed$/, 'and withdraws, too');
+$fake->behave_well;
 queue($late, messages => 0);
 poll();
 $fake->tell('/unqueue', { name => $_ }) for $late, $third;

@@ -66,6 +66,23 @@ becomes(stored('ended'), '800', 'the next one takes them all');
 is(sql("SELECT count(*), count(DISTINCT body), bool_or(redelivered) FROM cloudsat.archived_messages WHERE queue = 'ended'"), '800|800|t',
 	'each once, some for the second time');
 
+# --- a belay while messages are taken: what is on its way is stored, and no more
+sql(q{ALTER SERVER pulse OPTIONS (SET poll_interval '3s', SET max_poll_interval '3s')}); # a pass takes as long, so that it does not end by itself
+block();
+my $kept = 'queue/alice@example.com/kept';
+$broker->amqp('declare', $kept, 'durable', ',', 'number', $kept, 3000, 1000);
+caught('a batch is taken of a queue with an owner');
+sql("SELECT cloudsat.reply('alice\@example.com', '.', 'it is mine', incident, 'belay') FROM cloudsat.queues WHERE name = '$kept'");
+unblock();
+becomes("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$kept' AND event <> 'appeared'",
+	'warned archive_started belayed archived', 'the owner is obeyed');
+my $taken = sql(stored($kept));
+cmp_ok($taken, '<=', 1000, 'few messages were taken');
+is($broker->queues->{$kept}, 3000 - $taken, 'the others are where they were');
+is(sql(column($kept, 'level, archive, belayed_by')), 'warned||alice@example.com', 'and stay there');
+all_there($kept, 3000, 'none is lost');
+sql(q{ALTER SERVER pulse OPTIONS (SET poll_interval '200ms', SET max_poll_interval '1s')});
+
 # --- the connection is cut before the commit, and so there is nobody to acknowledge to
 block();
 $broker->amqp('declare', 'cut', 'durable', ',', 'number', 'cut', 300, 1000);
