@@ -103,6 +103,10 @@ SELECT name, right(incident::text, 1) AS incident, now() - at AS age FROM clouds
 INSERT INTO cloudsat.queues (server, vhost, name, messages, growth, warn_size, delete_size, first_seen, changed_at)
     SELECT 's', '/', n, 0, growth, 1, size, now(), now()
       FROM (VALUES ('a', 1, 9223372036854775807), ('b', 1e300, 9223372036854775807), ('c', 2, 120), ('d', 1, 52594919), ('e', 1, 52594920)) AS v (n, growth, size);
+INSERT INTO cloudsat.queues (server, vhost, name, messages, ready, basis, type, owner_kind, growth, warn_size, delete_size, first_seen, changed_at)
+    SELECT 's', '/', n, 9000, 60, basis, type, kind, 1, 1, 1500, now(), now()
+      FROM (VALUES ('ea', 'ready', 'classic', 'person'), ('eb', 'total', 'classic', 'person'), ('ec', 'ready', 'stream', NULL),
+                   ('ed', 'ready', 'quorum', 'reserved'), ('ee', 'ready', NULL, NULL)) AS v (n, basis, type, kind);
 SELECT name, round(extract(epoch FROM time_to_delete) / 86400, 3) AS days FROM cloudsat.queues WHERE server = 's' AND name < 'f' ORDER BY 1;
 
 -- a restore that has yet to make its indexes is left alone

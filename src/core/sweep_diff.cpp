@@ -56,22 +56,34 @@ bool same_numbers(const Facts& a, const Facts& b) noexcept {
     return a.messages == b.messages && a.ready == b.ready && a.unacknowledged == b.unacknowledged;
 }
 
-// Messages per minute, smoothed over about a minute; a minute without change is a standstill.
-double next_growth(const Known& was, const Facts& now_facts, const StepContext& context) noexcept {
-    const std::optional<std::int64_t> before = was.facts.messages;
-    const std::optional<std::int64_t> after = now_facts.messages;
+// Messages per minute, of those that count, smoothed over about a minute; a minute without change is a
+// standstill. `writing`: the row is written anyway. A row is not written for its growth alone, so the polls
+// that found nothing new since it last changed count when something does.
+double next_growth(const Known& was, const Facts& told, const StepContext& context, bool writing) noexcept {
+    const auto size = [&](const Facts& facts) {
+        return judged_size({.messages = facts.messages, .ready = facts.ready}, was.limits.basis);
+    };
+    const std::optional<std::int64_t> before = size(was.facts);
+    const std::optional<std::int64_t> after = size(told);
     const Micros now = context.circumstances.now;
     if (!before || !after || context.last_poll == 0 || now <= context.last_poll) {
         return was.growth;
     }
+    const auto minutes = [](Micros time) { return static_cast<double>(time) / static_cast<double>(minute); };
+    const auto thousandth = [](double value) { return std::round(value * 1000) / 1000; };
     if (*before == *after) {
-        return now - was.changed_at >= minute ? 0 : was.growth;
+        if (now - was.changed_at >= minute) {
+            return 0;
+        }
+        return writing
+                   ? thousandth(was.growth * std::exp(-minutes(std::max<Micros>(now - was.changed_at, 0))))
+                   : was.growth;
     }
-    const double minutes = static_cast<double>(std::max(now - context.last_poll, micros_per_second)) /
-                           static_cast<double>(minute);
-    const double rate = (static_cast<double>(*after) - static_cast<double>(*before)) / minutes;
-    const double weight = 1.0 - std::exp(-minutes);
-    return std::round(was.growth + weight * (rate - was.growth));
+    const Micros idle = std::max<Micros>(context.last_poll - was.changed_at, 0);
+    const double rested = was.growth * std::exp(-minutes(idle));
+    const double step = minutes(std::max(now - context.last_poll, micros_per_second));
+    const double rate = (static_cast<double>(*after) - static_cast<double>(*before)) / step;
+    return thousandth(rested + (1.0 - std::exp(-step)) * (rate - rested));
 }
 
 // Does a queue that was not seen in this vhost not exist?
@@ -382,7 +394,8 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
     } else {
         result.row = before;
         merge(result.row.facts, entry.seen);
-        result.row.growth = next_growth(before, result.row.facts, context);
+        result.row.growth =
+            next_growth(before, result.row.facts, context, !(result.row.facts == before.facts));
     }
     // A sweep that has no sizes of this vhost says nothing about where they come from.
     result.row.source = sized || vhost.sized ? entry.seen_in : before.source;

@@ -39,11 +39,16 @@ CREATE TABLE cloudsat.queues (
     -- nothing that lies more than a century ahead: no interval holds all of what limits can make of it
     time_to_delete pg_catalog.interval GENERATED ALWAYS AS (
                    CASE WHEN growth OPERATOR(pg_catalog.>) 0 AND NOT unbounded AND NOT exempt
-                             AND messages OPERATOR(pg_catalog.<=) delete_size
-                             AND (delete_size OPERATOR(pg_catalog.-) messages) OPERATOR(pg_catalog./) growth
-                                 OPERATOR(pg_catalog.<) 52594920
+                             AND owner_kind OPERATOR(pg_catalog.=) 'reserved' IS NOT TRUE
+                             AND type OPERATOR(pg_catalog.=) 'stream' IS NOT TRUE
+                             AND (CASE WHEN basis OPERATOR(pg_catalog.=) 'ready' THEN ready ELSE messages END)
+                                 OPERATOR(pg_catalog.<=) delete_size
+                             AND (delete_size OPERATOR(pg_catalog.-)
+                                  CASE WHEN basis OPERATOR(pg_catalog.=) 'ready' THEN ready ELSE messages END)
+                                 OPERATOR(pg_catalog./) growth OPERATOR(pg_catalog.<) 52594920
                         THEN pg_catalog.make_interval(secs => pg_catalog.round(
-                             60.0 OPERATOR(pg_catalog.*) (delete_size OPERATOR(pg_catalog.-) messages)
+                             60.0 OPERATOR(pg_catalog.*) (delete_size OPERATOR(pg_catalog.-)
+                                  CASE WHEN basis OPERATOR(pg_catalog.=) 'ready' THEN ready ELSE messages END)
                                   OPERATOR(pg_catalog./) growth)) END) STORED,
     incident       pg_catalog.uuid,
     incident_size  pg_catalog.int8,
@@ -98,8 +103,8 @@ COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: messages 
 COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
 COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
-COMMENT ON COLUMN cloudsat.queues.growth IS 'messages per minute, smoothed over about a minute';
-COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth; null: not within a hundred years';
+COMMENT ON COLUMN cloudsat.queues.growth IS 'messages per minute, of those that count by basis, smoothed over about a minute';
+COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth; null: not within a hundred years, or it is never deleted';
 COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the thread of the incident that is on; null: none';
 COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
 COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';

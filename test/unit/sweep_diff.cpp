@@ -304,6 +304,43 @@ TEST_F(SweepTest, GrowthIsSmoothedAndComesToRest) {
     EXPECT_FALSE(s.sample);
 }
 
+// Polls that find nothing new write nothing, and count all the same: 2 messages a minute are 2 a minute.
+TEST_F(SweepTest, SlowGrowthIsNeitherLostNorExaggerated) {
+    for (const Micros every : {second, 5 * second, 15 * second}) {
+        Known known = row(1000);
+        known.changed_at = now;
+        std::int64_t size = 1000;
+        double sum = 0;
+        int polls = 0;
+        for (Micros t = every; t <= 1200 * second; t += every) {
+            size = 1000 + t / (30 * second);
+            context.last_poll = now + t - every;
+            context.circumstances.now = now + t;
+            Sweep one(&memory);
+            const std::uint32_t v = one.vhost("/");
+            know(one, "q", known);
+            one.saw_size(v, "q", counts(size), SizeSource::totals);
+            known = step_of(one, "q").row;
+            if (t >= 600 * second && t % (30 * second) == 0) { // just after each change
+                sum += known.growth;
+                ++polls;
+            }
+        }
+        EXPECT_NEAR(sum / polls, 2.5, 0.4) << every; // highest just after a change
+    }
+}
+
+TEST_F(SweepTest, GrowthIsOfTheNumberThatCounts) {
+    Known known = row(1000);
+    known.limits.basis = Basis::ready;
+    know("q", known);
+    Facts facts = counts(1000);
+    facts.messages = 5000; // all of them held by consumers
+    facts.unacknowledged = 4000;
+    sweep.saw_size(vhost, "q", facts, SizeSource::totals);
+    EXPECT_EQ(step_of("q").row.growth, 0);
+}
+
 TEST_F(SweepTest, NewRulesAreWrittenEvenForQueuesThatAreNotSeen) {
     know("q", row(7));
     Entry entry = entry_of(sweep, "q");
