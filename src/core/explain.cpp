@@ -14,7 +14,6 @@
 namespace cloudsat::core {
 namespace {
 
-constexpr Micros minute = 60 * micros_per_second;
 constexpr std::string_view nothing = "nothing";
 constexpr Micros never = std::numeric_limits<Micros>::max();
 

@@ -32,7 +32,6 @@ enum class Record : std::uint8_t { none, there, gone };
 
 struct QueueCase {
     std::string_view server;
-    std::string_view queue;
     const ServerOptions* options = nullptr;
     // Is the option of that name given, or a default?
     bool (*given)(const void* server, std::string_view option) = nullptr;
@@ -58,7 +57,6 @@ struct QueueCase {
     // the row
     Record record = Record::none;
     std::string_view first_seen;
-    std::string_view changed_at;
     std::string_view gone_at;
     Facts facts;
     SizeSource source = SizeSource::none;

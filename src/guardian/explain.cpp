@@ -310,7 +310,6 @@ Datum explain_queue(FunctionCallInfo fcinfo) {
     core::QueueCase found;
     const core::ServerOptions& options = inquiry.server->options;
     found.server = inquiry.server->name;
-    found.queue = inquiry.name;
     found.options = &options;
     found.given = is_given;
     found.given_by = GetForeignServer(oid);

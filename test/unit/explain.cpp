@@ -17,7 +17,6 @@ class ExplainQueue : public testing::Test {
 protected:
     ExplainQueue() {
         queue.server = "pulse";
-        queue.queue = "queue/alice@example.com/x";
         queue.options = &options;
         queue.given = [](const void* set, std::string_view option) {
             return static_cast<const std::set<std::string, std::less<>>*>(set)->contains(option);
