@@ -21,11 +21,11 @@ namespace cloudsat::core {
 struct PolicyMatch {
     std::int64_t id = 0;
     std::int64_t priority = 0;
-    std::string_view comment;
-    std::optional<std::int64_t> warn_size;
-    std::optional<std::int64_t> archive_size; // -1: never
-    std::optional<std::int64_t> max_archive_size;
-    std::optional<std::int64_t> delete_size;
+    std::string_view comment = {};
+    std::optional<std::int64_t> warn_size = {};
+    std::optional<std::int64_t> archive_size = {}; // -1: never
+    std::optional<std::int64_t> max_archive_size = {};
+    std::optional<std::int64_t> delete_size = {};
 };
 
 enum class Record : std::uint8_t { none, there, gone };

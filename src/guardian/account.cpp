@@ -108,7 +108,7 @@ pg::Statement remove_owners(R"(
 pg::Statement add_owners(R"(
     INSERT INTO cloudsat.account_owners (server, username, owner)
     SELECT $1, $2, n::cloudsat.address
-    FROM unnest($3) AS n
+    FROM pg_catalog.unnest($3) AS n
     ON CONFLICT DO NOTHING)",
                          {TEXTOID, TEXTOID, TEXTARRAYOID});
 
@@ -161,7 +161,7 @@ pg::Statement forget_adopted(R"(
 pg::Statement adopt(R"(
     INSERT INTO cloudsat.accounts AS a (server, username, origin)
     SELECT $1, n, 'adopted'
-    FROM unnest($2) AS n
+    FROM pg_catalog.unnest($2) AS n
     WHERE n OPERATOR(pg_catalog.<>) $3
       AND NOT coalesce(n COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) $4, false)
       AND NOT EXISTS (SELECT FROM cloudsat.accounts AS k WHERE k.server OPERATOR(pg_catalog.=) $1

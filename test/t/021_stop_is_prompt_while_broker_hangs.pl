@@ -16,9 +16,13 @@ my $node = new_node('hanging', extension => 0, conf => qq{
 	cloudsat.databases = 'postgres, watched'
 	max_worker_processes = 20
 });
-my $server = qq{
-	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url '$url', timeout '600s');
+# The path makes it another broker in each database: of one and the same, all but one guard would stand by.
+sub create_server {
+	my ($database) = @_;
+	return qq{
+	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url '$url/$database', timeout '600s');
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x')};
+}
 
 # waits for a guard that waits for the broker, in the database named
 sub wait_until_hanging {
@@ -30,13 +34,13 @@ sub wait_until_hanging {
 sub make_watched {
 	my ($database) = @_;
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	$node->safe_psql($database, "CREATE EXTENSION cloudsat; $server");
+	$node->safe_psql($database, "CREATE EXTENSION cloudsat; " . create_server($database));
 	wait_until_hanging($database);
 }
 sub prompt { my ($command, $database) = @_;
 	within(2, $command, sub { $node->safe_psql($database // 'postgres', $command) }) }
 
-$node->safe_psql('postgres', "CREATE EXTENSION cloudsat; $server");
+$node->safe_psql('postgres', "CREATE EXTENSION cloudsat; " . create_server('postgres'));
 wait_until_hanging('postgres');
 is($node->safe_psql('postgres', q{SELECT state, xact_start, backend_xmin FROM pg_stat_activity
 	WHERE backend_type = 'cloudsat guard'}), 'active||', 'it holds no transaction and no snapshot meanwhile');
@@ -97,13 +101,13 @@ wait_until_hanging('watched');
 prompt('DROP SERVER pulse CASCADE');
 wait_until($node, q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND database = 'postgres'}, 0, 10,
 	'the guard of a server that was dropped does not wait for its broker');
-$node->safe_psql('postgres', $server);
+$node->safe_psql('postgres', create_server('postgres'));
 wait_until_hanging('postgres');
 prompt('ALTER EXTENSION cloudsat UPDATE');
 prompt('DROP EXTENSION cloudsat CASCADE');
 wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat guard' AND datname = 'postgres'},
 	0, 10, 'nor does that of an extension that was dropped');
-$node->safe_psql('postgres', "CREATE EXTENSION cloudsat; $server");
+$node->safe_psql('postgres', "CREATE EXTENSION cloudsat; " . create_server('postgres'));
 wait_until_hanging('postgres');
 
 # --- the end

@@ -247,7 +247,8 @@ my $trapped = q{DO $$
 			EXECUTE format('CREATE DOMAIN pg_temp.%I AS pg_catalog.%1$I CHECK (trap.spring())', name);
 		END LOOP;
 		FOREACH name IN ARRAY '{pg_class,pg_namespace,pg_inherits,pg_roles,pg_auth_members,pg_settings,pg_stat_activity,pg_extension,
-			messages,messages_default,registered,enlisted,queues,polls,queue_policies,queue_events,bindings}'::pg_catalog.text[] LOOP
+			messages,messages_default,registered,enlisted,queues,polls,queue_policies,queue_events,bindings,
+			accounts,account_owners,account_requests,archived_messages,outbox}'::pg_catalog.text[] LOOP
 			EXECUTE format('CREATE TEMP VIEW %I AS SELECT trap.spring()', name);
 		END LOOP;
 	END $$;
@@ -263,13 +264,37 @@ $fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 9000 })
 $fake->tell('/bindings', { vhost => '/', bindings => [ { source => 'amq.topic', destination => 'q-1', routing_key => 'a.#' } ] });
 sql($fake->server_sql('pulse', enforce => 'on'), q{CREATE ROLE novice LOGIN});
 sql(q{INSERT INTO cloudsat.queue_policies (queue, warn_size) VALUES ('^q-', 1)});
+# the real broker, for what the other one cannot do; mail is written, and never sent
+my $broker = Cloudsat::Broker->new;
+my $vhost = $broker->vhost;
+my %names = map { $_ => "$_.$$" } qw(one two three);
+END { local $?; $broker->api(DELETE => "/users/$_") for grep { $broker } values %names }
+$broker->amqp('declare', 'plain', 'durable');
+sql(q{ALTER SYSTEM SET cloudsat.smtp_url = 'smtp://127.0.0.1:9'}, 'SELECT FROM pg_reload_conf()');
+sql(Cloudsat::Broker::sql_for('live', 'admin', $broker->{admin_password}, management_url => $broker->management_url,
+	amqp_url => $broker->amqp_url, vhosts => "^$vhost\$", reserved_owners => '^(admin|guardian)\$', admins => 'ops@example.com'));
+sql(qq{INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
+	SELECT 'live', '$vhost', 'plain', now(), '', 'plain', false, '\\x0000', 'x' FROM generate_series(1, 9)});
+sql(qq{SELECT cloudsat.request_account('live', '$names{three}', 'three\@example.com')});
+my ($token) = sql(q{SELECT body FROM cloudsat.outbox WHERE recipient = 'three@example.com'}) =~ /^    ([\w-]{32})$/m;
 my %calls = ( # by name, so that a function that is missing here is noticed
 	maintain => [ 'cloudsat.maintain()' ],
 	cleanup => [ q{cloudsat.cleanup('1 day')}, q{cloudsat.cleanup('1 day', true)} ],
 	_sessions => [], # by connections, which is among the views
 	_transactions => [], # by horizon
 	watching => [ q{cloudsat.throughput('yesterday')}, q{cloudsat.error_rates('yesterday')} ],
-	poll => [ (q{cloudsat.poll('pulse')}) x 3 ],
+	poll => [ (q{cloudsat.poll('pulse')}) x 3, q{cloudsat.poll('live')} ],
+	confirm_enforce => [ q{cloudsat.confirm_enforce('pulse')} ],
+	explanations => [ q{cloudsat.explain_queue('pulse', '/', 'q-1')}, q{cloudsat.explain_queue('pulse', '/', 'queue/alice@example.com/a')} ],
+	archives => [ "cloudsat.archived('live', '$vhost', 'plain')" ],
+	replay => [ "cloudsat.replay('live', '$vhost', 'plain', 2)" ],
+	take_archived => [ "cloudsat.take_archived('live', '$vhost', 'plain', 2)" ],
+	create_account => [ map { "cloudsat.create_account('live', '$names{$_}', 'word', '{boss.example.com,ops\@example.com}')" } qw(one two) ],
+	delete_account => [ "cloudsat.delete_account('live', '$names{one}')" ],
+	set_account_owners => [ "cloudsat.set_account_owners('live', '$names{two}', '{boss.example.com}')" ],
+	set_account_password => [ "cloudsat.set_account_password('live', '$names{two}', 'other')" ],
+	request_account => [ q{cloudsat.request_account('live', 'four', 'four@example.com')} ],
+	confirm_account => [ "cloudsat.confirm_account('$token', 'word')" ],
 	_enlist => [ q{cloudsat.enlist('novice', 'task', 'novice.example.com')} ],
 	_dismiss => [ q{cloudsat.dismiss('novice')} ],
 	register => [ q{cloudsat.register('{boss.example.com,x.example.com}')} ],
