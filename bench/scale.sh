@@ -48,7 +48,7 @@ sweep() {
     for ((round = 0; round < rounds; round++)); do
         if ((changed > 0)); then change "$changed"; fi
         render totals
-        read -r ms record < <(ask "SELECT fetch_ms + record_ms, record_ms FROM cloudsat.poll('totals') WHERE changed = $changed")
+        read -r ms record <<<"$(ask "SELECT fetch_ms + record_ms, record_ms FROM cloudsat.poll('totals') WHERE changed = $changed")"
         if [[ -z $ms ]]; then die "not $changed changed queues were recorded"; fi
         echo "$ms" >>"$work/sweep.$2"
         echo "$record" >>"$work/record.$2"
@@ -76,9 +76,9 @@ written() {
          FROM pg_stat_all_tables WHERE schemaname = 'cloudsat'"
 }
 sql -c "UPDATE cloudsat.queues SET growth = 0" # else that is what sweeps write, for a minute
-read -r polls_before others_before < <(written)
+read -r polls_before others_before <<<"$(written)"
 for ((round = 0; round < 5; round++)); do ask "SELECT FROM cloudsat.poll('totals')" >/dev/null; done
-read -r polls_after others_after < <(written)
+read -r polls_after others_after <<<"$(written)"
 at_most 'rows of polls written by 5 unchanged sweeps / 5' $((polls_after - polls_before)) 5 1
 at_most 'other rows written by them, plus one / 1' $((others_after - others_before + 1)) 1 1
 
