@@ -73,11 +73,11 @@ Writer& put_size(Writer& out, const Incident& incident) {
     return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
 }
 
+} // namespace
+
 bool never_deleted(const Incident& incident) noexcept {
     return incident.limits.unbounded || incident.stream;
 }
-
-} // namespace
 
 std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena) {
     Writer out(arena);
@@ -85,10 +85,8 @@ std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena)
     return out.keep(arena);
 }
 
-std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena) {
+std::string_view say_prospects(const Incident& incident, std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_size(put_queue(out, incident).put(" has "), incident);
-    out.put(", more than its warning size of ").put(incident.limits.warn_size).put(".\n");
     const bool archived = incident.limits.archive_size && incident.enforce && !incident.stream;
     if (archived) {
         out.put("Above ").put(*incident.limits.archive_size).put(" its oldest messages will be archived.\n");
@@ -104,9 +102,17 @@ std::string_view say_warned(const Incident& incident, std::pmr::memory_resource*
         out.put(" it would be deleted; for now this guardian only says so.\n");
     }
     if (incident.enforce && (!never_deleted(incident) || archived)) {
-        out.put("An owner who replies \"belay\" keeps it from that.\n");
+        out.put("An owner who replies \"belay\" on the board keeps it from that.\n");
     }
     out.put("The warning is over when it has ").put(rearm_size(incident.limits.warn_size)).put(" or fewer.");
+    return out.keep(arena);
+}
+
+std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_size(put_queue(out, incident).put(" has "), incident);
+    out.put(", more than its warning size of ").put(incident.limits.warn_size).put(".\n");
+    out.put(say_prospects(incident, arena));
     return out.keep(arena);
 }
 

@@ -22,6 +22,11 @@ struct Incident {
 };
 
 // Each text lives in the arena.
+bool never_deleted(const Incident& incident) noexcept;
+
+// What will become of an overgrown queue at which size, and what keeps it from that; several lines.
+std::string_view say_prospects(const Incident& incident, std::pmr::memory_resource* arena);
+
 std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_archive_started(const Incident& incident, std::pmr::memory_resource* arena);

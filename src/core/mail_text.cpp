@@ -46,10 +46,6 @@ TextWriter& put_size(TextWriter& out, const Incident& incident) {
     return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
 }
 
-bool never_deleted(const Incident& incident) noexcept {
-    return incident.limits.unbounded || incident.stream;
-}
-
 TextWriter& put_limits(TextWriter& out, const Incident& incident) {
     if (incident.limits.exempt)
         return out.put(" (no limits)");
@@ -212,15 +208,7 @@ NoticeText mail_warned(const Incident& incident, std::string_view thread, std::p
     TextWriter body(arena);
     put_size(put_queue(body, incident, arena).put(" has "), incident);
     put_limits(body, incident).put(".\n\n");
-    if (never_deleted(incident))
-        body.put("It will not be deleted, however large it grows.");
-    else if (incident.enforce)
-        body.put("Above its deletion size it will be deleted, with all its messages.");
-    else
-        body.put("Above its deletion size it would be deleted; for now this guardian only says so.");
-    body.put("\nThe warning is over when it has ")
-        .put(rearm_size(incident.limits.warn_size))
-        .put(" or fewer.");
+    body.put(say_prospects(incident, arena));
     put_thread(body, thread);
     return {subject.keep(arena), body.keep(arena)};
 }

@@ -34,7 +34,8 @@ TEST_F(IncidentText, AWarningSaysWhatHappensNextAndWhen) {
         "The warning is over when it has 1600 or fewer.");
     incident.enforce = true;
     EXPECT_TRUE(has(say_warned(incident, &memory), "Above 8000 it will be deleted, with all its messages."));
-    EXPECT_TRUE(has(say_warned(incident, &memory), "\nAn owner who replies \"belay\" keeps it from that.\n"));
+    EXPECT_TRUE(has(say_warned(incident, &memory),
+                    "\nAn owner who replies \"belay\" on the board keeps it from that.\n"));
     incident.limits.unbounded = true;
     EXPECT_FALSE(has(say_warned(incident, &memory), "belay"));
     EXPECT_TRUE(has(say_warned(incident, &memory), "It will not be deleted, however large it grows."));

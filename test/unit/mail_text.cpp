@@ -37,10 +37,14 @@ TEST_F(MailText, AWarningSaysWhatAnOwnerNeeds) {
         notice.body,
         "Queue \"queue/alice@example.com/jobs\" in vhost \"/\" of broker pulse has 3025 messages (warning "
         "size 2000, deletion size 8000).\n\n"
-        "Above its deletion size it will be deleted, with all its messages.\n"
+        "Above 8000 it will be deleted, with all its messages.\n"
+        "An owner who replies \"belay\" on the board keeps it from that.\n"
         "The warning is over when it has 1600 or fewer.\n"
         "The incident's thread on the board is 0197-2.");
     auto other = incident();
+    other.limits.archive_size = 4000;
+    EXPECT_NE(mail_warned(other, "", &arena).body.find("Above 4000 its oldest messages will be archived.\n"),
+              std::string_view::npos);
     other.enforce = false;
     other.limits.basis = Basis::ready;
     EXPECT_NE(mail_warned(other, "", &arena).body.find("would be deleted; for now"), std::string_view::npos);
