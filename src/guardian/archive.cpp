@@ -43,7 +43,7 @@ constexpr std::int64_t patience = 10 * core::micros_per_second;
 constexpr std::int64_t bytes_on_their_way = 4 * 1024 * 1024;
 constexpr std::int64_t most_gets = 100;
 constexpr std::int64_t most_deliveries = 1000;
-constexpr std::int64_t unknown_window = 20;
+constexpr std::int64_t first_messages = 20;
 
 pg::Statement overgrown_queues(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
@@ -189,14 +189,23 @@ void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
 }
 
 // As many at once as fill a few megabytes.
-std::uint16_t window_for(const core::QueueDetail& detail, net::Taking way) {
+std::uint16_t window_for(std::int64_t average_bytes, net::Taking way) {
     const std::int64_t most = way == net::Taking::get ? most_gets : most_deliveries;
+    return static_cast<std::uint16_t>(std::clamp<std::int64_t>(bytes_on_their_way / average_bytes, 1, most));
+}
+
+// What the statistics say of the size of a message; 0 when they do not: they are up to 10 s behind.
+std::int64_t average_of(const core::QueueDetail& detail) {
     const std::int64_t ready = detail.facts.ready.value_or(0);
-    if (!detail.ready_bytes || ready <= 0) {
-        return static_cast<std::uint16_t>(unknown_window);
+    return detail.ready_bytes && ready > 0 ? std::max<std::int64_t>(*detail.ready_bytes / ready, 1) : 0;
+}
+
+std::int64_t average_of(std::span<const net::Delivery> batch) {
+    std::size_t bytes = 0;
+    for (const net::Delivery& message : batch) {
+        bytes += message.body_size + message.properties.size();
     }
-    const std::int64_t average = std::max<std::int64_t>(*detail.ready_bytes / ready, 1);
-    return static_cast<std::uint16_t>(std::clamp<std::int64_t>(bytes_on_their_way / average, 1, most));
+    return std::max<std::int64_t>(static_cast<std::int64_t>(bytes / batch.size()), 1);
 }
 
 // Looks at the queue's own document, whether messages may be taken from it. No connection to the queue is
@@ -250,7 +259,7 @@ void look(Archiving& a, ArchiveQueue& queue) {
         return;
     }
     queue.way = quorum ? net::Taking::consume : net::Taking::get;
-    queue.window = window_for(detail, queue.way);
+    queue.average_bytes = average_of(detail);
     queue.consumers_told = detail.consumers_told;
 }
 
@@ -271,8 +280,11 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
         return;
     }
     const net::QueueCount count = a.amqp->count();
-    // One that came a moment ago may want the queue for itself: the statistics do not know it yet.
-    if (count.consumers > queue.consumers_told.value_or(0)) {
+    // One that came a moment ago may want the queue for itself: the statistics do not know it yet. A quorum
+    // queue goes on counting our own of the last round for some seconds; and that no other has it for
+    // himself, it says when ours begins.
+    const bool ours = queue.way == net::Taking::consume && queue.taken;
+    if (count.consumers > queue.consumers_told.value_or(0) && !ours) {
         if (queue.consumers_told) {
             conclude(queue, ArchiveOutcome::passed);
         } else {
@@ -298,7 +310,14 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
             return;
         }
     }
-    a.amqp->start_taking(queue.name, queue.way, queue.window, static_cast<std::uint64_t>(most));
+    // Of messages that nobody knows the size of, a few are taken first.
+    const bool known = queue.average_bytes > 0;
+    if (!known) {
+        most = std::min(most, first_messages);
+    }
+    const std::uint16_t window =
+        known ? window_for(queue.average_bytes, queue.way) : static_cast<std::uint16_t>(first_messages);
+    a.amqp->start_taking(queue.name, queue.way, window, static_cast<std::uint64_t>(most));
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
     }
@@ -544,6 +563,9 @@ void settle(Archiving& a) {
         queue.begun = queue.taken = true;
         queue.failures = 0;
         queue.stored += count;
+        if (queue.average_bytes == 0) {
+            queue.average_bytes = average_of(a.amqp->batch());
+        }
         a.amqp->acknowledge();
     }
     if (queue.outcome != ArchiveOutcome::none) {

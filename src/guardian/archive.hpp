@@ -60,7 +60,7 @@ struct ArchiveQueue {
     // from take()
     core::Facts seen;
     std::int64_t size = 0;
-    std::uint16_t window = 0;
+    std::int64_t average_bytes = 0; // of a message; 0: nobody knows
     net::Taking way = net::Taking::get;
     std::optional<std::int64_t> consumers_told;
     bool taken = false; // something, in this pass
