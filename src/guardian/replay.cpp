@@ -24,41 +24,40 @@ constexpr std::size_t unconfirmed_limit = 1024 * 1024;
 constexpr int most_rows = 500; // fetched at once
 
 constexpr const char* chosen_messages = R"(
-    SELECT m.id, m.properties, m.body
+    SELECT m.ctid, m.properties, m.body
     FROM cloudsat.archived_messages AS m
     WHERE m.server OPERATOR(pg_catalog.=) $1
       AND m.vhost OPERATOR(pg_catalog.=) $2
       AND m.queue OPERATOR(pg_catalog.=) $3
     ORDER BY m.id LIMIT $4 FOR UPDATE SKIP LOCKED)";
 
+// By their places: they are locked by us, so they stay there; and a search by key would find its way through
+// those that were removed before.
 pg::Statement remove_messages(R"(
     DELETE FROM cloudsat.archived_messages AS m
-    WHERE m.server OPERATOR(pg_catalog.=) $1
-      AND m.vhost OPERATOR(pg_catalog.=) $2
-      AND m.queue OPERATOR(pg_catalog.=) $3
-      AND m.id OPERATOR(pg_catalog.=) ANY ($4))",
-                              {TEXTOID, TEXTOID, TEXTOID, INT8ARRAYOID});
+    WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($1))",
+                              {TIDARRAYOID});
 
 struct Replay {
     net::Amqp* amqp = nullptr;
     MemoryContext context = nullptr; // as long as the call
     MemoryContext turn = nullptr;    // reset at each turn
     Datum server{}, vhost{}, queue{};
-    std::int64_t* ids = nullptr; // by the number that the connection gave them, from 1
+    ItemPointerData* places = nullptr; // by the number that the connection gave them, from 1
     std::int64_t published = 0;
     std::int64_t capacity = 0;
     std::int64_t removed = 0;
     const char* reason = nullptr; // why it stopped
 };
 
-void remember(Replay& r, std::int64_t id) {
+void remember(Replay& r, const ItemPointerData& place) {
     if (r.published == r.capacity) {
         r.capacity = std::max<std::int64_t>(r.capacity * 2, 1024);
-        const auto size = static_cast<Size>(r.capacity) * sizeof(std::int64_t);
-        r.ids = static_cast<std::int64_t*>(r.ids == nullptr ? MemoryContextAllocHuge(r.context, size)
-                                                            : repalloc_huge(r.ids, size));
+        const auto size = static_cast<Size>(r.capacity) * sizeof place;
+        r.places = static_cast<ItemPointerData*>(r.places == nullptr ? MemoryContextAllocHuge(r.context, size)
+                                                                     : repalloc_huge(r.places, size));
     }
-    r.ids[r.published++] = id;
+    r.places[r.published++] = place;
 }
 
 // Those that the broker has taken over are removed here.
@@ -67,20 +66,21 @@ void remove_confirmed(Replay& r) {
     if (confirmed.empty()) {
         return;
     }
-    Column ids;
+    Column places;
     for (const std::uint64_t number : confirmed) {
-        ids.add_int8(r.ids[number - 1]);
+        places.add(PointerGetDatum(&r.places[number - 1]));
     }
-    r.removed += ids.size();
+    r.removed += places.size();
     r.amqp->clear_confirmed();
-    const Datum values[] = {r.server, r.vhost, r.queue, ids.array(INT8OID)};
+    const Datum values[] = {places.array(TIDOID)};
     remove_messages.run(values);
 }
 
 void put_in_line(Replay& r, uint64 row) {
     MemoryContext before = MemoryContextSwitchTo(r.turn); // a body may be large, and is copied to be read
     bool isnull = false;
-    const std::int64_t id = DatumGetInt64(pg::spi_value(row, 1, isnull));
+    const auto* place =
+        reinterpret_cast<const ItemPointerData*>(DatumGetPointer(pg::spi_value(row, 1, isnull)));
     const std::string_view properties = pg::view(pg::spi_value(row, 2, isnull));
     const std::string_view body = pg::view(pg::spi_value(row, 3, isnull));
     {
@@ -90,7 +90,7 @@ void put_in_line(Replay& r, uint64 row) {
             core::amqp::renew_properties(properties, &memory).value_or(std::string_view("\0\0", 2)), body);
     }
     MemoryContextSwitchTo(before);
-    remember(r, id);
+    remember(r, *place);
 }
 
 // Waits until enough is confirmed to go on; false when there is a reason to stop.
