@@ -5,8 +5,9 @@
 #                          CLOUDSAT_BROKER is the directory of a private node, CLOUDSAT_AMQP the program that fills it
 #
 # The bare fetch is curl's own time for the documents that a cycle in steady state asks for (the list of vhosts and the
-# sizes), on one connection, without its start. Both take turns. Then the guard itself polls once a second, and its
-# private memory is read after 20 and after 80 polls. From the environment: QUEUES (10000), ROUNDS (15).
+# sizes), on one connection, without its start. Both take turns, and what is recorded is held against what was declared.
+# Then the guard itself polls once a second, and its private memory is read after 20 and after 80 polls. From the
+# environment: QUEUES (10000), ROUNDS (15).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -69,6 +70,12 @@ whole() {
     die "the session ended"
 }
 
+# how far what is recorded is from what was declared
+wrong() {
+    sql -c "SELECT abs(count(*) - $queues) + abs(sum(messages) - $(((queues + 99) / 100)))
+        FROM cloudsat.queues WHERE server = '$1' AND gone_at IS NULL"
+}
+
 echo "# RabbitMQ with $queues queues on loopback, $(nproc) cores, $rounds rounds in turn, medians"
 for kind in totals metrics; do
     for _ in 1 2 3; do whole "$kind" >/dev/null; done # the first polls meet everything anew
@@ -79,6 +86,9 @@ for kind in totals metrics; do
     note "bare fetch, $kind" "$(median "$work/bare.$kind") ms"
     note "whole cycle, $kind" "$(median "$work/whole.$kind") ms"
     at_most "poll of $queues queues / bare fetch, by $kind" "$(median "$work/whole.$kind")" "$(median "$work/bare.$kind")" 1.3
+    # numbers of the metrics are some seconds old
+    for ((tries = 0; tries < 30 && $(wrong "$kind") > 0; tries++)); do sleep 0.5 && whole "$kind" >/dev/null; done
+    at_most "queues and messages recorded wrongly, by $kind, plus 1 / 1" $(($(wrong "$kind") + 1)) 1 1
 done
 
 echo '\q' >&"${session[1]}"
