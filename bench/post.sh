@@ -52,9 +52,9 @@ text=$(printf 'x%.0s' $(seq $payload))
 statement_of() {
     local from="'bot@h1.example.com', 'example.com', '$text'"
     case $1 in
-    raw) echo "INSERT INTO bench.messages VALUES (cloudsat._uuid(), clock_timestamp(), $from," \
+    raw) echo "INSERT INTO bench.messages VALUES (_cloudsat.uuid(), clock_timestamp(), $from," \
         "NULL, NULL, NULL, NULL, pg_current_xact_id())" ;;
-    raw_reply) echo "INSERT INTO bench.messages VALUES (cloudsat._uuid(), clock_timestamp(), $from," \
+    raw_reply) echo "INSERT INTO bench.messages VALUES (_cloudsat.uuid(), clock_timestamp(), $from," \
         "'$first', 'info', '$first', 1, pg_current_xact_id())" ;;
     post) echo "SELECT cloudsat.post($from)" ;;
     reply) echo "SELECT cloudsat.reply($from, '$first', 'info')" ;;

@@ -97,9 +97,9 @@ SELECT length(cloudsat.channel((repeat('l', 64) || '@' || repeat('a.', 126) || '
 SELECT cloudsat.channel((repeat('a', 61) || '.b')::cloudsat.address) AS plain, cloudsat.channel((repeat('a', 62) || '.b')::cloudsat.address) AS hashed;
 
 -- the bounds of an index range cannot get into a column
-SELECT cloudsat._subtree_end('x.y');
-SELECT 'x'::cloudsat._bound;
-SELECT cloudsat._subtree_end('x.y')::cloudsat.address;
+SELECT _cloudsat.subtree_end('x.y');
+SELECT 'x'::_cloudsat.bound;
+SELECT _cloudsat.subtree_end('x.y')::cloudsat.address;
 
 -- sorting: against an oracle that compares arrays of labels. Hosts of a few domains, an address that recurs, high ones.
 CREATE TEMP TABLE hosts AS

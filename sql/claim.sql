@@ -142,7 +142,7 @@ RESET search_path;
 INSERT INTO cloudsat.claim_log SELECT cloudsat.uuid_floor('2020-01-01Z'), "timestamp", backend_start, pid, disposition, reply, nick, chan,
     action, lease_until FROM cloudsat.claim_log WHERE message = :'seen';
 SELECT count(*) FILTER (WHERE message = :'seen') AS seen, count(*) FILTER (WHERE message = cloudsat.uuid_floor('2020-01-01Z')) AS gone FROM cloudsat.claim_log;
-SELECT cloudsat._prune(now() + interval '1 day');
+SELECT _cloudsat.prune(now() + interval '1 day');
 SELECT count(*) FILTER (WHERE message = :'seen') AS seen, count(*) FILTER (WHERE message = cloudsat.uuid_floor('2020-01-01Z')) AS gone FROM cloudsat.claim_log;
 
 -- read-only

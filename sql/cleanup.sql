@@ -65,7 +65,7 @@ SELECT * FROM cloudsat.cleanup('3 years');
 -- the current period stays; exact => true empties it of what is older than the transaction
 SELECT * FROM cloudsat.cleanup('0');
 SELECT to_char(p.starts AT TIME ZONE 'UTC', 'YYYYMMDD') = to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD') AS today, p.partition = 'public.for_ever'::regclass AS for_ever
-  FROM cloudsat._partitions() AS p ORDER BY p.starts LIMIT 1;
+  FROM _cloudsat.partitions() AS p ORDER BY p.starts LIMIT 1;
 SELECT pg_temp.say(now() - interval '1 microsecond') IS NOT NULL AS said;
 SELECT sum(messages) FROM cloudsat.cleanup('0', exact => true);
 SELECT message FROM cloudsat.messages;
@@ -111,14 +111,14 @@ SELECT name, round(extract(epoch FROM time_to_delete) / 86400, 3) AS days FROM c
 
 -- a restore that has yet to make its indexes is left alone
 CREATE TABLE cloudsat.messages_20200601 (LIKE cloudsat.messages);
-SELECT cloudsat._restoring();
+SELECT _cloudsat.restoring();
 SELECT * FROM cloudsat.maintain();
 SELECT * FROM cloudsat.cleanup('0');
 DROP TABLE cloudsat.messages_20200601;
 CREATE TABLE cloudsat.queue_history_20200601 (LIKE cloudsat.queue_history);
-SELECT cloudsat._restoring();
+SELECT _cloudsat.restoring();
 DROP TABLE cloudsat.queue_history_20200601;
-SELECT cloudsat._unfinished();
+SELECT _cloudsat.unfinished();
 
 -- views
 DELETE FROM cloudsat.messages;

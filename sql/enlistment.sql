@@ -82,7 +82,7 @@ SET LOCAL ROLE regress_cloudsat_boss;
 SELECT cloudsat.enlist('regress_cloudsat_new', 'adhoc');
 SELECT cloudsat.dismiss('regress_cloudsat_new');
 SELECT * FROM pg_temp.refusal($$SELECT cloudsat.enlist('regress_cloudsat_new', 'admin')$$);
-SELECT * FROM pg_temp.refusal($$SELECT cloudsat._enlist('regress_cloudsat_new', 'admin', '.', 'regress_cloudsat_boss')$$);
+SELECT * FROM pg_temp.refusal($$SELECT _cloudsat.enlist('regress_cloudsat_new', 'admin', '.', 'regress_cloudsat_boss')$$);
 RESET ROLE;
 SELECT cloudsat.enlist('regress_cloudsat_new', 'admin');
 SET LOCAL ROLE regress_cloudsat_boss;

@@ -153,7 +153,7 @@ SELECT statement, array_agg(pg_temp.allowed(role, statement) ORDER BY role) AS "
                (13, 'SELECT cloudsat.reply(''bot@h1.example.com'', ''a.example.com'', ''x'', gen_random_uuid(), ''info'')'),
                (14, 'SELECT cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()'),
                (15, 'SELECT cloudsat.uuid_floor(now()), cloudsat.uuid_ceil(now())'),
-               (16, 'SELECT cloudsat.maintain()'), (17, 'SELECT cloudsat._uuid()'), (18, 'SELECT * FROM cloudsat._sessions()'),
+               (16, 'SELECT cloudsat.maintain()'), (17, 'SELECT _cloudsat.uuid()'), (18, 'SELECT * FROM _cloudsat.sessions()'),
                (19, 'INSERT INTO cloudsat.messages SELECT FROM cloudsat.messages'),
                (20, 'UPDATE cloudsat.messages SET message = ''forged'''), (21, 'DELETE FROM cloudsat.messages'),
                (22, 'DELETE FROM cloudsat.registered'), (23, 'TRUNCATE cloudsat.messages')) AS v (n, statement),
@@ -201,7 +201,7 @@ SELECT bool_and(cloudsat.uuid_time(cloudsat.uuid_floor(t)) = t AND cloudsat.uuid
                 AND cloudsat.uuid_ceil(t) < cloudsat.uuid_floor(t + interval '1 microsecond')) AS exact
   FROM (SELECT '2026-01-02 03:04:05+00'::timestamptz + n * interval '0.000997 s' AS t FROM generate_series(0, 10000) AS n) AS s;
 SELECT bool_and(uuid > before) AS rising, bool_and(substr(uuid::text, 15, 1) = '7' AND substr(uuid::text, 20, 1) ~ '[89ab]') AS v7
-  FROM (SELECT uuid, lag(uuid) OVER (ORDER BY n) AS before FROM (SELECT n, cloudsat._uuid() AS uuid FROM generate_series(1, 10000) AS n) AS u) AS s;
+  FROM (SELECT uuid, lag(uuid) OVER (ORDER BY n) AS before FROM (SELECT n, _cloudsat.uuid() AS uuid FROM generate_series(1, 10000) AS n) AS u) AS s;
 SELECT r.* FROM (VALUES
     (1, $$SELECT cloudsat.uuid_floor('1970-01-01 00:00:00+00')$$), (2, $$SELECT cloudsat.uuid_floor('1969-12-31 23:59:59.999999+00')$$),
     (3, $$SELECT cloudsat.uuid_ceil('10889-08-02 05:31:50.655999+00')$$), (4, $$SELECT cloudsat.uuid_ceil('10889-08-02 05:31:50.656+00')$$),

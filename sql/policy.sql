@@ -27,9 +27,9 @@ DELETE FROM cloudsat.queue_events;
 -- days of history: made ahead, moved out of the default, dropped when old
 INSERT INTO cloudsat.queue_history ("time", server, vhost, name, messages)
     SELECT now() - day * interval '1 day', 's', '/', 'q', day FROM generate_series(0, 9) AS day;
-SELECT cloudsat._maintain_history('7 days', 2) > 0 AS worked;
-SELECT cloudsat._maintain_history('7 days', 2);
+SELECT _cloudsat.maintain_history('7 days', 2) > 0 AS worked;
+SELECT _cloudsat.maintain_history('7 days', 2);
 SELECT count(*) AS kept, (SELECT count(*) FROM ONLY cloudsat.queue_history_default) AS in_default
   FROM cloudsat.queue_history;
-SELECT cloudsat._maintain_history('1 second', 2) > 0 AS dropped;
+SELECT _cloudsat.maintain_history('1 second', 2) > 0 AS dropped;
 DELETE FROM cloudsat.queue_history;

@@ -173,13 +173,13 @@ Datum address_contains(FunctionCallInfo fcinfo) {
 // read.
 Datum bound_in(FunctionCallInfo) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("cannot accept a value of type cloudsat._bound"));
+            errmsg("cannot accept a value of type _cloudsat.bound"));
     pg_unreachable();
 }
 
 Datum bound_out(FunctionCallInfo) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("cannot display a value of type cloudsat._bound"));
+            errmsg("cannot display a value of type _cloudsat.bound"));
     pg_unreachable();
 }
 

@@ -151,96 +151,96 @@ COMMENT ON CAST (cloudsat.address AS pg_catalog.text) IS 'prints an address';
 CREATE CAST (cloudsat.address AS pg_catalog.varchar) WITH FUNCTION cloudsat.address_to_text(cloudsat.address) AS ASSIGNMENT;
 COMMENT ON CAST (cloudsat.address AS pg_catalog.varchar) IS 'prints an address';
 
--- Subtrees. The planner turns `column <@ X` into the index range column >= _subtree_start(X) AND column < _subtree_end(X),
+-- Subtrees. The planner turns `column <@ X` into the index range column >= _cloudsat.subtree_start(X) AND column < _cloudsat.subtree_end(X),
 -- and `column @> X` into column = ANY (suffixes(X)).
-CREATE FUNCTION cloudsat._within_support(pg_catalog.internal) RETURNS pg_catalog.internal
+CREATE FUNCTION _cloudsat.within_support(pg_catalog.internal) RETURNS pg_catalog.internal
     AS 'MODULE_PATHNAME', 'cloudsat_within_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._within_support(pg_catalog.internal) IS 'planner support of address_within';
-CREATE FUNCTION cloudsat._contains_support(pg_catalog.internal) RETURNS pg_catalog.internal
+COMMENT ON FUNCTION _cloudsat.within_support(pg_catalog.internal) IS 'planner support of address_within';
+CREATE FUNCTION _cloudsat.contains_support(pg_catalog.internal) RETURNS pg_catalog.internal
     AS 'MODULE_PATHNAME', 'cloudsat_contains_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._contains_support(pg_catalog.internal) IS 'planner support of address_contains';
-CREATE FUNCTION cloudsat._within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.contains_support(pg_catalog.internal) IS 'planner support of address_contains';
+CREATE FUNCTION _cloudsat.within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_within_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that <@ lets through';
-CREATE FUNCTION cloudsat._within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that <@ lets through';
+CREATE FUNCTION _cloudsat.within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_within_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that <@ lets through';
-CREATE FUNCTION cloudsat._contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that <@ lets through';
+CREATE FUNCTION _cloudsat.contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_contains_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that @> lets through';
-CREATE FUNCTION cloudsat._contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that @> lets through';
+CREATE FUNCTION _cloudsat.contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_contains_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that @> lets through';
+COMMENT ON FUNCTION _cloudsat.contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that @> lets through';
 CREATE FUNCTION cloudsat.address_within(address cloudsat.address, container cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_within' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
-    SUPPORT cloudsat._within_support;
+    SUPPORT _cloudsat.within_support;
 COMMENT ON FUNCTION cloudsat.address_within(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
 CREATE FUNCTION cloudsat.address_contains(container cloudsat.address, address cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_contains' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
-    SUPPORT cloudsat._contains_support;
+    SUPPORT _cloudsat.contains_support;
 COMMENT ON FUNCTION cloudsat.address_contains(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
 CREATE OPERATOR pg_catalog.<@ (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_within,
     COMMUTATOR = OPERATOR(pg_catalog.@>),
-    RESTRICT = cloudsat._within_restriction, JOIN = cloudsat._within_join
+    RESTRICT = _cloudsat.within_restriction, JOIN = _cloudsat.within_join
 );
 COMMENT ON OPERATOR pg_catalog.<@ (cloudsat.address, cloudsat.address) IS 'is the same or lies under';
 CREATE OPERATOR pg_catalog.@> (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_contains,
     COMMUTATOR = OPERATOR(pg_catalog.<@),
-    RESTRICT = cloudsat._contains_restriction, JOIN = cloudsat._contains_join
+    RESTRICT = _cloudsat.contains_restriction, JOIN = _cloudsat.contains_join
 );
 COMMENT ON OPERATOR pg_catalog.@> (cloudsat.address, cloudsat.address) IS 'is the same or lies above';
 
 -- Where such a range begins and ends. The end is no address, so it has a type of its own, without input and output: it
 -- cannot get into a column. These must stay executable by whoever may read the column.
-CREATE TYPE cloudsat._bound;
-CREATE FUNCTION cloudsat._bound_in(pg_catalog.cstring) RETURNS cloudsat._bound
+CREATE TYPE _cloudsat.bound;
+CREATE FUNCTION _cloudsat.bound_in(pg_catalog.cstring) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_bound_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._bound_in(pg_catalog.cstring) IS 'refuses all input';
-CREATE FUNCTION cloudsat._bound_out(cloudsat._bound) RETURNS pg_catalog.cstring
+COMMENT ON FUNCTION _cloudsat.bound_in(pg_catalog.cstring) IS 'refuses all input';
+CREATE FUNCTION _cloudsat.bound_out(_cloudsat.bound) RETURNS pg_catalog.cstring
     AS 'MODULE_PATHNAME', 'cloudsat_bound_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._bound_out(cloudsat._bound) IS 'refuses all output';
-CREATE TYPE cloudsat._bound (
-    INPUT = cloudsat._bound_in, OUTPUT = cloudsat._bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
+COMMENT ON FUNCTION _cloudsat.bound_out(_cloudsat.bound) IS 'refuses all output';
+CREATE TYPE _cloudsat.bound (
+    INPUT = _cloudsat.bound_in, OUTPUT = _cloudsat.bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
 );
-COMMENT ON TYPE cloudsat._bound IS 'internal: where the index range of a subtree begins or ends';
-REVOKE ALL ON TYPE cloudsat._bound FROM PUBLIC;
-CREATE FUNCTION cloudsat._subtree_start(cloudsat.address) RETURNS cloudsat._bound
+COMMENT ON TYPE _cloudsat.bound IS 'internal: where the index range of a subtree begins or ends';
+REVOKE ALL ON TYPE _cloudsat.bound FROM PUBLIC;
+CREATE FUNCTION _cloudsat.subtree_start(cloudsat.address) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_start' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';
-CREATE FUNCTION cloudsat._subtree_end(cloudsat.address) RETURNS cloudsat._bound
+COMMENT ON FUNCTION _cloudsat.subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';
+CREATE FUNCTION _cloudsat.subtree_end(cloudsat.address) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_end' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._subtree_end(cloudsat.address) IS 'internal: behind all keys of the subtree, for index conditions';
-CREATE FUNCTION cloudsat._bound_cmp(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.int4
+COMMENT ON FUNCTION _cloudsat.subtree_end(cloudsat.address) IS 'internal: behind all keys of the subtree, for index conditions';
+CREATE FUNCTION _cloudsat.bound_cmp(cloudsat.address, _cloudsat.bound) RETURNS pg_catalog.int4
     AS 'MODULE_PATHNAME', 'cloudsat_address_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._bound_cmp(cloudsat.address, cloudsat._bound) IS 'internal: -1, 0 or 1, for btree';
-CREATE FUNCTION cloudsat._bound_ge(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.bool
+COMMENT ON FUNCTION _cloudsat.bound_cmp(cloudsat.address, _cloudsat.bound) IS 'internal: -1, 0 or 1, for btree';
+CREATE FUNCTION _cloudsat.bound_ge(cloudsat.address, _cloudsat.bound) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._bound_ge(cloudsat.address, cloudsat._bound) IS 'internal: not before the bound';
-CREATE FUNCTION cloudsat._bound_lt(cloudsat.address, cloudsat._bound) RETURNS pg_catalog.bool
+COMMENT ON FUNCTION _cloudsat.bound_ge(cloudsat.address, _cloudsat.bound) IS 'internal: not before the bound';
+CREATE FUNCTION _cloudsat.bound_lt(cloudsat.address, _cloudsat.bound) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._bound_lt(cloudsat.address, cloudsat._bound) IS 'internal: before the bound';
-CREATE FUNCTION cloudsat._range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.bound_lt(cloudsat.address, _cloudsat.bound) IS 'internal: before the bound';
+CREATE FUNCTION _cloudsat.range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_range_start_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: share of rows in the range that begins here';
-CREATE FUNCTION cloudsat._range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
+COMMENT ON FUNCTION _cloudsat.range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: share of rows in the range that begins here';
+CREATE FUNCTION _cloudsat.range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_range_end_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat._range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: everything, the beginning of the range is estimated';
+COMMENT ON FUNCTION _cloudsat.range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: everything, the beginning of the range is estimated';
 CREATE OPERATOR pg_catalog.>= (
-    LEFTARG = cloudsat.address, RIGHTARG = cloudsat._bound, FUNCTION = cloudsat._bound_ge, RESTRICT = cloudsat._range_start_restriction
+    LEFTARG = cloudsat.address, RIGHTARG = _cloudsat.bound, FUNCTION = _cloudsat.bound_ge, RESTRICT = _cloudsat.range_start_restriction
 );
-COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, cloudsat._bound) IS 'internal: not before the bound';
+COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, _cloudsat.bound) IS 'internal: not before the bound';
 CREATE OPERATOR pg_catalog.< (
-    LEFTARG = cloudsat.address, RIGHTARG = cloudsat._bound, FUNCTION = cloudsat._bound_lt, RESTRICT = cloudsat._range_end_restriction
+    LEFTARG = cloudsat.address, RIGHTARG = _cloudsat.bound, FUNCTION = _cloudsat.bound_lt, RESTRICT = _cloudsat.range_end_restriction
 );
-COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, cloudsat._bound) IS 'internal: before the bound';
+COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, _cloudsat.bound) IS 'internal: before the bound';
 -- All that the two conditions need. The server's amvalidate() would like the family to have the other comparisons with a
 -- bound as well, which nobody makes; an index scan that combines conditions of both types checks each one by itself.
 ALTER OPERATOR FAMILY cloudsat.address_ops USING btree ADD
-    OPERATOR 1 pg_catalog.< (cloudsat.address, cloudsat._bound),
-    OPERATOR 4 pg_catalog.>= (cloudsat.address, cloudsat._bound),
-    FUNCTION 1 (cloudsat.address, cloudsat._bound) cloudsat._bound_cmp(cloudsat.address, cloudsat._bound);
+    OPERATOR 1 pg_catalog.< (cloudsat.address, _cloudsat.bound),
+    OPERATOR 4 pg_catalog.>= (cloudsat.address, _cloudsat.bound),
+    FUNCTION 1 (cloudsat.address, _cloudsat.bound) _cloudsat.bound_cmp(cloudsat.address, _cloudsat.bound);
 
 -- The functions on addresses.
 CREATE FUNCTION cloudsat.suffixes(address cloudsat.address) RETURNS cloudsat.address[]

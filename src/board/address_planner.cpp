@@ -9,6 +9,7 @@
 
 #include "board/address.hpp"
 #include "core/address_histogram.hpp"
+#include "pg/names.hpp"
 
 extern "C" {
 #include "access/stratnum.h"
@@ -43,11 +44,11 @@ constexpr int most_samples = 100;
 // ----- index conditions
 // ------------------------------------------------------------------------------------------
 
-// A function of the schema in which the operator's own function is, by name and argument type.
-Oid sibling_function(Oid function, const char* name, Oid argument) {
+// A function of one of our schemas, by name and argument type.
+Oid function_in(Oid schema, const char* name, Oid argument) {
     oidvector* types = buildoidvector(&argument, 1);
     return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
-                           ObjectIdGetDatum(get_func_namespace(function)));
+                           ObjectIdGetDatum(schema));
 }
 
 Node* call_of(Oid function, Node* argument) {
@@ -56,10 +57,10 @@ Node* call_of(Oid function, Node* argument) {
                                                 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
 }
 
-// column >= _subtree_start(X), or column < _subtree_end(X).
+// column >= subtree_start(X), or column < subtree_end(X).
 Expr* bound_condition(const SupportRequestIndexCondition& request, Oid type, int16 strategy, const char* name,
                       Node* column, Node* container) {
-    const Oid bound = sibling_function(request.funcid, name, type);
+    const Oid bound = function_in(pg::private_schema(), name, type);
     const Oid op = OidIsValid(bound)
                        ? get_opfamily_member(request.opfamily, type, get_func_rettype(bound), strategy)
                        : InvalidOid;
@@ -70,13 +71,13 @@ Expr* bound_condition(const SupportRequestIndexCondition& request, Oid type, int
                          reinterpret_cast<Expr*>(call_of(bound, container)), InvalidOid, InvalidOid);
 }
 
-// column <@ X  is  column >= _subtree_start(X) AND column < _subtree_end(X).
+// column <@ X  is  column >= subtree_start(X) AND column < subtree_end(X).
 // The calls are left to the executor even for a constant: they are made once per scan, and EXPLAIN shows what
 // they mean.
 List* subtree_range(const SupportRequestIndexCondition& request, Oid type, Node* column, Node* container) {
     Expr* from =
-        bound_condition(request, type, BTGreaterEqualStrategyNumber, "_subtree_start", column, container);
-    Expr* to = bound_condition(request, type, BTLessStrategyNumber, "_subtree_end", column, container);
+        bound_condition(request, type, BTGreaterEqualStrategyNumber, "subtree_start", column, container);
+    Expr* to = bound_condition(request, type, BTLessStrategyNumber, "subtree_end", column, container);
     return from != nullptr && to != nullptr ? list_make2(from, to) : NIL;
 }
 
@@ -88,7 +89,7 @@ List* ancestor_list(const SupportRequestIndexCondition& request, Oid type, Node*
         return NIL;
     }
     const Oid equal = get_opfamily_member(request.opfamily, type, type, BTEqualStrategyNumber);
-    const Oid ancestors = sibling_function(request.funcid, "suffixes", type);
+    const Oid ancestors = function_in(pg::schema(), "suffixes", type);
     if (!OidIsValid(equal) || !OidIsValid(ancestors)) {
         return NIL;
     }
@@ -249,7 +250,7 @@ double mean_share_under(const Statistics& members, const Statistics& containers)
     return containers.common_total * common_mean + containers.rest() * rest_mean;
 }
 
-// The X in _subtree_start(X); any other expression is itself.
+// The X in subtree_start(X); any other expression is itself.
 Node* inside_bound(Node* expression) {
     const bool is_bound = is_funcclause(expression) && getBaseType(exprType(expression)) != address_oid();
     return is_bound ? static_cast<Node*>(linitial(reinterpret_cast<FuncExpr*>(expression)->args))

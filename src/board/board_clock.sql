@@ -15,10 +15,10 @@ COMMENT ON COLUMN cloudsat.eras.began IS 'when something was first written in it
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.eras', '');
 
 -- also in a session that plays replica
-CREATE FUNCTION cloudsat._era_changed() RETURNS trigger
+CREATE FUNCTION _cloudsat.era_changed() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_era_changed';
-COMMENT ON FUNCTION cloudsat._era_changed() IS 'tells every session that the eras have changed';
+COMMENT ON FUNCTION _cloudsat.era_changed() IS 'tells every session that the eras have changed';
 CREATE TRIGGER eras_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cloudsat.eras
-    FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._era_changed();
+    FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.era_changed();
 COMMENT ON TRIGGER eras_changed ON cloudsat.eras IS 'tells every session';
 ALTER TABLE cloudsat.eras ENABLE ALWAYS TRIGGER eras_changed;

@@ -46,17 +46,17 @@ CREATE FUNCTION cloudsat.release(message pg_catalog.uuid, disposition cloudsat.d
 COMMENT ON FUNCTION cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
     'gives up a claim with a reply: end and belay close the message for good, others free it; returns the uuid of the reply';
 
-CREATE FUNCTION cloudsat._is_connected(pid pg_catalog.int4, backend_start pg_catalog.timestamptz)
+CREATE FUNCTION _cloudsat.is_connected(pid pg_catalog.int4, backend_start pg_catalog.timestamptz)
     RETURNS pg_catalog.bool
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat__is_connected';
-COMMENT ON FUNCTION cloudsat._is_connected(pg_catalog.int4, pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz) IS
     'whether that connection is still there, at this moment';
 
 -- Who may read the log sees all claims, everybody else those of messages that he hears; security_barrier keeps a
 -- caller's function in WHERE from seeing more.
-CREATE VIEW cloudsat._held WITH (security_barrier) AS
+CREATE VIEW _cloudsat.held WITH (security_barrier) AS
     SELECT message, nick, chan, cloudsat.uuid_time(reply) AS since, lease_until, reply, pid, backend_start,
-           CASE WHEN lease_until IS NULL THEN NOT cloudsat._is_connected(pid, backend_start)
+           CASE WHEN lease_until IS NULL THEN NOT _cloudsat.is_connected(pid, backend_start)
                 ELSE lease_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() END AS orphaned
       FROM (SELECT DISTINCT ON (message) message, nick, chan, reply, lease_until, pid, backend_start, action
               FROM cloudsat.claim_log
@@ -64,20 +64,20 @@ CREATE VIEW cloudsat._held WITH (security_barrier) AS
      WHERE action OPERATOR(pg_catalog.<>) 'released'
        AND (pg_catalog.has_table_privilege('cloudsat.claim_log', 'SELECT')
             OR chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions()));
-COMMENT ON VIEW cloudsat._held IS 'claims that were not released, for cloudsat.claims and cloudsat.orphaned_claims';
-COMMENT ON COLUMN cloudsat._held.message IS 'the message that is claimed';
-COMMENT ON COLUMN cloudsat._held.nick IS 'who holds it';
-COMMENT ON COLUMN cloudsat._held.chan IS 'the channel of the message';
-COMMENT ON COLUMN cloudsat._held.since IS 'when it was taken';
-COMMENT ON COLUMN cloudsat._held.lease_until IS 'when the claim is lost; null: when the connection ends';
-COMMENT ON COLUMN cloudsat._held.reply IS 'the reply that took it';
-COMMENT ON COLUMN cloudsat._held.pid IS 'process of the connection that claimed it';
-COMMENT ON COLUMN cloudsat._held.backend_start IS 'when that process began';
-COMMENT ON COLUMN cloudsat._held.orphaned IS 'whether it is lost: the lease is over, or, without one, the connection is gone';
+COMMENT ON VIEW _cloudsat.held IS 'claims that were not released, for cloudsat.claims and cloudsat.orphaned_claims';
+COMMENT ON COLUMN _cloudsat.held.message IS 'the message that is claimed';
+COMMENT ON COLUMN _cloudsat.held.nick IS 'who holds it';
+COMMENT ON COLUMN _cloudsat.held.chan IS 'the channel of the message';
+COMMENT ON COLUMN _cloudsat.held.since IS 'when it was taken';
+COMMENT ON COLUMN _cloudsat.held.lease_until IS 'when the claim is lost; null: when the connection ends';
+COMMENT ON COLUMN _cloudsat.held.reply IS 'the reply that took it';
+COMMENT ON COLUMN _cloudsat.held.pid IS 'process of the connection that claimed it';
+COMMENT ON COLUMN _cloudsat.held.backend_start IS 'when that process began';
+COMMENT ON COLUMN _cloudsat.held.orphaned IS 'whether it is lost: the lease is over, or, without one, the connection is gone';
 
 CREATE VIEW cloudsat.claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
-      FROM cloudsat._held WHERE NOT orphaned;
+      FROM _cloudsat.held WHERE NOT orphaned;
 COMMENT ON VIEW cloudsat.claims IS 'live claims: who works on which message';
 COMMENT ON COLUMN cloudsat.claims.message IS 'the message that is claimed';
 COMMENT ON COLUMN cloudsat.claims.nick IS 'who holds it';
@@ -90,7 +90,7 @@ COMMENT ON COLUMN cloudsat.claims.backend_start IS 'when that process began';
 
 CREATE VIEW cloudsat.orphaned_claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
-      FROM cloudsat._held WHERE orphaned;
+      FROM _cloudsat.held WHERE orphaned;
 COMMENT ON VIEW cloudsat.orphaned_claims IS
     'claims whose lease is over or, without one, whose connection is gone: claim() takes them over';
 COMMENT ON COLUMN cloudsat.orphaned_claims.message IS 'the message that is claimed';

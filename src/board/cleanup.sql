@@ -4,13 +4,13 @@
 -- What the logs keep in any case: the last registration of each nick by each connection that lives, because
 -- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and who claimed a
 -- message for as long as the message is there, because it could be claimed again otherwise.
-CREATE FUNCTION cloudsat._prune(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
     -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
     oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z'
-                                           ELSE coalesce(min(p.starts), 'infinity') END FROM cloudsat._partitions() AS p);
+                                           ELSE coalesce(min(p.starts), 'infinity') END FROM _cloudsat.partitions() AS p);
 BEGIN
     WITH kept AS (
         SELECT DISTINCT ON (r.nick, r.pid, r.backend_start) r.ctid AS place
@@ -26,17 +26,17 @@ BEGIN
      WHERE c.message < cloudsat.uuid_floor(least(horizon, oldest))
        AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
     -- the guardian's audit goes with the threads that it names
-    IF to_regprocedure('cloudsat._prune_events(timestamptz)') IS NOT NULL THEN
-        EXECUTE 'SELECT cloudsat._prune_events($1)' USING horizon;
+    IF to_regprocedure('_cloudsat.prune_events(timestamptz)') IS NOT NULL THEN
+        EXECUTE 'SELECT _cloudsat.prune_events($1)' USING horizon;
     END IF;
 END
 $prune$;
-COMMENT ON FUNCTION cloudsat._prune(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune(pg_catalog.timestamptz) IS
     'forgets what the board''s logs hold from before an instant, but not what is still in force';
 
 -- The server removes the files of a dropped table before the commit returns, which for a day of some gigabytes takes longer
 -- than all the rest. Where there is a launcher it does that: cleanup() leaves it tables with names like these.
-CREATE FUNCTION cloudsat._drop_detached() RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.drop_detached() RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $drop$
 DECLARE
@@ -45,8 +45,8 @@ DECLARE
 BEGIN
     FOR leaf IN
         SELECT c.oid FROM pg_class AS c
-         WHERE c.relnamespace = 'cloudsat'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
-           AND c.relname ~ '^_detached_[0-9]+$'
+         WHERE c.relnamespace = '_cloudsat'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+           AND c.relname ~ '^detached_[0-9]+$'
          ORDER BY c.relname
     LOOP
         BEGIN
@@ -59,7 +59,7 @@ BEGIN
     RETURN done;
 END
 $drop$;
-COMMENT ON FUNCTION cloudsat._drop_detached() IS 'drops what cloudsat.cleanup() has detached and left to the launcher';
+COMMENT ON FUNCTION _cloudsat.drop_detached() IS 'drops what cloudsat.cleanup() has detached and left to the launcher';
 
 -- Drops take no longer than a moment, but lock the whole board for it, and who comes meanwhile waits. So it asks for the
 -- lock briefly, again and again, drops the oldest first, and stops as soon as somebody has been waiting for a while. An
@@ -76,14 +76,14 @@ DECLARE
     patience CONSTANT interval := '50 ms';  -- how long others may wait for us, about
     most     CONSTANT int := 100;           -- in one call; each partition takes several locks
     small    CONSTANT int := 8388608;       -- bytes in which messages are counted, as that takes no time
-    unfinished CONSTANT text := cloudsat._unfinished();
+    unfinished CONSTANT text := _cloudsat.unfinished();
     horizon  timestamptz;
     leaf     record;
     leaves   regclass[];
     sizes    int8[];
     estimates int8[];
     -- of this database
-    launcher CONSTANT bool := EXISTS (SELECT FROM cloudsat._workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
+    launcher CONSTANT bool := EXISTS (SELECT FROM _cloudsat.workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
                                        WHERE w.kind = 'launcher' AND d.datname = current_database());
 BEGIN
     IF retain IS NULL OR exact IS NULL THEN
@@ -111,11 +111,11 @@ BEGIN
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     -- first what takes its time and keeps nobody waiting
-    PERFORM cloudsat._drop_detached();
-    PERFORM cloudsat._prune(horizon);
+    PERFORM _cloudsat.drop_detached();
+    PERFORM _cloudsat.prune(horizon);
     IF exact THEN
         FOR leaf IN
-            SELECT p.partition AS id, c.relname FROM cloudsat._partitions() AS p JOIN pg_class AS c ON c.oid = p.partition
+            SELECT p.partition AS id, c.relname FROM _cloudsat.partitions() AS p JOIN pg_class AS c ON c.oid = p.partition
              WHERE p.ends IS NULL OR p.ends > horizon AND coalesce(p.starts < horizon, true)
              UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c WHERE c.oid = to_regclass('cloudsat.messages_default')
              ORDER BY relname
@@ -133,12 +133,12 @@ BEGIN
     -- the oldest first, but last of all what others hold at this moment without the board, as a VACUUM does
     SELECT coalesce(array_agg(l.partition ORDER BY l.held, l.ends), '{}'),
            array_agg(pg_total_relation_size(l.partition) ORDER BY l.held, l.ends),
-           array_agg(cloudsat._rows(l.partition) ORDER BY l.held, l.ends)
+           array_agg(_cloudsat.rows(l.partition) ORDER BY l.held, l.ends)
       INTO leaves, sizes, estimates
       FROM (SELECT p.partition, p.ends,
                    EXISTS (SELECT FROM pg_locks AS k WHERE k.relation = p.partition AND k.granted
                                                        AND k.pid <> pg_backend_pid()) AS held
-              FROM cloudsat._partitions() AS p WHERE p.ends <= horizon) AS l;
+              FROM _cloudsat.partitions() AS p WHERE p.ends <= horizon) AS l;
     FOR n IN 1 .. cardinality(leaves) LOOP
         IF pg_relation_size(leaves[n]) <= small THEN
             EXECUTE format('SELECT count(*) FROM %s', leaves[n]) INTO messages;
@@ -179,8 +179,8 @@ BEGIN
                                         EXCEPT SELECT classid, objid FROM pg_depend
                                          WHERE refclassid = 'pg_class'::regclass AND refobjid = leaves[n] AND deptype <> 'n') THEN
                 EXECUTE format('ALTER TABLE cloudsat.messages DETACH PARTITION %s', leaves[n]);
-                EXECUTE format('ALTER TABLE %s SET SCHEMA cloudsat', leaves[n]);
-                EXECUTE format('ALTER TABLE %s RENAME TO %I', leaves[n], '_detached_' || leaves[n]::oid);
+                EXECUTE format('ALTER TABLE %s SET SCHEMA _cloudsat', leaves[n]);
+                EXECUTE format('ALTER TABLE %s RENAME TO %I', leaves[n], 'detached_' || leaves[n]::oid);
             ELSE
                 EXECUTE format('DROP TABLE %s', leaves[n]);
             END IF;

@@ -1,12 +1,12 @@
 -- How posts wake those who wait: for administrators to look at.
 
-CREATE FUNCTION cloudsat._waking(OUT notify pg_catalog.text, OUT waiting pg_catalog.int4, OUT hints pg_catalog.int8,
+CREATE FUNCTION _cloudsat.waking(OUT notify pg_catalog.text, OUT waiting pg_catalog.int4, OUT hints pg_catalog.int8,
     OUT pending pg_catalog.int4, OUT notified pg_catalog.int8, OUT batches pg_catalog.int8, OUT dropped pg_catalog.int8)
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_waking';
-COMMENT ON FUNCTION cloudsat._waking() IS 'the doorbell''s counters in shared memory, for the view waking';
+COMMENT ON FUNCTION _cloudsat.waking() IS 'the doorbell''s counters in shared memory, for the view waking';
 
 CREATE VIEW cloudsat.waking AS
-    SELECT notify, waiting, hints, pending, notified, batches, dropped FROM cloudsat._waking();
+    SELECT notify, waiting, hints, pending, notified, batches, dropped FROM _cloudsat.waking();
 COMMENT ON VIEW cloudsat.waking IS
     'how posts in this database wake those who wait, in one row; the counts are null without preloading, and begin at the server''s start';
 COMMENT ON COLUMN cloudsat.waking.notify IS

@@ -1,5 +1,5 @@
 // Enlisting, see enlistment.hpp. What may be done is decided here, where the caller is known; what is done
-// then (rows, GRANT, REVOKE) is SQL: cloudsat._enlist and cloudsat._dismiss.
+// then (rows, GRANT, REVOKE) is SQL: _cloudsat.enlist and _cloudsat.dismiss.
 
 #include "board/enlistment.hpp"
 
@@ -209,10 +209,10 @@ bool may_appoint_administrators() {
 Oid private_function(const char* name, std::span<const Oid> arguments) {
     oidvector* types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
     const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
-                                         PointerGetDatum(types), ObjectIdGetDatum(pg::schema()));
+                                         PointerGetDatum(types), ObjectIdGetDatum(pg::private_schema()));
     if (!OidIsValid(function)) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("cloudsat.%s() does not exist", name),
+                errmsg("_cloudsat.%s() does not exist", name),
                 errdetail("The library and the installed extension do not fit together."),
                 errhint("Use ALTER EXTENSION cloudsat UPDATE."));
     }
@@ -241,7 +241,7 @@ static Datum enlist(PG_FUNCTION_ARGS) {
                 errmsg("must have admin option on role \"cloudsat_admin\" to enlist an administrator"));
     }
     const Oid types[] = {REGROLEOID, TEXTOID, board::address_type.oid(), REGROLEOID};
-    return OidFunctionCall4(board::private_function("_enlist", types), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
+    return OidFunctionCall4(board::private_function("enlist", types), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
                             address, ObjectIdGetDatum(GetOuterUserId()));
 }
 SQL_FUNCTION(enlist);
@@ -258,6 +258,6 @@ static Datum dismiss(PG_FUNCTION_ARGS) {
                 errmsg("must have admin option on role \"cloudsat_admin\" to dismiss an administrator"));
     }
     const Oid types[] = {REGROLEOID};
-    return OidFunctionCall1(board::private_function("_dismiss", types), PG_GETARG_DATUM(0));
+    return OidFunctionCall1(board::private_function("dismiss", types), PG_GETARG_DATUM(0));
 }
 SQL_FUNCTION(dismiss);

@@ -24,7 +24,7 @@ SELECT pg_catalog.pg_extension_config_dump('cloudsat.enlisted',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) role)');
 
 -- The calls check who asks; these do what was asked for. For nobody but them, so SECURITY DEFINER and not granted.
-CREATE FUNCTION cloudsat._enlist(role regrole, kind text, address cloudsat.address, enlisted_by regrole) RETURNS bool
+CREATE FUNCTION _cloudsat.enlist(role regrole, kind text, address cloudsat.address, enlisted_by regrole) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $enlist$
@@ -37,31 +37,31 @@ BEGIN
     LOCK TABLE cloudsat.enlisted IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM cloudsat.enlisted AS e WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = e.role);
     SELECT e.kind INTO other FROM cloudsat.enlisted AS e
-     WHERE e.role = _enlist.role AND e.kind <> _enlist.kind LIMIT 1;
+     WHERE e.role = enlist.role AND e.kind <> enlist.kind LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
-            MESSAGE = format('role "%s" is enlisted as %s already', (SELECT rolname FROM pg_roles WHERE oid = _enlist.role), other),
+            MESSAGE = format('role "%s" is enlisted as %s already', (SELECT rolname FROM pg_roles WHERE oid = enlist.role), other),
             DETAIL = 'A role is a bot of one kind.',
-            HINT = format('Use SELECT cloudsat.dismiss(%L) first.', _enlist.role);
+            HINT = format('Use SELECT cloudsat.dismiss(%L) first.', enlist.role);
     END IF;
-    INSERT INTO cloudsat.enlisted VALUES (_enlist.role, _enlist.kind, _enlist.address, clock_timestamp(),
-                                          (SELECT rolname FROM pg_roles WHERE oid = _enlist.enlisted_by))
+    INSERT INTO cloudsat.enlisted VALUES (enlist.role, enlist.kind, enlist.address, clock_timestamp(),
+                                          (SELECT rolname FROM pg_roles WHERE oid = enlist.enlisted_by))
         ON CONFLICT DO NOTHING;
     added := FOUND;
     -- its own membership, even when it is one by way of another role: that may end
     IF NOT EXISTS (SELECT FROM pg_auth_members AS m
-                    WHERE m.member = _enlist.role AND m.roleid = to_regrole('cloudsat_' || _enlist.kind))
-       OR NOT pg_has_role(_enlist.role, 'cloudsat_' || _enlist.kind, 'USAGE') THEN
-        EXECUTE format('GRANT %I TO %s', 'cloudsat_' || _enlist.kind, _enlist.role)
+                    WHERE m.member = enlist.role AND m.roleid = to_regrole('cloudsat_' || enlist.kind))
+       OR NOT pg_has_role(enlist.role, 'cloudsat_' || enlist.kind, 'USAGE') THEN
+        EXECUTE format('GRANT %I TO %s', 'cloudsat_' || enlist.kind, enlist.role)
              || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE' ELSE '' END;
     END IF;
     RETURN added;
 END
 $enlist$;
-COMMENT ON FUNCTION cloudsat._enlist(pg_catalog.regrole, pg_catalog.text, cloudsat.address, pg_catalog.regrole) IS
+COMMENT ON FUNCTION _cloudsat.enlist(pg_catalog.regrole, pg_catalog.text, cloudsat.address, pg_catalog.regrole) IS
     'what cloudsat.enlist does when it may';
 
-CREATE FUNCTION cloudsat._dismiss(role regrole) RETURNS bool
+CREATE FUNCTION _cloudsat.dismiss(role regrole) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $dismiss$
@@ -71,9 +71,9 @@ DECLARE
     grantor regrole;
 BEGIN
     LOCK TABLE cloudsat.enlisted IN SHARE ROW EXCLUSIVE MODE;
-    SELECT 'cloudsat_' || e.kind INTO was FROM cloudsat.enlisted AS e WHERE e.role = _dismiss.role LIMIT 1;
+    SELECT 'cloudsat_' || e.kind INTO was FROM cloudsat.enlisted AS e WHERE e.role = dismiss.role LIMIT 1;
     DELETE FROM cloudsat.enlisted AS e
-     WHERE e.role = _dismiss.role OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = e.role);
+     WHERE e.role = dismiss.role OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = e.role);
     IF was IS NULL THEN
         RETURN false;
     END IF;
@@ -81,18 +81,18 @@ BEGIN
     -- and its grantor may be gone.
     FOR grantor IN SELECT coalesce(r.oid, current_user::regrole)
                      FROM pg_auth_members AS m LEFT JOIN pg_roles AS r ON r.oid = m.grantor
-                    WHERE m.member = _dismiss.role AND m.roleid = to_regrole(was) LOOP
-        EXECUTE format('REVOKE %I FROM %s GRANTED BY %s CASCADE', was, _dismiss.role, grantor);
+                    WHERE m.member = dismiss.role AND m.roleid = to_regrole(was) LOOP
+        EXECUTE format('REVOKE %I FROM %s GRANTED BY %s CASCADE', was, dismiss.role, grantor);
     END LOOP;
-    IF EXISTS (SELECT FROM pg_roles WHERE oid = _dismiss.role) AND pg_has_role(_dismiss.role, was, 'USAGE') THEN
+    IF EXISTS (SELECT FROM pg_roles WHERE oid = dismiss.role) AND pg_has_role(dismiss.role, was, 'USAGE') THEN
         RAISE WARNING 'role "%" is still a member of %, by way of another role',
-            (SELECT rolname FROM pg_roles WHERE oid = _dismiss.role), was
+            (SELECT rolname FROM pg_roles WHERE oid = dismiss.role), was
             USING DETAIL = 'It can register no address any more, but sessions that are registered go on.';
     END IF;
     RETURN true;
 END
 $dismiss$;
-COMMENT ON FUNCTION cloudsat._dismiss(pg_catalog.regrole) IS 'what cloudsat.dismiss does when it may';
+COMMENT ON FUNCTION _cloudsat.dismiss(pg_catalog.regrole) IS 'what cloudsat.dismiss does when it may';
 
 -- Not SECURITY DEFINER: they must know who calls.
 CREATE FUNCTION cloudsat.enlist(role pg_catalog.regrole, kind pg_catalog.text, address cloudsat.address DEFAULT NULL)

@@ -1,7 +1,7 @@
 -- Who may do what on the board. Nothing is for PUBLIC, and nobody may UPDATE or DELETE.
 
-REVOKE ALL ON ALL TABLES IN SCHEMA cloudsat FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA cloudsat FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA cloudsat, _cloudsat FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA cloudsat, _cloudsat FROM PUBLIC;
 REVOKE ALL ON TYPE cloudsat.address, cloudsat.disposition FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA cloudsat TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
@@ -16,9 +16,9 @@ DECLARE
 BEGIN
     FOR routine IN
         SELECT oid::pg_catalog.regprocedure AS signature, provolatile OPERATOR(pg_catalog.=) 'i' AS pure,
-               pg_catalog.left(proname, 1) OPERATOR(pg_catalog.=) '_' AS private
+               pronamespace OPERATOR(pg_catalog.=) '_cloudsat'::pg_catalog.regnamespace AS private
           FROM pg_catalog.pg_proc
-         WHERE pronamespace OPERATOR(pg_catalog.=) 'cloudsat'::pg_catalog.regnamespace
+         WHERE pronamespace OPERATOR(pg_catalog.=) ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[])
     LOOP
         IF routine.pure THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '
@@ -53,7 +53,7 @@ GRANT EXECUTE ON FUNCTION
     TO cloudsat_server, cloudsat_task;
 GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION cloudsat._is_connected(pg_catalog.int4, pg_catalog.timestamptz)
+GRANT EXECUTE ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 -- starting threads
@@ -66,7 +66,7 @@ GRANT EXECUTE ON FUNCTION
 -- walking threads
 GRANT EXECUTE ON FUNCTION
     cloudsat.thread(pg_catalog.uuid),
-    cloudsat._thread(pg_catalog.uuid),
+    _cloudsat.thread(pg_catalog.uuid),
     cloudsat.thread_text(pg_catalog.uuid),
     cloudsat.root(pg_catalog.uuid),
     cloudsat.ancestors(pg_catalog.uuid),
@@ -77,13 +77,13 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.incomplete(pg_catalog.uuid),
     cloudsat.task(pg_catalog.uuid)
     TO cloudsat_task, cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION cloudsat._thread(pg_catalog.uuid) TO cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
     cloudsat.enlisted, cloudsat.claim_log, cloudsat.tasks, cloudsat.eras, cloudsat.bookmarks
     TO cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION cloudsat._sessions() TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.sessions() TO cloudsat_adhoc, cloudsat_admin;
 
 -- watching it
 GRANT SELECT ON cloudsat.throughput, cloudsat.error_rates, cloudsat.space_usage, cloudsat.listeners,
@@ -92,9 +92,9 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz),
     cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz)
     TO cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION cloudsat._partitions(), cloudsat._rows(pg_catalog.regclass), cloudsat._transactions()
+GRANT EXECUTE ON FUNCTION _cloudsat.partitions(), _cloudsat.rows(pg_catalog.regclass), _cloudsat.transactions()
     TO cloudsat_adhoc, cloudsat_admin;
 
 -- how posts wake
 GRANT SELECT ON cloudsat.waking TO cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION cloudsat._waking() TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.waking() TO cloudsat_adhoc, cloudsat_admin;

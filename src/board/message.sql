@@ -49,14 +49,14 @@ SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages_default', '');
 
 -- Append-only for everybody. The row trigger is cloned to every partition, so it holds for a leaf named directly too;
 -- the statement trigger refuses even what would find no row. ALWAYS: also in a session that plays replica.
-CREATE FUNCTION cloudsat._refuse_update() RETURNS trigger
+CREATE FUNCTION _cloudsat.refuse_update() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_refuse_update';
-COMMENT ON FUNCTION cloudsat._refuse_update() IS 'refuses every UPDATE of the board';
+COMMENT ON FUNCTION _cloudsat.refuse_update() IS 'refuses every UPDATE of the board';
 CREATE TRIGGER messages_append_only BEFORE UPDATE ON cloudsat.messages
-    FOR EACH ROW EXECUTE FUNCTION cloudsat._refuse_update();
+    FOR EACH ROW EXECUTE FUNCTION _cloudsat.refuse_update();
 COMMENT ON TRIGGER messages_append_only ON cloudsat.messages IS 'the board is append-only';
 CREATE TRIGGER messages_append_only_statement BEFORE UPDATE ON cloudsat.messages
-    FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._refuse_update();
+    FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.refuse_update();
 COMMENT ON TRIGGER messages_append_only_statement ON cloudsat.messages IS 'the board is append-only';
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only;
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only_statement;

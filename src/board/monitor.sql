@@ -62,15 +62,15 @@ COMMENT ON COLUMN cloudsat.error_rates.ends IS 'replies that said end';
 COMMENT ON COLUMN cloudsat.error_rates.rate IS 'problems of both together, 0 to 1';
 
 CREATE VIEW cloudsat.space_usage AS
-    SELECT c.relname AS relation, p.starts, p.ends, cloudsat._rows(c.oid) AS rows,
+    SELECT c.relname AS relation, p.starts, p.ends, _cloudsat.rows(c.oid) AS rows,
            pg_catalog.pg_table_size(c.oid) - coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
            pg_catalog.pg_indexes_size(c.oid) AS indexes,
            coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS toast,
            pg_catalog.pg_total_relation_size(c.oid) AS total
       FROM pg_catalog.pg_class AS c
-      LEFT JOIN cloudsat._partitions() AS p ON p.partition = c.oid
+      LEFT JOIN _cloudsat.partitions() AS p ON p.partition = c.oid
      WHERE c.relkind = 'r'
-       AND (c.relnamespace = 'cloudsat'::pg_catalog.regnamespace OR p.partition IS NOT NULL);
+       AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[]) OR p.partition IS NOT NULL);
 COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition by itself';
 COMMENT ON COLUMN cloudsat.space_usage.relation IS 'the table or partition';
 COMMENT ON COLUMN cloudsat.space_usage.starts IS 'of a partition of messages: the time from which on it holds messages';
@@ -87,7 +87,7 @@ CREATE VIEW cloudsat.listeners AS
       FROM (SELECT DISTINCT ON (pid, backend_start) nick, "timestamp", chans, pid, backend_start
               FROM cloudsat.registered
              ORDER BY pid, backend_start, "timestamp" DESC, pg_catalog.cardinality(chans) DESC) AS r
-      JOIN cloudsat._sessions() AS s ON s.pid = r.pid AND s.backend_start = r.backend_start
+      JOIN _cloudsat.sessions() AS s ON s.pid = r.pid AND s.backend_start = r.backend_start
      WHERE pg_catalog.cardinality(r.chans) > 0;
 COMMENT ON VIEW cloudsat.listeners IS 'the connections that are registered and live, several of one nick, too';
 COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';
@@ -106,7 +106,7 @@ COMMENT ON VIEW cloudsat.notify_queue IS 'how full the server''s queue of notifi
 COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when it is full, commits of those who notify fail';
 
 -- pg_stat_activity hides what other users' transactions are.
-CREATE FUNCTION cloudsat._transactions()
+CREATE FUNCTION _cloudsat.transactions()
     RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
                    state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid, xmin pg_catalog.xid,
                    writes pg_catalog.bool)
@@ -136,12 +136,12 @@ BEGIN ATOMIC
            CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false
       FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
 END;
-COMMENT ON FUNCTION cloudsat._transactions() IS 'what is open in this database, for cloudsat.horizon';
+COMMENT ON FUNCTION _cloudsat.transactions() IS 'what is open in this database, for cloudsat.horizon';
 
 CREATE VIEW cloudsat.horizon AS
     SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
            greatest(pg_catalog.age(xid), pg_catalog.age(xmin)) AS transactions_since, writes
-      FROM cloudsat._transactions()
+      FROM _cloudsat.transactions()
      ORDER BY transactions_since DESC, since;
 COMMENT ON VIEW cloudsat.horizon IS
     'the open transactions of this database, the oldest first: they hold back vacuum, and their messages are still to come';

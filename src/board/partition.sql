@@ -4,7 +4,7 @@
 
 -- To the microsecond outwards: one made by hand may have any uuid as its bound, so the marks of a UUIDv7 are put in before
 -- its time is read.
-CREATE FUNCTION cloudsat._partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
+CREATE FUNCTION _cloudsat.partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
                                      OUT ends pg_catalog.timestamptz)
     RETURNS SETOF pg_catalog.record
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
@@ -23,22 +23,22 @@ BEGIN ATOMIC
                    ) AS period (starting, ending)
      WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass AND bounds IS NOT NULL;
 END;
-COMMENT ON FUNCTION cloudsat._partitions() IS
+COMMENT ON FUNCTION _cloudsat.partitions() IS
     'the partitions of cloudsat.messages that cover a time, and that time; null: without end';
 
 -- Constant time: what the statistics say. Without any, an empty table is known to be empty.
-CREATE FUNCTION cloudsat._rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce(nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples, -1)::pg_catalog.int8,
                     CASE WHEN pg_catalog.pg_relation_size(c.oid) = 0 THEN 0 END)
       FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
 END;
-COMMENT ON FUNCTION cloudsat._rows(pg_catalog.regclass) IS 'about how many rows a table has; null when nobody has counted yet';
+COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS 'about how many rows a table has; null when nobody has counted yet';
 
 -- A restore makes the tables first, fills them, and makes their indexes last. Until then nothing may be made here that
 -- the restore wants to make, nor dropped. Only by their names: a partition made by hand may have the indexes it likes.
-CREATE FUNCTION cloudsat._unfinished() RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.unfinished() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT pg_catalog.format('Partition "%s" lacks its indexes.', c.relname)
@@ -49,14 +49,14 @@ BEGIN ATOMIC
            < CASE WHEN c.relname ~ '^messages' THEN 3 ELSE 1 END
      ORDER BY c.relname LIMIT 1;
 END;
-COMMENT ON FUNCTION cloudsat._unfinished() IS
+COMMENT ON FUNCTION _cloudsat.unfinished() IS
     'null, or which partition lacks its indexes: a restore is going on that has yet to make them';
 
 -- Who runs CREATE EXTENSION, and when: kept as a function, because a dump does not take it along.
 DO $do$
 BEGIN
     EXECUTE pg_catalog.format(
-        'CREATE FUNCTION cloudsat._creator(OUT pid pg_catalog.int4, OUT backend_start pg_catalog.timestamptz, '
+        'CREATE FUNCTION _cloudsat.creator(OUT pid pg_catalog.int4, OUT backend_start pg_catalog.timestamptz, '
         'OUT created pg_catalog.timestamptz) LANGUAGE sql STABLE PARALLEL SAFE '
         'BEGIN ATOMIC SELECT %s, %L::pg_catalog.timestamptz, %L::pg_catalog.timestamptz; END',
         pg_catalog.pg_backend_pid(),
@@ -65,26 +65,26 @@ BEGIN
         pg_catalog.clock_timestamp());
 END
 $do$;
-COMMENT ON FUNCTION cloudsat._creator() IS 'the session that created the extension in this database, and when';
+COMMENT ON FUNCTION _cloudsat.creator() IS 'the session that created the extension in this database, and when';
 
 -- Before the dated partitions are there, a restore shows in who restores. psql says nothing of it, so whoever created the
 -- extension is suspected for a while.
-CREATE FUNCTION cloudsat._restoring() RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.restoring() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
     SELECT coalesce(
-        cloudsat._unfinished(),
+        _cloudsat.unfinished(),
         (SELECT pg_catalog.format('Process %s is pg_restore.', a.pid)
            FROM pg_catalog.pg_stat_activity AS a
            JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
           WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1),
         (SELECT pg_catalog.format('Process %s has just created the extension, and may restore its tables.', a.pid)
-           FROM cloudsat._creator() AS c
+           FROM _cloudsat.creator() AS c
            JOIN pg_catalog.pg_stat_activity AS a ON a.pid = c.pid AND a.backend_start = c.backend_start
           WHERE pg_catalog.clock_timestamp() < c.created + '1 minute'::pg_catalog.interval
             AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval));
 END;
-COMMENT ON FUNCTION cloudsat._restoring() IS
+COMMENT ON FUNCTION _cloudsat.restoring() IS
     'null, or by what a restore of this database shows: the launcher keeps no house and starts no guard meanwhile';
 
 -- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
@@ -109,7 +109,7 @@ DECLARE
     gap    tstzrange;
     gaps   tstzrange[] := '{}';
     names  text[] := '{}';
-    unfinished CONSTANT text := cloudsat._unfinished();
+    unfinished CONSTANT text := _cloudsat.unfinished();
 BEGIN
     IF unfinished IS NOT NULL THEN
         RAISE WARNING 'cloudsat.maintain() does nothing while a restore is going on' USING DETAIL = unfinished;
@@ -120,10 +120,10 @@ BEGIN
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     -- what is left of a period that cleanup() has taken would be in the way of names
-    PERFORM cloudsat._drop_detached();
+    PERFORM _cloudsat.drop_detached();
 
     -- the time that partitions cover already
-    SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM cloudsat._partitions() AS p;
+    SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM _cloudsat.partitions() AS p;
 
     -- this period, those ahead, and those of messages that the default partition caught
     FOR gap IN
@@ -189,10 +189,10 @@ BEGIN
     END LOOP;
 
     -- The guardian's tables live by days, too. What keeps it from its locks must not undo what was done here.
-    IF to_regprocedure('cloudsat._maintain_history(interval, int4)') IS NOT NULL THEN
+    IF to_regprocedure('_cloudsat.maintain_history(interval, int4)') IS NOT NULL THEN
         BEGIN
             PERFORM set_config('lock_timeout', '1s', true);
-            EXECUTE 'SELECT cloudsat._maintain_history($1, $2)'
+            EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
                 USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
                       ceil(extract(epoch FROM ahead * stride) / 86400)::int;  -- it counts in days
         EXCEPTION WHEN lock_not_available THEN

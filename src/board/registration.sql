@@ -66,7 +66,7 @@ COMMENT ON COLUMN cloudsat.recent.pid IS 'process that serves the connection';
 COMMENT ON COLUMN cloudsat.recent.backend_start IS 'when that process began: with pid it names the connection';
 
 -- pg_stat_activity hides the times of other users' sessions, and these say whether a pid is still the same connection.
-CREATE FUNCTION cloudsat._sessions()
+CREATE FUNCTION _cloudsat.sessions()
     RETURNS TABLE (pid pg_catalog.int4, backend_start pg_catalog.timestamptz, usename pg_catalog.name,
                    application_name pg_catalog.text, client_addr pg_catalog.inet, state pg_catalog.text,
                    state_change pg_catalog.timestamptz)
@@ -76,13 +76,13 @@ BEGIN ATOMIC
       FROM pg_catalog.pg_stat_activity AS a
      WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
 END;
-COMMENT ON FUNCTION cloudsat._sessions() IS 'the sessions of this database, for cloudsat.connections';
+COMMENT ON FUNCTION _cloudsat.sessions() IS 'the sessions of this database, for cloudsat.connections';
 
 CREATE VIEW cloudsat.connections AS
     SELECT r.nick, r."timestamp", r.chans, r.pid, r.backend_start,
            s.usename, s.application_name, s.client_addr, s.state, s.state_change
       FROM cloudsat.recent AS r
-      JOIN cloudsat._sessions() AS s ON s.pid OPERATOR(pg_catalog.=) r.pid
+      JOIN _cloudsat.sessions() AS s ON s.pid OPERATOR(pg_catalog.=) r.pid
                                     AND s.backend_start OPERATOR(pg_catalog.=) r.backend_start
      WHERE pg_catalog.cardinality(r.chans) OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection lives, with what it does';

@@ -3,14 +3,14 @@
 -- Gives its rows one by one. In FROM the server would store them all first, whatever the function does; a function in
 -- a select list is asked row by row. So thread() is no more than a subquery, which the planner puts in its place: neither
 -- STRICT nor a SET clause, which would keep it from that, and with a body that no search_path changes.
-CREATE FUNCTION cloudsat._thread(start pg_catalog.uuid, -- in an order in which the executor finds columns fast
+CREATE FUNCTION _cloudsat.thread(start pg_catalog.uuid, -- in an order in which the executor finds columns fast
                                  OUT depth pg_catalog.int4, OUT parent_gone pg_catalog.bool, OUT uuid pg_catalog.uuid,
                                  OUT "timestamp" pg_catalog.timestamptz, OUT disposition cloudsat.disposition,
                                  OUT poster cloudsat.address, OUT chan cloudsat.address, OUT message pg_catalog.text,
                                  OUT path pg_catalog.uuid[])
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'cloudsat_thread' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION cloudsat._thread(pg_catalog.uuid) IS 'the rows of cloudsat.thread';
+COMMENT ON FUNCTION _cloudsat.thread(pg_catalog.uuid) IS 'the rows of cloudsat.thread';
 
 CREATE FUNCTION cloudsat.thread(start pg_catalog.uuid)
     RETURNS TABLE (path pg_catalog.uuid[], depth pg_catalog.int4, uuid pg_catalog.uuid,
@@ -20,7 +20,7 @@ CREATE FUNCTION cloudsat.thread(start pg_catalog.uuid)
 BEGIN ATOMIC
     SELECT (step).path, (step).depth, (step).uuid, (step)."timestamp", (step).poster, (step).chan,
            (step).disposition, (step).message, (step).parent_gone
-      FROM (SELECT cloudsat._thread(start) AS step) AS walk;
+      FROM (SELECT _cloudsat.thread(start) AS step) AS walk;
 END;
 COMMENT ON FUNCTION cloudsat.thread(pg_catalog.uuid) IS
     'a message and all replies under it, depth-first, siblings in uuid order; replies whose parent has been cleaned up say parent_gone';

@@ -14,6 +14,6 @@ CREATE FUNCTION cloudsat.uuid_ceil(instant pg_catalog.timestamptz) RETURNS pg_ca
 COMMENT ON FUNCTION cloudsat.uuid_ceil(pg_catalog.timestamptz) IS
     'the greatest UUIDv7 of an instant: uuid <= uuid_ceil(t) is what was posted at t or before';
 
-CREATE FUNCTION cloudsat._uuid() RETURNS pg_catalog.uuid
+CREATE FUNCTION _cloudsat.uuid() RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_uuid';
-COMMENT ON FUNCTION cloudsat._uuid() IS 'the next UUIDv7 of this session, as a post would get it';
+COMMENT ON FUNCTION _cloudsat.uuid() IS 'the next UUIDv7 of this session, as a post would get it';

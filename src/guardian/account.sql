@@ -96,11 +96,11 @@ COMMENT ON FUNCTION cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) I
     'makes the account that a mailed token stands for, with that password; returns which it is';
 
 -- Called by cloudsat.maintain().
-CREATE FUNCTION cloudsat._prune_account_requests() RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.prune_account_requests() RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
     WITH pruned AS (DELETE FROM cloudsat.account_requests AS r WHERE r.expires_at < now() RETURNING 1)
     SELECT count(*) FROM pruned;
 END;
-COMMENT ON FUNCTION cloudsat._prune_account_requests() IS 'forgets requests whose token has expired; returns how many';
-REVOKE ALL ON FUNCTION cloudsat._prune_account_requests() FROM PUBLIC;
+COMMENT ON FUNCTION _cloudsat.prune_account_requests() IS 'forgets requests whose token has expired; returns how many';
+REVOKE ALL ON FUNCTION _cloudsat.prune_account_requests() FROM PUBLIC;

@@ -28,7 +28,7 @@ COMMENT ON COLUMN cloudsat.queue_events.incident IS 'the thread on the board tha
 COMMENT ON COLUMN cloudsat.queue_events.cycle IS 'polls.cycle of the poll that recorded it';
 COMMENT ON COLUMN cloudsat.queue_events.detail IS 'why, and the limits at that time';
 
-CREATE FUNCTION cloudsat._refuse_event_change() RETURNS pg_catalog.trigger
+CREATE FUNCTION _cloudsat.refuse_event_change() RETURNS pg_catalog.trigger
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
@@ -36,15 +36,15 @@ BEGIN
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What was recorded stays as it was.';
 END
 $body$;
-COMMENT ON FUNCTION cloudsat._refuse_event_change() IS 'refuses an UPDATE for everybody';
-REVOKE ALL ON FUNCTION cloudsat._refuse_event_change() FROM PUBLIC;
+COMMENT ON FUNCTION _cloudsat.refuse_event_change() IS 'refuses an UPDATE for everybody';
+REVOKE ALL ON FUNCTION _cloudsat.refuse_event_change() FROM PUBLIC;
 
 CREATE TRIGGER queue_events_append_only BEFORE UPDATE ON cloudsat.queue_events
-    FOR EACH STATEMENT EXECUTE FUNCTION cloudsat._refuse_event_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.refuse_event_change();
 COMMENT ON TRIGGER queue_events_append_only ON cloudsat.queue_events IS 'append-only';
 
 -- Called by cloudsat.cleanup(): the audit goes with the threads that it names, but not before its incident or intention is over.
-CREATE FUNCTION cloudsat._prune_events(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune_events(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 BEGIN ATOMIC
     DELETE FROM cloudsat.queue_events AS e
@@ -53,9 +53,9 @@ BEGIN ATOMIC
                         WHERE q.server = e.server AND q.vhost = e.vhost AND q.name = e.name
                           AND (q.incident = e.incident OR q.intended_at IS NOT NULL));
 END;
-COMMENT ON FUNCTION cloudsat._prune_events(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune_events(pg_catalog.timestamptz) IS
     'forgets events from before an instant, but those of an incident or intention that is still on';
-REVOKE ALL ON FUNCTION cloudsat._prune_events(pg_catalog.timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION _cloudsat.prune_events(pg_catalog.timestamptz) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events_id_seq', '');

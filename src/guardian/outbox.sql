@@ -54,7 +54,7 @@ SELECT pg_catalog.pg_extension_config_dump('cloudsat.outbox_id_seq', '');
 
 -- Forgets what is settled. Of a broker that cannot be polled it is kept that its admins were told. Called by
 -- cloudsat.maintain().
-CREATE FUNCTION cloudsat._prune_outbox(horizon pg_catalog.timestamptz) RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.prune_outbox(horizon pg_catalog.timestamptz) RETURNS pg_catalog.int8
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 BEGIN ATOMIC
     WITH pruned AS (
@@ -67,6 +67,6 @@ BEGIN ATOMIC
         RETURNING 1)
     SELECT count(*) FROM pruned;
 END;
-COMMENT ON FUNCTION cloudsat._prune_outbox(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune_outbox(pg_catalog.timestamptz) IS
     'forgets notices that were written before that and are settled; returns how many';
-REVOKE ALL ON FUNCTION cloudsat._prune_outbox(pg_catalog.timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION _cloudsat.prune_outbox(pg_catalog.timestamptz) FROM PUBLIC;

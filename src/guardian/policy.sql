@@ -36,7 +36,7 @@ COMMENT ON COLUMN cloudsat.queue_policies.basis IS 'which number counts: total (
 COMMENT ON COLUMN cloudsat.queue_policies.comment IS 'why, for people';
 
 -- A pattern that does not compile would stop every poll, so it is refused here.
-CREATE FUNCTION cloudsat._check_policy() RETURNS pg_catalog.trigger
+CREATE FUNCTION _cloudsat.check_policy() RETURNS pg_catalog.trigger
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
@@ -67,11 +67,11 @@ BEGIN
     RETURN NEW;
 END
 $body$;
-COMMENT ON FUNCTION cloudsat._check_policy() IS 'refuses patterns that do not compile and sizes that do not rise';
-REVOKE ALL ON FUNCTION cloudsat._check_policy() FROM PUBLIC;
+COMMENT ON FUNCTION _cloudsat.check_policy() IS 'refuses patterns that do not compile and sizes that do not rise';
+REVOKE ALL ON FUNCTION _cloudsat.check_policy() FROM PUBLIC;
 
 CREATE TRIGGER queue_policies_check BEFORE INSERT OR UPDATE ON cloudsat.queue_policies
-    FOR EACH ROW EXECUTE FUNCTION cloudsat._check_policy();
+    FOR EACH ROW EXECUTE FUNCTION _cloudsat.check_policy();
 COMMENT ON TRIGGER queue_policies_check ON cloudsat.queue_policies IS 'patterns must compile, sizes must rise';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_policies', '');

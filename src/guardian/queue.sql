@@ -172,7 +172,7 @@ COMMENT ON TABLE cloudsat.queue_history_default IS 'samples for which there is n
 
 -- Makes the days from today to `ahead` days later, moves into them what the default caught, drops the days that ended
 -- before now() - retain, and forgets queues that have been gone for so long. Called by cloudsat.maintain().
-CREATE FUNCTION cloudsat._maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
+CREATE FUNCTION _cloudsat.maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $body$
@@ -225,14 +225,14 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server);
     DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
-    PERFORM cloudsat._prune_outbox(horizon);
-    PERFORM cloudsat._prune_account_requests();
+    PERFORM _cloudsat.prune_outbox(horizon);
+    PERFORM _cloudsat.prune_account_requests();
     RETURN changes;
 END
 $body$;
-COMMENT ON FUNCTION cloudsat._maintain_history(pg_catalog.interval, pg_catalog.int4) IS
+COMMENT ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) IS
     'makes the days of queue_history ahead, drops the old ones, forgets queues long gone; returns how many partitions it made and dropped';
-REVOKE ALL ON FUNCTION cloudsat._maintain_history(pg_catalog.interval, pg_catalog.int4) FROM PUBLIC;
+REVOKE ALL ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queues', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bindings', '');

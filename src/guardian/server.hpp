@@ -1,5 +1,5 @@
 // A broker as the guardian needs it: the options of its foreign server, and whom to be there. The validator
-// of those options is here too (SQL function cloudsat._rabbitmq_validator).
+// of those options is here too (SQL function _cloudsat.rabbitmq_validator).
 #pragma once
 
 #include <string_view>

@@ -13,12 +13,32 @@ namespace cloudsat::pg {
 namespace {
 
 unsigned current_generation = 1; // 0 is what a Name starts with
-Oid schema_oid = InvalidOid;
-unsigned schema_generation = 0;
+
+struct Schema {
+    const char* name;
+    Oid oid = InvalidOid;
+    unsigned generation = 0;
+};
+Schema public_schema{"cloudsat"};
+Schema internal_schema{"_cloudsat"};
 
 // Any change of any schema forgets everything: rare, and cheap to look up again.
 void forget(Datum, int, uint32) noexcept {
     ++current_generation;
+}
+
+Oid schema_oid(Schema& schema) {
+    if (schema.generation != current_generation) {
+        schema.oid = get_namespace_oid(schema.name, true);
+        schema.generation = current_generation;
+    }
+    if (!OidIsValid(schema.oid)) {
+        schema.generation = 0;
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("extension \"cloudsat\" is not installed in this database"),
+                errhint("Use CREATE EXTENSION cloudsat."));
+    }
+    return schema.oid;
 }
 
 } // namespace
@@ -28,17 +48,11 @@ void watch_names() {
 }
 
 Oid schema() {
-    if (schema_generation != current_generation) {
-        schema_oid = get_namespace_oid("cloudsat", true);
-        schema_generation = current_generation;
-    }
-    if (!OidIsValid(schema_oid)) {
-        schema_generation = 0;
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("extension \"cloudsat\" is not installed in this database"),
-                errhint("Use CREATE EXTENSION cloudsat."));
-    }
-    return schema_oid;
+    return schema_oid(public_schema);
+}
+
+Oid private_schema() {
+    return schema_oid(internal_schema);
 }
 
 Oid Name::oid() {

@@ -1,4 +1,4 @@
-// Object ids of the extension's own schema, tables and types, looked up by name once and kept until the
+// Object ids of the extension's own schemas, tables and types, looked up by name once and kept until the
 // schema changes (DROP EXTENSION drops it, CREATE EXTENSION makes another: ids must not outlive that). Knows
 // names, no meaning.
 #pragma once
@@ -7,10 +7,12 @@
 
 namespace cloudsat::pg {
 
-// The schema's id. 55000 with a hint when the extension is not installed in this database.
+// The id of the schema cloudsat, which users call, and of _cloudsat, which holds what they do not. 55000 with
+// a hint when the extension is not installed in this database.
 Oid schema();
+Oid private_schema();
 
-// One object of the schema. Declare it static; oid() costs a comparison when nothing changed.
+// One object of the schema cloudsat. Declare it static; oid() costs a comparison when nothing changed.
 class Name {
 public:
     enum class Kind { table, type };

@@ -5,6 +5,11 @@
 CREATE SCHEMA cloudsat;
 COMMENT ON SCHEMA cloudsat IS 'message board for cloud bots, and a guardian for RabbitMQ queues';
 
+-- What is not for users is out of their sight: nobody is granted USAGE, which what is called by way of our own views,
+-- functions and operators does not need.
+CREATE SCHEMA _cloudsat;
+COMMENT ON SCHEMA _cloudsat IS 'what cloudsat keeps for itself; its functions and views are called by those of the schema cloudsat';
+
 -- Group roles belong to the cluster, not to the database: another database may have made them already, and DROP EXTENSION
 -- leaves them.
 DO $do$

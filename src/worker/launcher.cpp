@@ -149,7 +149,7 @@ bool may_come() {
 // itself, and over a row that a guard has written. Asked of an extension that was just found, until it says
 // no. Who calls start() says that there is none.
 bool is_being_restored(Oid extension) {
-    static pg::Statement statement("SELECT cloudsat._restoring()", {});
+    static pg::Statement statement("SELECT _cloudsat.restoring()", {});
     if (state.orders.origin == Origin::person || (extension == state.extension && !state.held)) {
         return false;
     }
@@ -316,7 +316,7 @@ void clean_up(int minutes) {
 
 // What cleanup() detached in whatever session: the files go, and nobody waits.
 void drop_detached() {
-    static pg::Statement statement("SELECT cloudsat._drop_detached()", {});
+    static pg::Statement statement("SELECT _cloudsat.drop_detached()", {});
     state.detached = false; // before the look: what changes from now on is for the next one
     while (keep_house(statement, "dropping detached partitions", {}) > 0) {
     }

@@ -54,7 +54,7 @@ SELECT is_empty($$
 	SELECT what FROM relations
 	WHERE EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee = 0)
 	UNION ALL
-	SELECT 'schema cloudsat' FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'cloudsat' AND grantee = 0
+	SELECT 'schema ' || nspname FROM pg_namespace, aclexplode(nspacl) WHERE nspname IN ('cloudsat', '_cloudsat') AND grantee = 0
 $$, 'PUBLIC may read and write nothing, and not even look into the schema');
 
 SELECT is_empty($$
@@ -68,7 +68,7 @@ SELECT is_empty($$
 	SELECT what FROM functions WHERE provolatile = 'i' AND prokind = 'f' AND proretset = false
 	  AND (proparallel <> 's' OR NOT proisstrict)
 	  AND prorettype <> 'internal'::regtype AND NOT 'internal'::regtype = ANY (proargtypes)
-	  AND proname NOT LIKE '\_%\_validator'
+	  AND proname <> 'rabbitmq_validator'
 	ORDER BY 1
 $$, 'immutable functions are strict and parallel safe');
 
@@ -96,7 +96,7 @@ $$, 'every sequence''s state is dumped');
 
 SELECT is_empty($$
 	SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname = 'cloudsat' AND c.relkind = 'v'
+	WHERE n.nspname IN ('cloudsat', '_cloudsat') AND c.relkind = 'v'
 	  AND NOT EXISTS (SELECT FROM relations r WHERE r.oid = c.oid)
 $$, 'no view of the schema is left out of the extension');
 

@@ -10,19 +10,20 @@ CREATE TEMP TABLE matrix (kind text, name text, server text, task text, adhoc te
 INSERT INTO matrix VALUES
 --   kind        object                                                    server task adhoc admin
     ('schema',   'cloudsat',                                                'U',  'U',  'U',  'U'),
+    ('schema',   '_cloudsat',                                               '-',  '-',  '-',  '-'),
     ('wrapper',  'rabbitmq',                                                '-',  '-',  '-',  'U'),
     ('type',     'address',                                                 'U',  'U',  'U',  'U'),
     ('type',     'disposition',                                             'U',  'U',  'U',  'U'),
     ('type',     'level',                                                   '-',  '-',  'U',  'U'),
-    ('type',     '_bound',                                                  '-',  '-',  '-',  '-'),
+    ('type',     '_cloudsat.bound',                                         '-',  '-',  '-',  '-'),
     -- called by the server itself
-    ('function', '_within_restriction(internal,oid,internal,integer)',      '-',  '-',  '-',  '-'),
-    ('function', '_within_join(internal,oid,internal,smallint,internal)',   '-',  '-',  '-',  '-'),
-    ('function', '_contains_restriction(internal,oid,internal,integer)',    '-',  '-',  '-',  '-'),
-    ('function', '_contains_join(internal,oid,internal,smallint,internal)', '-',  '-',  '-',  '-'),
-    ('function', '_range_start_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
-    ('function', '_range_end_restriction(internal,oid,internal,integer)',   '-',  '-',  '-',  '-'),
-    ('function', '_rabbitmq_validator(text[],oid)',                         '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.within_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.within_join(internal,oid,internal,smallint,internal)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.contains_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.contains_join(internal,oid,internal,smallint,internal)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.range_start_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.range_end_restriction(internal,oid,internal,integer)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.rabbitmq_validator(text[],oid)',                '-',  '-',  '-',  '-'),
     -- reading and writing one's own
     ('view',     'inbox',                                                   'r',  'r',  'r',  'r'),
     ('function', 'nick()',                                                  'X',  'X',  'X',  'X'),
@@ -41,10 +42,10 @@ INSERT INTO matrix VALUES
     ('function', 'release(uuid,disposition,text)',                          'X',  'X',  '-',  'X'),
     ('view',     'claims',                                                  'r',  'r',  'r',  'r'),
     ('view',     'orphaned_claims',                                         'r',  'r',  'r',  'r'),
-    ('function', '_is_connected(integer,timestamp with time zone)',         'X',  'X',  'X',  'X'),
+    ('function', '_cloudsat.is_connected(integer,timestamp with time zone)', 'X',  'X',  'X',  'X'),
     -- walking threads, anybody's
     ('function', 'thread(uuid)',                                            '-',  'X',  'X',  'X'),
-    ('function', '_thread(uuid)',                                           '-',  'X',  'X',  'X'),
+    ('function', '_cloudsat.thread(uuid)',                                  '-',  'X',  'X',  'X'),
     ('function', 'thread_text(uuid)',                                       '-',  'X',  'X',  'X'),
     ('function', 'root(uuid)',                                              '-',  'X',  'X',  'X'),
     ('function', 'ancestors(uuid)',                                         '-',  'X',  'X',  'X'),
@@ -63,21 +64,21 @@ INSERT INTO matrix VALUES
     ('view',     'connections',                                             '-',  '-',  'r',  'r'),
     ('view',     'tasks',                                                   '-',  '-',  'r',  'r'),
     ('table',    'claim_log',                                               '-',  '-',  'r',  'r'),
-    ('view',     '_held',                                                   '-',  '-',  '-',  '-'),
+    ('view',     '_cloudsat.held',                                          '-',  '-',  '-',  '-'),
     ('table',    'bookmarks',                                               '-',  '-',  'r',  'r'),
     ('table',    'eras',                                                    '-',  '-',  'r',  'r'),
-    ('function', '_era_changed()',                                          '-',  '-',  '-',  '-'),
-    ('function', '_sessions()',                                             '-',  '-',  'X',  'X'),
-    ('function', '_uuid()',                                                 '-',  '-',  '-',  '-'),
-    ('function', '_refuse_update()',                                        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.era_changed()',                                 '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.sessions()',                                    '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.uuid()',                                        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.refuse_update()',                               '-',  '-',  '-',  '-'),
     ('function', 'maintain()',                                              '-',  '-',  '-',  'X'),
     ('function', 'cleanup(interval,boolean)',                               '-',  '-',  '-',  'X'),
-    ('function', '_prune(timestamp with time zone)',                        '-',  '-',  '-',  '-'),
-    ('function', '_drop_detached()',                                        '-',  '-',  '-',  '-'),
-    ('function', '_prune_events(timestamp with time zone)',                 '-',  '-',  '-',  '-'),
-    ('function', '_creator()',                                              '-',  '-',  '-',  '-'),
-    ('function', '_restoring()',                                            '-',  '-',  '-',  '-'),
-    ('function', '_unfinished()',                                           '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.prune(timestamp with time zone)',               '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.drop_detached()',                               '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.prune_events(timestamp with time zone)',        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.creator()',                                     '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.restoring()',                                   '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.unfinished()',                                  '-',  '-',  '-',  '-'),
     -- watching it
     ('view',     'throughput',                                              '-',  '-',  'r',  'r'),
     ('function', 'throughput(timestamp with time zone,timestamp with time zone)',
@@ -86,20 +87,20 @@ INSERT INTO matrix VALUES
     ('function', 'error_rates(timestamp with time zone,timestamp with time zone)',
                                                                             '-',  '-',  'X',  'X'),
     ('view',     'space_usage',                                             '-',  '-',  'r',  'r'),
-    ('function', '_partitions()',                                           '-',  '-',  'X',  'X'),
-    ('function', '_rows(regclass)',                                         '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.partitions()',                                  '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.rows(regclass)',                                '-',  '-',  'X',  'X'),
     ('view',     'listeners',                                               '-',  '-',  'r',  'r'),
     ('view',     'notify_queue',                                            '-',  '-',  'r',  'r'),
     ('view',     'horizon',                                                 '-',  '-',  'r',  'r'),
-    ('function', '_transactions()',                                         '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.transactions()',                                '-',  '-',  'X',  'X'),
     ('view',     'waking',                                                  '-',  '-',  'r',  'r'),
-    ('function', '_waking()',                                               '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.waking()',                                      '-',  '-',  'X',  'X'),
     -- who is a bot
     ('table',    'enlisted',                                                '-',  '-',  'r',  'r'),
     ('function', 'enlist(regrole,text,address)',                            '-',  '-',  '-',  'X'),
     ('function', 'dismiss(regrole)',                                        '-',  '-',  '-',  'X'),
-    ('function', '_enlist(regrole,text,address,regrole)',                   '-',  '-',  '-',  '-'),
-    ('function', '_dismiss(regrole)',                                       '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.enlist(regrole,text,address,regrole)',          '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.dismiss(regrole)',                              '-',  '-',  '-',  '-'),
     -- the guardian
     ('table',    'queues',                                                  '-',  '-',  'r',  'r'),
     ('table',    'bindings',                                                '-',  '-',  'r',  'r'),
@@ -119,7 +120,7 @@ INSERT INTO matrix VALUES
     ('function', 'delete_account(text,text)',                               '-',  '-',  '-',  'X'),
     ('function', 'request_account(text,text,address)',                      '-',  '-',  '-',  'X'),
     ('function', 'confirm_account(text,text)',                              '-',  '-',  '-',  'X'),
-    ('function', '_prune_account_requests()',                               '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.prune_account_requests()',                      '-',  '-',  '-',  '-'),
     ('table',    'polls',                                                   '-',  '-',  'r',  'r'),
     ('table',    'archived_messages',                                       '-',  '-',  '-',  'r'),
     ('sequence', 'archived_messages_id_seq',                                '-',  '-',  '-',  '-'),
@@ -129,15 +130,15 @@ INSERT INTO matrix VALUES
     ('function', 'replay(text,text,text,bigint)',                           '-',  '-',  '-',  'X'),
     ('function', 'explain_queue(text,text,text)',                           '-',  '-',  'X',  'X'),
     ('function', 'poll(text)',                                              '-',  '-',  '-',  'X'),
-    ('function', '_check_policy()',                                         '-',  '-',  '-',  '-'),
-    ('function', '_refuse_event_change()',                                  '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.check_policy()',                                '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.refuse_event_change()',                         '-',  '-',  '-',  '-'),
     ('table',    'outbox',                                                  '-',  '-',  'r*', 'rd'),
     ('sequence', 'outbox_id_seq',                                           '-',  '-',  '-',  '-'),
-    ('function', '_prune_outbox(timestamp with time zone)',                 '-',  '-',  '-',  '-'),
-    ('function', '_maintain_history(interval,integer)',                     '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.prune_outbox(timestamp with time zone)',        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.maintain_history(interval,integer)',            '-',  '-',  '-',  '-'),
     -- the processes
     ('view',     'worker_status',                                           '-',  '-',  'r',  'r'),
-    ('function', '_workers()',                                              '-',  '-',  'X',  'X'),
+    ('function', '_cloudsat.workers()',                                     '-',  '-',  'X',  'X'),
     ('function', 'start()',                                                 '-',  '-',  '-',  'X'),
     ('function', 'stop()',                                                  '-',  '-',  '-',  'X');
 
@@ -145,29 +146,29 @@ INSERT INTO matrix VALUES
 CREATE FUNCTION pg_temp.for_all(kind text, volatility "char") RETURNS bool LANGUAGE sql
     RETURN kind = 'function' AND volatility = 'i';
 
-SET LOCAL search_path = cloudsat, pg_catalog; -- so that names are printed without the schema
+SET LOCAL search_path = cloudsat, pg_catalog; -- so that names are printed without that schema
 CREATE TEMP TABLE objects AS
 WITH member AS (
     SELECT classid, objid FROM pg_depend
      WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
        AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'cloudsat'))
 SELECT 'schema' AS kind, oid, nspname::text AS name, NULL::"char" AS volatility, nspacl AS acl, nspowner AS owner
-  FROM pg_namespace WHERE nspname = 'cloudsat'
+  FROM pg_namespace WHERE nspname IN ('cloudsat', '_cloudsat')
 UNION ALL
 SELECT 'wrapper', oid, fdwname, NULL, fdwacl, fdwowner FROM pg_foreign_data_wrapper
  WHERE (('pg_foreign_data_wrapper'::regclass, oid) IN (SELECT * FROM member))
 UNION ALL
 SELECT 'function', oid, oid::regprocedure::text, provolatile, proacl, proowner FROM pg_proc
- WHERE pronamespace = 'cloudsat'::regnamespace OR ('pg_proc'::regclass, oid) IN (SELECT * FROM member)
+ WHERE pronamespace = ANY (ARRAY['cloudsat', '_cloudsat']::regnamespace[]) OR ('pg_proc'::regclass, oid) IN (SELECT * FROM member)
 UNION ALL
 -- without arrays, and the row types that come with tables and views
 SELECT 'type', oid, oid::regtype::text, NULL, typacl, typowner FROM pg_type AS t
- WHERE (typnamespace = 'cloudsat'::regnamespace OR ('pg_type'::regclass, oid) IN (SELECT * FROM member))
+ WHERE (typnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::regnamespace[]) OR ('pg_type'::regclass, oid) IN (SELECT * FROM member))
    AND typcategory <> 'A' AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = typrelid AND c.relkind <> 'c')
 UNION ALL
 SELECT CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
        oid, oid::regclass::text, NULL, relacl, relowner FROM pg_class AS c
- WHERE (relnamespace = 'cloudsat'::regnamespace OR ('pg_class'::regclass, oid) IN (SELECT * FROM member))
+ WHERE (relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::regnamespace[]) OR ('pg_class'::regclass, oid) IN (SELECT * FROM member))
    AND relkind NOT IN ('i', 'I', 'c', 't');
 
 -- The letters that a role has on an object; one with a * is for some of its columns only.
@@ -230,7 +231,7 @@ SELECT is_empty($$
 $$, 'the groups cannot log in, have no attributes, and are in no other role');
 -- They ask who calls, and would always see their owner.
 SELECT is_empty($$
-	SELECT name FROM objects JOIN pg_proc USING (oid) WHERE kind = 'function' AND prosecdef
+	SELECT name FROM objects JOIN pg_proc USING (oid) WHERE kind = 'function' AND prosecdef AND pronamespace = 'cloudsat'::regnamespace
 	AND proname IN ('register', 'post', 'reply', 'nick', 'addresses', 'subscriptions', 'enlist', 'dismiss', 'inbox', 'receive', 'claim',
 		'release', 'bookmark') ORDER BY 1
 $$, 'what speaks or reads for its caller is not SECURITY DEFINER');

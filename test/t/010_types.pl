@@ -116,7 +116,7 @@ is(as_bot(q{SET search_path = hostile, public; SELECT count(*) FROM addresses WH
 is(as_bot(q{SELECT cloudsat.channel('x.y') || cardinality(cloudsat.suffixes('x.y'))}), 'x.y3', 'a bot calls the functions');
 my ($status, $out, $err) = $node->psql('postgres', q{SELECT cloudsat.depth('x.y')}, extra_params => [ '-U', 'stranger' ]);
 like($err, qr/permission denied for schema cloudsat/, 'who is no bot may not');
-($status, $out, $err) = $node->psql('postgres', q{CREATE TEMP TABLE t AS SELECT cloudsat._subtree_end('x.y') AS b},
+($status, $out, $err) = $node->psql('postgres', q{CREATE TEMP TABLE t AS SELECT _cloudsat.subtree_end('x.y') AS b},
 	extra_params => [ '-U', 'bot' ]);
 like($err, qr/permission denied for type/, 'the end of a range gets into no table');
 

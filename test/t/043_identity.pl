@@ -50,7 +50,7 @@ like(as('mallory', "SELECT cloudsat.$_"), qr/^55000: this session is not registe
   for q{post('bob.example.com', 'forged')}, q{post('mallory.example.com', 'bob.example.com', 'forged')};
 refused('mallory', $_, $_) for 'SET ROLE alice', 'SET ROLE cloudsat_admin', 'SET SESSION AUTHORIZATION alice',
   q{SELECT cloudsat.enlist('mallory', 'task', 'alice.example.com')}, q{GRANT cloudsat_admin TO mallory},
-  q{SELECT cloudsat._enlist('mallory', 'task', 'alice.example.com', 'boss')}, q{SELECT cloudsat.dismiss('alice')};
+  q{SELECT _cloudsat.enlist('mallory', 'task', 'alice.example.com', 'boss')}, q{SELECT cloudsat.dismiss('alice')};
 refused('mallory', 'registering as the group', 'SET ROLE cloudsat_task', q{SELECT cloudsat.register('{alice.example.com}')});
 is(as('mallory', $i_am_mallory, 'SET ROLE cloudsat_task', 'RESET ROLE', 'SELECT cloudsat.nick()'), 'mallory.example.com',
 	'a registration outlives SET ROLE');
@@ -129,7 +129,7 @@ is(as('bob', $i_am_bob, q{SELECT message FROM evil.inbox WHERE poster <@ 'alice.
 is(as('mallory', $i_am_mallory, 'SELECT count(*) FROM evil.inbox'), '0', '... and not another one');
 refused('mallory', "reading $_", "SELECT * FROM cloudsat.$_") for qw(messages messages_default threads registered recent connections enlisted claim_log bookmarks eras tasks queues polls worker_status);
 refused('mallory', $_, $_) for 'COPY cloudsat.messages TO STDOUT', 'COPY (SELECT * FROM cloudsat.messages) TO STDOUT',
-  'BEGIN; LOCK TABLE cloudsat.messages IN ACCESS SHARE MODE', 'SELECT cloudsat._sessions()', 'CREATE MATERIALIZED VIEW evil.m AS SELECT * FROM cloudsat.messages';
+  'BEGIN; LOCK TABLE cloudsat.messages IN ACCESS SHARE MODE', 'SELECT _cloudsat.sessions()', 'CREATE MATERIALIZED VIEW evil.m AS SELECT * FROM cloudsat.messages';
 sql('ANALYZE cloudsat.messages', 'ANALYZE cloudsat.registered');
 is(as('mallory', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat'}), '0', 'statistics show no addresses');
 cmp_ok(as('watcher', q{SELECT count(*) FROM pg_stats WHERE schemaname = 'cloudsat' AND tablename = 'messages'}), '>', 0, '... but to whom may read');
@@ -205,9 +205,9 @@ is( as('mallory', q{
 		FOR f IN SELECT DISTINCT proname, oidvectortypes(proargtypes) AS arguments,
 		                CASE WHEN proretset THEN 'SETOF ' ELSE '' END || CASE t.typtype WHEN 'p' THEN 'text' ELSE format_type(prorettype, NULL) END AS result
 		           FROM pg_proc JOIN pg_type AS t ON t.oid = prorettype
-		          WHERE pronamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace) AND proname NOT LIKE 'RI\_%'
-		            AND t.typname <> '_bound' AND NOT EXISTS (SELECT FROM unnest(proargtypes::oid[]) AS a JOIN pg_type AS t ON t.oid = a
-		                             WHERE t.typtype = 'p' AND t.typname NOT LIKE 'any_%' OR t.typname = '_bound')
+		          WHERE pronamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace, '_cloudsat'::regnamespace) AND proname NOT LIKE 'RI\_%'
+		            AND t.typname <> 'bound' AND NOT EXISTS (SELECT FROM unnest(proargtypes::oid[]) AS a JOIN pg_type AS t ON t.oid = a
+		                             WHERE t.typtype = 'p' AND t.typname NOT LIKE 'any_%' OR t.typname = 'bound')
 		LOOP
 			BEGIN
 				EXECUTE format('CREATE FUNCTION trap.%I(%s) RETURNS %s', f.proname, f.arguments, f.result) || body;
@@ -218,21 +218,21 @@ is( as('mallory', q{
 		END LOOP;
 		FOR f IN SELECT row_number() OVER () AS number, oprname, format_type(oprleft, NULL) AS l, format_type(oprright, NULL) AS r,
 		                format_type(oprresult, NULL) AS result
-		           FROM pg_operator WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright::regtype::text <> 'cloudsat._bound'
+		           FROM pg_operator WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright::regtype::text <> '_cloudsat.bound'
 		LOOP
 			EXECUTE format('CREATE FUNCTION trap.operator_%s(%s) RETURNS %s', f.number, concat_ws(', ', nullif(f.l, '-'), f.r), f.result) || body;
 			EXECUTE format('CREATE OPERATOR trap.%s (FUNCTION = trap.operator_%s, %s RIGHTARG = %s)', f.oprname, f.number,
 				'LEFTARG = ' || nullif(f.l, '-') || ', ', f.r);
 			n := n + 1;
 		END LOOP;
-		FOR f IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace)
+		FOR f IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace, '_cloudsat'::regnamespace)
 		LOOP
 			EXECUTE format('CREATE VIEW trap.%I AS SELECT trap.spring()', f.relname);
 			n := n + 1;
 		END LOOP;
 		FOR f IN SELECT typname, format_type(oid, NULL) AS type FROM pg_type
-		          WHERE typtype = 'b' AND typcategory <> 'A' AND typnamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace)
-		            AND typname <> '_bound'
+		          WHERE typtype = 'b' AND typcategory <> 'A' AND typnamespace IN ('pg_catalog'::regnamespace, 'cloudsat'::regnamespace, '_cloudsat'::regnamespace)
+		            AND typname <> 'bound'
 		LOOP
 			EXECUTE format('CREATE DOMAIN trap.%I AS %s CHECK (trap.spring())', f.typname, f.type);
 			n := n + 1;
@@ -307,7 +307,7 @@ my %calls = ( # by name, so that a function that is missing here is noticed
 		participants acknowledgments failed incomplete task) ],
 	session => [ map { "cloudsat.$_()" } qw(nick addresses subscriptions) ],
 	views => [ split /\n/, sql(q{SELECT 'cloudsat.' || relname FROM pg_class
-		WHERE relnamespace = 'cloudsat'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY 1}) ],
+		WHERE relnamespace = 'cloudsat'::regnamespace AND relkind = 'v' ORDER BY 1}) ],
 );
 my $i_am_boss = q{SELECT FROM cloudsat.register('{boss.example.com}')};
 for my $name (sort keys %calls) {

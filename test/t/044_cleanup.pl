@@ -129,7 +129,7 @@ is(sql(q{SELECT count(*) > 1000 FROM cloudsat.messages}), 't', 'and nothing else
 # a session that cleans up leaves it to the launcher to remove the files, but not what is in use otherwise
 fill($_, 10) for @days[ 0, 1 ];
 sql('CREATE VIEW hanging AS SELECT uuid FROM cloudsat.messages_20200102');
-my $detached = q{SELECT count(*) FROM pg_class WHERE relname ~ '^_detached' AND relkind = 'r'};
+my $detached = q{SELECT count(*) FROM pg_class WHERE relname ~ '^detached_' AND relkind = 'r'};
 my ($result, $left, $warning);
 (undef, $result, $warning) = $node->psql('postgres', qq{BEGIN; SELECT partition, messages FROM cloudsat.cleanup($all); $detached; COMMIT});
 is($result, "messages_20200101|10\n1", 'what a session drops is detached at first');
