@@ -39,32 +39,45 @@ pg::Statement insert_history(R"(
                              {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
                               INT8ARRAYOID});
 
+// What is known and what was told lie side by side, and each binding that nobody told goes. Grouping is by
+// hash or by sorting, whatever the planner believes of the table: an anti-join may become a loop in a loop.
 pg::Statement delete_bindings(R"(
-    DELETE FROM cloudsat.bindings AS b
-    WHERE b.server OPERATOR(pg_catalog.=) $1
-      AND b.vhost OPERATOR(pg_catalog.=) $2
-      AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3)
-      AND NOT EXISTS (SELECT FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)
-          WHERE n.queue OPERATOR(pg_catalog.=) b.queue AND n.source OPERATOR(pg_catalog.=) b.source
-          AND n.routing_key OPERATOR(pg_catalog.=) b.routing_key AND n.arguments::pg_catalog.jsonb
-          OPERATOR(pg_catalog.=) b.arguments))",
+    DELETE FROM cloudsat.bindings AS d
+    WHERE d.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+        SELECT pg_catalog.min(u.tid)
+        FROM (SELECT b.queue, b.source, b.routing_key, b.arguments_hash, b.ctid AS tid, false AS told
+              FROM cloudsat.bindings AS b
+              WHERE b.server OPERATOR(pg_catalog.=) $1
+                AND b.vhost OPERATOR(pg_catalog.=) $2
+                AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3)
+              UNION ALL
+              SELECT n.queue, n.source, n.routing_key,
+                     pg_catalog.jsonb_hash_extended(n.arguments::pg_catalog.jsonb, 0), NULL, true
+              FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)) AS u
+        GROUP BY u.queue, u.source, u.routing_key, u.arguments_hash
+        HAVING NOT pg_catalog.bool_or(u.told))))",
                               {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
                                TEXTARRAYOID});
 pg::Statement insert_bindings(R"(
-    INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments, first_seen)
-    SELECT $1, $2, n.queue, n.source, n.routing_key, n.arguments::pg_catalog.jsonb, $3
+    INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments_hash, arguments,
+           first_seen)
+    SELECT $1, $2, n.queue, n.source, n.routing_key,
+           pg_catalog.jsonb_hash_extended(n.arguments::pg_catalog.jsonb, 0), n.arguments::pg_catalog.jsonb, $3
     FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)
-    WHERE NOT EXISTS (SELECT FROM cloudsat.bindings AS b WHERE b.server OPERATOR(pg_catalog.=) $1
-           AND b.vhost OPERATOR(pg_catalog.=) $2 AND b.queue OPERATOR(pg_catalog.=) n.queue AND
-           b.source OPERATOR(pg_catalog.=) n.source AND b.routing_key OPERATOR(pg_catalog.=)
-           n.routing_key AND b.arguments OPERATOR(pg_catalog.=) n.arguments::pg_catalog.jsonb))",
+    ON CONFLICT DO NOTHING)",
                               {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
                                TEXTARRAYOID});
+// OFFSET 0 keeps the queues apart: each is a look into the key.
 pg::Statement delete_bindings_of(R"(
-    DELETE FROM cloudsat.bindings AS b USING unnest($2, $3) AS n(vhost, name)
-    WHERE b.server OPERATOR(pg_catalog.=) $1
-      AND b.vhost OPERATOR(pg_catalog.=) n.vhost
-      AND b.queue OPERATOR(pg_catalog.=) n.name)",
+    DELETE FROM cloudsat.bindings AS d
+    WHERE d.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+        SELECT q.ctid
+        FROM unnest($2, $3) AS n(vhost, name)
+        CROSS JOIN LATERAL (SELECT b.ctid FROM cloudsat.bindings AS b
+            WHERE b.server OPERATOR(pg_catalog.=) $1
+              AND b.vhost OPERATOR(pg_catalog.=) n.vhost
+              AND b.queue OPERATOR(pg_catalog.=) n.name
+            OFFSET 0) AS q)))",
                                  {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 
 pg::Statement upsert_poll(R"(
