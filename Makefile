@@ -48,10 +48,11 @@ DATA       = $(wildcard src/upgrade/$(EXTENSION)--*--*.sql)
 DOCS       = $(wildcard doc/*.md)
 
 REGRESS      = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
-REGRESS_OPTS = --inputdir=. --load-extension=cloudsat
+# whatever the locale and the encoding of the cluster that installcheck meets
+REGRESS_OPTS = --inputdir=. --encoding=UTF8 --no-locale --load-extension=cloudsat
 
 ISOLATION      = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test/isolation
+ISOLATION_OPTS = --inputdir=test/isolation --encoding=UTF8 --no-locale
 
 # Three for the server's macros: HOLD_INTERRUPTS counts in a volatile, which C++20 frowns upon; statement expressions
 # and compound literals are what clang calls extensions.

@@ -60,6 +60,7 @@ The control port: POST with a JSON body, answered by JSON.
 import argparse
 import asyncio
 import base64
+import functools
 import gzip
 import json
 import os
@@ -532,10 +533,15 @@ async def endless_line(c, rule, request):
         await c.send(b"x" * 4096)
 
 
-async def gzip_bomb(c, rule, request):
+@functools.lru_cache
+def packed_blanks(megabytes):
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # 31: with a gzip header
     megabyte = b" " * (1 << 20)
-    body = b"".join(packer.compress(megabyte) for _ in range(int(rule.get("mb", 100)))) + packer.flush()
+    return b"".join(packer.compress(megabyte) for _ in range(megabytes)) + packer.flush()
+
+
+async def gzip_bomb(c, rule, request):
+    body = packed_blanks(int(rule.get("mb", 100)))
     await c.send(head(JSON_HEAD, "content-encoding: gzip", f"content-length: {len(body)}") + body)
     return True
 
@@ -618,6 +624,8 @@ class Control:
             target = path + ("?" + query if query else "")
             credentials = base64.b64encode(f"{self.broker.user}:{self.broker.password}".encode()).decode()
             rule["frozen"] = answer(self.broker, Request("GET", target, {"authorization": f"Basic {credentials}"}, b""))
+        if behaviour == "gzip_bomb":
+            packed_blanks(int(parameters.get("mb", 100)))  # takes a while, which must not be a request's
         self.broker.rules.insert(0, rule)
 
     def unbehave(self):

@@ -2,13 +2,11 @@
 # its fields, destructors run, memory stays flat over 50,000 errors, and no exception takes the server down.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('boundary');
-$node->init;
-$node->start;
+my $node = new_node('boundary', preload => 0, extension => 0);
 
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION throws(int) RETURNS void LANGUAGE c AS 'cloudsat_test', 'cloudsat_throws';

@@ -2,14 +2,11 @@
 # bot's role, with no search_path of ours, compares, sorts and searches.
 use strict;
 use warnings;
-use PostgreSQL::Test::Cluster;
+use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('types');
-$node->init;
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION cloudsat');
+my $node = new_node('types', preload => 0, extension => 1);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 sub spew { my ($path, $bytes) = @_; open my $file, '>:raw', $path or die "$path: $!"; print $file $bytes; close $file; }

@@ -25,7 +25,7 @@ sub pid_of { return $node->safe_psql('postgres', "SELECT pid FROM cloudsat.worke
 sub log_has { return wait_for_log($_[0], $_[1]) }
 sub wait_for_log {
 	my ($pattern, $what) = @_;
-	my $end = time + 60;
+	my $end = time + patience(60);
 	until (slurp_file($node->logfile) =~ $pattern) { return fail($what) if time > $end; select undef, undef, undef, 0.1 }
 	return pass($what);
 }

@@ -89,7 +89,7 @@ $node->safe_psql('postgres', 'DROP DATABASE one');
 pass('after which the database can be dropped');
 $node->safe_psql('postgres', 'DROP DATABASE two WITH (FORCE)');
 my $gone = qr/FATAL:  database \d+ does not exist/;
-my $end = time + 60;
+my $end = time + patience(60);
 select undef, undef, undef, 0.1 until slurp_file($node->logfile) =~ $gone || time > $end;
 like(slurp_file($node->logfile), $gone, 'the launcher of a database that was dropped by force comes back once');
 

@@ -92,7 +92,7 @@ $fake->tell('/behave', { path => '/api/queues/%2F/late', method => 'DELETE', beh
 $fake->tell('/queue', { name => 'late', messages => 500 });
 wait_until($node, q{SELECT count(*) FROM cloudsat.queue_events WHERE name = 'late' AND event = 'delete_intended'}, 1, 60,
 	'an intention is committed before the deed');
-my $end = time + 60;
+my $end = time + patience(60);
 select undef, undef, undef, 0.1 until grep({ m{^DELETE /api/queues/%2F/late} } @{ $fake->seen->{last} }) || time > $end;
 is($node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 2000)"), 't', 'the guard ends while the broker deletes');
 wait_until($node, q{SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = 'late'},
@@ -105,7 +105,7 @@ wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = '
 	2, 60, 'guards wait for a lock');
 my $waits = guard('pid');
 within(2, 'pg_terminate_backend', sub { $node->safe_psql('postgres', "SELECT pg_terminate_backend($waits, 5000)") });
-$end = time + 60;
+$end = time + patience(60);
 my $gives_up = qr/ERROR:  canceling statement due to lock timeout\n.*CONTEXT:.*cloudsat guard for calm/s;
 select undef, undef, undef, 0.1 until slurp_file($node->logfile) =~ $gives_up || time > $end;
 like(slurp_file($node->logfile), $gives_up, 'not for ever');

@@ -14,7 +14,8 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 $fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 9000 });
 $fake->tell('/queues', { count => 3 });
 $other->tell('/queues', { count => 2 });
-sql($fake->server_sql('bad', timeout => '1s', connect_timeout => '1s', max_body => '1MB', enforce => 'on'));
+# patient, as this machine may be busy: only where a timeout is what is tried, it is short
+sql($fake->server_sql('bad', timeout => '60s', connect_timeout => '30s', max_body => '1MB', enforce => 'on'));
 sql($other->server_sql('good'));
 
 # What must not change, whatever the broker does: all but the next version of the same.
@@ -30,7 +31,9 @@ my $before = sql($state);
 my $failures = 0;
 sub faulty {
 	my ($what, $kind) = @_;
+	sql(q{ALTER SERVER bad OPTIONS (SET timeout '1s')}) if $kind eq 'timed_out';
 	my ($status, $out, $err) = $node->psql('postgres', q{SELECT queues IS NULL, changed, events FROM cloudsat.poll('bad')});
+	sql(q{ALTER SERVER bad OPTIONS (SET timeout '60s')}) if $kind eq 'timed_out';
 	is($status, 0, "$what: poll() returns");
 	is($out, 't|0|0', "$what: nothing is seen, nothing changes");
 	like($err, qr/WARNING:.*broker "bad" could not be polled/, "$what: and warns");
@@ -38,6 +41,7 @@ sub faulty {
 	is(sql($state), $before, "$what: queues, events and board are as they were");
 	unlike($err . sql(q{SELECT last_error FROM cloudsat.polls WHERE server = 'bad'}), qr/secret/, "$what: no password shows");
 	$fake->behave_well;
+	return $err;
 }
 
 my @faults = (
@@ -60,9 +64,10 @@ for my $fault (@faults) {
 }
 
 # of the listing itself: a partial sweep is no sweep
-for my $fault (grep { !/^(?:hang_headers|drip_headers|redirect|endless_headers)$/ for $_->[0] } @faults) {
+for my $fault (@faults) {
 	my ($behaviour, $kind, %more) = @$fault;
-	next if $behaviour =~ /headers|redirect/ or ($more{code} // 0) == 404;
+	# (on the same machine no gzip is asked for, and a good listing that is said to be packed is read as what it is)
+	next if $behaviour =~ /headers|redirect|bad_gzip/ or ($more{code} // 0) == 404;
 	$fake->behave('/api/queues/%2F', $behaviour, %more);
 	faulty(join(' ', 'listing:', $behaviour, values %more), $kind);
 }
@@ -82,7 +87,9 @@ $fake->tell('/accept', { mode => 'hang' });
 faulty('nobody reads', 'timed_out');
 $fake->tell('/accept', { mode => 'normal' });
 sql(q{ALTER SERVER bad OPTIONS (SET management_url 'http://127.0.0.1:1')});
-faulty('nobody listens', 'refused');
+my $management = qr/HINT:  Use "rabbitmq-plugins enable rabbitmq_management" on the broker/;
+like(faulty('nobody listens', 'refused'), $management, 'the hint is what everybody needs at first');
+like(slurp_file($node->logfile), $management, 'for whom the guard polls, too, in the log');
 sql(q{ALTER SERVER bad OPTIONS (SET management_url 'http://no-such-host.invalid:15672')});
 faulty('no such host', 'unresolved');
 sql(qq{ALTER SERVER bad OPTIONS (SET management_url 'https://127.0.0.1:$fake->{tls}')});
@@ -115,25 +122,30 @@ $fake->behave_well;
 sql(qq{ALTER SERVER good OPTIONS (ADD metrics_url '${\ $other->metrics_url }')});
 for my $behaviour (qw(hang close html empty truncated_json)) {
 	$other->behave('/metrics/detailed', $behaviour, prefix => 1);
-	sql(q{ALTER SERVER good OPTIONS (ADD timeout '1s')}) if $behaviour eq 'hang';
+	sql(q{ALTER SERVER good OPTIONS (ADD timeout '3s')}) if $behaviour eq 'hang';
 	is(sql(q{SELECT queues FROM cloudsat.poll('good')}), '2', "metrics: $behaviour: the sweep is whole all the same");
 	is(sql(q{SELECT consecutive_failures, count(*) FILTER (WHERE size_source = 'totals')
 		FROM cloudsat.polls AS p JOIN cloudsat.queues AS q USING (server) WHERE server = 'good' GROUP BY 1}), '0|2',
 		"metrics: $behaviour: by totals");
+	sql(q{ALTER SERVER good OPTIONS (DROP timeout)}) if $behaviour eq 'hang';
 	$other->behave_well;
 }
 
+sql(q{ALTER SERVER good OPTIONS (SET metrics_url 'http://127.0.0.1:1')});
+is(sql(q{SELECT queues FROM cloudsat.poll('good')}), '2', 'metrics: nobody listens: the sweep is whole all the same');
+like(sql(q{SELECT last_error FROM cloudsat.polls WHERE server = 'good'}),
+	qr/^metrics: .*: connection refused\. .*rabbitmq-plugins enable rabbitmq_prometheus/, 'and polls names the plugin to enable');
+
 # one stuck queue hangs the totals of its vhost: then statistics
 $other->behave('/api/queues/%2F', 'hang', query => 'enable_queue_totals');
-sql(q{ALTER SERVER good OPTIONS (DROP metrics_url)});
+sql(q{ALTER SERVER good OPTIONS (DROP metrics_url, ADD timeout '3s')});
 is(sql(q{SELECT queues FROM cloudsat.poll('good')}), '2', 'totals hang: the sweep is whole');
 is(sql(q{SELECT DISTINCT size_source FROM cloudsat.queues WHERE server = 'good'}), 'statistics', 'by statistics');
 is(sql(q{SELECT cycle > 1, consecutive_failures FROM cloudsat.polls WHERE server = 'good'}), 't|0', 'the other broker was always well');
 
 # a cancelled poll lets go of the broker at once
 $fake->behave('/api/vhosts', 'hang');
-sql(q{ALTER SERVER bad OPTIONS (SET timeout '60s')});
-within(3, 'a poll that waits is cancelled', sub {
+within(10, 'a poll that waits is cancelled', sub {
 	my (undef, undef, $err) = $node->psql('postgres', q{SET statement_timeout = '500ms'; SELECT cloudsat.poll('bad')});
 	like($err, qr/canceling statement due to statement timeout/, 'a poll can be cancelled');
 });

@@ -29,7 +29,7 @@ sub enforce { return sql("ALTER SERVER pulse OPTIONS (SET enforce '$_[0]')") }
 
 my $alice = 'queue/alice@example.com/jobs';
 queue($alice);
-sql($fake->server_sql('pulse', enforce => 'off', address => 'guardian@pulse.example.com', timeout => '2s',
+sql($fake->server_sql('pulse', enforce => 'off', address => 'guardian@pulse.example.com', timeout => '5s',
 	reserved_owners => '^root@'));
 poll();
 

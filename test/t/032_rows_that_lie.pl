@@ -28,7 +28,7 @@ sub by_metrics {
 	return sql(qq{ALTER SERVER pulse OPTIONS (ADD metrics_url '${\ $fake->metrics_url }')});
 }
 
-sql($fake->server_sql('pulse', timeout => '2s', enforce => 'on'));
+sql($fake->server_sql('pulse', timeout => '20s', enforce => 'on'));
 $fake->tell('/queues', { count => 5, prefix => 'q', messages => 1 });
 is(poll(), '5|5|5', 'five queues appear');
 is(poll(), '5|0|0', 'and nothing is written while nothing changes');

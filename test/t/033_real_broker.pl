@@ -25,7 +25,7 @@ for my $way (qw(totals metrics)) {
 	my $polled = sub {
 		my ($query, $expected, $what) = @_;
 		my $got;
-		for (1 .. 40) {
+		for (1 .. 100) {
 			$poll->();
 			last if ($got = sql($query)) eq $expected;
 			sleep 0.5;

@@ -52,7 +52,7 @@ bot(ops => 'Ops@Example.COM');
 bot(bob => 'bob.example.com');
 bot(carol => 'carol@example.com');
 
-sql($fake->server_sql('pulse', enforce => 'on', address => 'guardian@pulse.example.com', timeout => '2s',
+sql($fake->server_sql('pulse', enforce => 'on', address => 'guardian@pulse.example.com', timeout => '20s',
 	admins => 'pager, ops@example.com'));
 poll();
 sub overgrow { my ($name, $size) = @_; queue($name, messages => $size // 3000); poll() for 1 .. 2; return }
@@ -166,7 +166,7 @@ overgrow($late, 90000);
 $fake->behave('/api/queues/%2F', 'delay', query => 'name=', times => 1, ms => 1500);
 my $looks = $fake->seen->{by}{'GET /api/queues/%2F'};
 my $poller = start([ $node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM cloudsat.poll('pulse')} ]);
-my $until = time + 30;
+my $until = time + patience(30);
 sleep 0.05 until $fake->seen->{by}{'GET /api/queues/%2F'} > $looks || time > $until;
 is(answers('alice', 'belay', $late) . column($late, 'intended_at IS NOT NULL'), 't', 'a belay at the last moment');
 ok(finish($poller), 'the poll ends well');
@@ -186,7 +186,7 @@ my $single = '/api/queues/%2F/queue%2Falice%40example.com%2Fspared';
 $fake->tell('/behave', { behaviour => 'delay', path => $single, ms => 3000 });
 $session = $node->background_psql('postgres');
 $session->query_until(qr/begun/, "\\echo begun\nSELECT FROM cloudsat.poll('pulse');\n");
-my $end = time + 30;
+my $end = time + patience(30);
 sleep 0.05 until $fake->seen->{by}{"GET $single"} || time > $end;
 ok($fake->seen->{by}{"GET $single"}, 'the broker is asked for the last time');
 sql(qq{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('/spared\$', true)});

@@ -266,19 +266,19 @@ for my $where ([ 'in a function', q{DO $$ BEGIN PERFORM FROM cloudsat.receive(ti
 			sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'wake up')});
 		});
 	like($answer, qr/answered$/, 'and is woken as well');
-	cmp_ok($took, '<', 20, 'soon');
+	cmp_ok($took, '<', patience(20), 'soon');
 }
 $bot->query('SELECT FROM cloudsat.receive()');
 ($answer, $took) = while_waiting(q{SELECT message FROM cloudsat.receive(timeout => '1.2s')});
 is($answer, 'answered', 'the timeout ends it without a row');
-cmp_ok($took, '>', 1.2, 'not before') and cmp_ok($took, '<', 10, 'and soon after');
+cmp_ok($took, '>', 1.2, 'not before') and cmp_ok($took, '<', patience(10), 'and soon after');
 for my $end ([ "SELECT pg_cancel_backend($pid)", qr/canceling statement due to user request/ ],
 	[ 'SELECT 1', qr/canceling statement due to statement timeout/, "SET statement_timeout = '500ms'" ]) {
 	$bot->query($end->[2]) if $end->[2];
 	$bot->{stderr} = '';
 	($answer, $took) = while_waiting(q{SELECT FROM cloudsat.receive(timeout => '1 min')}, sub { sql($end->[0]) });
 	like($bot->{stderr}, $end->[1], 'it can be cancelled');
-	cmp_ok($took, '<', 10, 'at once');
+	cmp_ok($took, '<', patience(10), 'at once');
 	$bot->query('RESET statement_timeout');
 }
 # in a transaction that goes on afterwards

@@ -41,7 +41,7 @@ sub heard {
 # the same, but waits until there is something
 sub hears {
 	my ($ear) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	while (time < $end) {
 		my @all = heard($ear);
 		return @all if @all;
@@ -54,7 +54,7 @@ sub heard_at_last {
 	my ($ear) = @_;
 	my $fence = post('fence.example.com');
 	my @all;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	until (grep({ $_->[1] eq $fence } @all) || time > $end) {
 		select undef, undef, undef, 0.01;
 		push @all, heard($ear);
@@ -141,7 +141,7 @@ for my $mode (qw(batched inline off)) {
 	my @messages;
 	my $longest = receives($bot, \@messages, map { "SELECT cloudsat.post('bot\@example.com', 'h2.example.com', '$_')" } 1 .. 8);
 	is("@messages", '1 2 3 4 5 6 7 8', "$mode: receive() gets what is posted");
-	cmp_ok($longest, '<', 0.7, 'woken at once');
+	cmp_ok($longest, '<', patience(0.7), 'woken at once');
 }
 $poster->query_safe('RESET cloudsat.notify');
 my @messages;
@@ -149,12 +149,12 @@ my $longest = receives($bot, \@messages, q{
 	BEGIN; SAVEPOINT s; SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'gone'); ROLLBACK TO s;
 	SELECT cloudsat.post('bot@example.com', 'example.com', 'there'); SELECT pg_sleep(0.2); COMMIT});
 is("@messages", 'there', 'not by what is rolled back');
-cmp_ok($longest, '<', 0.7, 'but by the rest, once it is committed');
+cmp_ok($longest, '<', patience(0.7), 'but by the rest, once it is committed');
 @messages = ();
 $longest = receives($bot, \@messages, q{
 	BEGIN; SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'prepared'); PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'});
 is("@messages", 'prepared', 'a prepared transaction is found without a ring');
-cmp_ok($longest, '<', 2, 'within a second');
+cmp_ok($longest, '<', patience(2), 'within a second');
 sql(q{SELECT cloudsat.post('bot@example.com', 'h2.example.com', 'x')});
 like($bot->query_safe(q{SELECT count(*) FROM cloudsat.receive()}), qr/^1$/m, 'receive() that need not wait');
 $bot->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n";

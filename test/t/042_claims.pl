@@ -7,7 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('claims', conf => "cloudsat.notify = off\nmax_connections = 80\nmax_prepared_transactions = 2\nstatement_timeout = 30s");
+my $node = new_node('claims', conf => "cloudsat.notify = off\nmax_connections = 80\nmax_prepared_transactions = 2\nstatement_timeout = 300s");
 my ($socket, $port) = ($node->host, $node->port);
 
 sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }

@@ -98,14 +98,14 @@ sub looks {
 	my ($database, $more) = @_;
 	my $rounds = "SELECT sum(rounds) FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = '$database'";
 	my $now = $target->safe_psql($database, $rounds);
-	my $end = time + 30;
+	my $end = time + patience(30);
 	until ($target->safe_psql($database, $rounds) >= $now + $more || time > $end) { sleep 0.1; }
 	return;
 }
 
 sub restored {
 	my ($database) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	until (said($database, 'found the extension') || time > $end) { sleep 0.1; }
 	ok(said($database, 'found the extension'), "$database: then the launcher begins");
 	is($target->safe_psql($database, "SET timezone = 'UTC';$rows"), $before, "$database: every message, thread, registration the same");
@@ -125,7 +125,7 @@ my ($before_tables, $rest) = slurp_file("$dump.sql") =~ /\A(.*?\nCREATE EXTENSIO
 my ($in, $out) = ($before_tables, '');
 my $psql = IPC::Run::start([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-h', $target->host, '-p', $target->port, '-d', 'plain' ],
 	'<', \$in, '>', \$out, '2>&1');
-my $end = time + 30;
+my $end = time + patience(30);
 until (said('plain', 'waits: a restore seems to be going on') || time > $end) { $psql->pump_nb; sleep 0.1; }
 ok(said('plain', 'waits'), 'plain: the launcher waits when the extension appears');
 looks('plain', 2);

@@ -2,7 +2,6 @@
 use strict;
 use warnings;
 use Cloudsat::Test;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -29,8 +28,7 @@ $old->stop;
 my $bindir = $old->config_data('--bindir');
 
 for my $mode ('copy', 'link') {    # after linking the old cluster must not be started again, so that comes last
-	my $new = PostgreSQL::Test::Cluster->new("new_$mode");
-	$new->init;
+	my $new = init_node("new_$mode");
 	$new->append_conf('postgresql.conf', "shared_preload_libraries = 'cloudsat'\n$conf");
 	chdir $new->basedir or die;
 	my $said = '';

@@ -39,7 +39,7 @@ sub an_hour_passes {
 sql('CREATE EXTENSION cloudsat');
 
 # --- without a mail server
-sql($fake->server_sql('pulse', enforce => 'on', address => 'guardian@pulse.example.com', timeout => '2s',
+sql($fake->server_sql('pulse', enforce => 'on', address => 'guardian@pulse.example.com', timeout => '20s',
 	poll_interval => '300s', max_poll_interval => '300s', admins => 'ops@example.com , pager, boss@example.com'));
 wait_until($node, q{SELECT count(*) FROM cloudsat.polls}, 1, 30, 'the guard has polled for the first time');
 overgrow('nobody@example.com', 'unsent');

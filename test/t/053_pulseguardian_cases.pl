@@ -21,7 +21,7 @@ sub bindings {
 sub polled {
 	my ($query, $expected, $what) = @_;
 	my $got;
-	for (1 .. 40) {
+	for (1 .. 120) {
 		sql(q{SELECT FROM cloudsat.poll('pulse')});
 		last if ($got = sql($query)) eq $expected;
 		sleep 0.25;

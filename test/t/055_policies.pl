@@ -43,7 +43,7 @@ sub as_foretold {
 my $alice = 'queue/alice@example.com/jobs';
 my $unsaid = 'queue/dora@example.com/none';
 queue($alice, messages => 5);
-sql($fake->server_sql('pulse', timeout => '2s', reserved_owners => '^root@'));
+sql($fake->server_sql('pulse', timeout => '20s', reserved_owners => '^root@'));
 
 # --- before anything is known
 is(explain($unsaid, qw(queue broker owner policy)), 'unknown|never polled|dora@example.com|', 'a queue that nobody has seen');

@@ -34,7 +34,7 @@ sub retry_now { return sql('UPDATE cloudsat.outbox SET due = now(), outcome = NU
 
 sql('CREATE EXTENSION cloudsat');
 set(smtp_url => "smtp://127.0.0.1:$sink->{port}", smtp_tls => 'off', mail_from => 'guardian@example.com');
-sql($fake->server_sql('pulse', timeout => '2s', poll_interval => '300s', max_poll_interval => '300s'));
+sql($fake->server_sql('pulse', timeout => '20s', poll_interval => '300s', max_poll_interval => '300s'));
 wait_until($node, q{SELECT count(*) FROM cloudsat.polls}, 1, 30, 'the guard has polled for the first time');
 
 # --- what a mail server may answer
@@ -141,7 +141,7 @@ for my $case (
 }
 set(mail_from => '');
 overgrow('ken@example.com', 'nosender');
-my $end = time + 20;
+my $end = time + patience(20);
 select undef, undef, undef, 0.1 until slurp_file($node->logfile) =~ /cloudsat.mail_from is not set/ || time > $end;
 like(slurp_file($node->logfile), qr/cannot send mail: cloudsat.mail_from is not set/, 'a sender that is missing is missed');
 set(mail_from => 'guardian@example.com');

@@ -22,7 +22,7 @@ sub last_event { return sql("SELECT event, messages, detail->>'reason' FROM clou
 # polls until the column says so: the numbers of quorum queues are up to 5 s old
 sub poll_until {
 	my ($queue, $what, $expected) = @_;
-	for (1 .. 40) {
+	for (1 .. 120) {
 		poll();
 		return if column($queue, $what) eq $expected;
 		Time::HiRes::sleep(0.25);

@@ -16,7 +16,7 @@ my $thread = q{SELECT string_agg(coalesce(disposition::text, 'post'), ' ' ORDER 
 
 sub sql { my ($text, $database) = @_; return $node->safe_psql($database // 'postgres', $text) }
 sub until_true { my ($query, $what, $database) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	while (time < $end) { return pass($what) if sql($query, $database) eq 't'; select undef, undef, undef, 0.1 }
 	return is(sql($query, $database), 't', $what) }
 sub next_polls { my ($server, $what, $database) = @_;
@@ -25,12 +25,12 @@ sub next_polls { my ($server, $what, $database) = @_;
 sub events { my ($queue, $database) = @_;
 	return sql("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$queue' AND event <> 'appeared'", $database) }
 sub until_events { my ($queue, $pattern, $what, $database) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	select undef, undef, undef, 0.1 until events($queue, $database) =~ $pattern || time > $end;
 	return like(events($queue, $database), $pattern, $what) }
 sub asked { my ($fake, $pattern) = @_; return scalar grep { $_ =~ $pattern } @{ $fake->seen->{last} } }
 sub until_asked { my ($fake, $pattern, $what) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	select undef, undef, undef, 0.05 until asked($fake, $pattern) || time > $end;
 	return ok(asked($fake, $pattern), $what) }
 sub status { my ($what, $server, $database) = @_; $database //= 'postgres';
@@ -82,7 +82,7 @@ $before = asked($fake{one}, qr/use_regex/);
 $fake{one}->behave(@slow);
 $fake{one}->tell('/queue', { name => 'queue/alice@example.com/d', messages => 500 });
 until_events('queue/alice@example.com/d', qr/delete_intended$/, 'another one');
-my $end = time + 10;
+my $end = time + patience(10);
 select undef, undef, undef, 0.05 until asked($fake{one}, qr/use_regex/) > $before || time > $end;
 sql('DROP SERVER one CASCADE');
 until_true(q{SELECT count(*) = 0 FROM cloudsat.worker_status WHERE kind = 'guard'}, 'the server is dropped: no guard is left');
@@ -168,7 +168,7 @@ my $fake = $fake{two};
 $fake->tell('/reset');
 my @durable = map { +{ name => "queue/alice\@example.com/$_", messages => 50, type => $_ } } qw(classic quorum);
 sub poll { return sql(q{SELECT queues, events FROM cloudsat.poll('two')}, 'hand') }
-sub poll_in_vain { my $end = time + 10; my $out; (undef, $out) = $node->psql('hand', q{SELECT queues IS NULL, events FROM cloudsat.poll('two')}); return $out }
+sub poll_in_vain { my (undef, $out) = $node->psql('hand', q{SELECT queues IS NULL, events FROM cloudsat.poll('two')}); return $out }
 sub declare { my ($queue, %fields) = @_; return $fake->tell('/queue', { %$queue, %fields }) }
 declare($_) for @durable, { name => 'brief', durable => \0 }, { name => 'big', messages => 5 };
 sql($fake->server_sql('two', @quick, enforce => 'on'), 'hand');
@@ -229,7 +229,7 @@ my $promoted = time;
 $node = $standby;
 until_events('g', qr/^delete_intended deleted$/, 'the new primary finishes what was under way');
 until_events('h', $deleted ? qr/^delete_intended deleted$/ : qr/^delete_intended delete_withdrawn$/, 'or withdraws it, as things are now');
-cmp_ok(time - $promoted, '<', 10, 'within ten seconds');
+cmp_ok(time - $promoted, '<', patience(10), 'within ten seconds');
 next_polls('pulse', 'and goes on');
 is(asked($fake, qr/^DELETE .*g$/), 1, 'nothing is deleted twice');
 is(sql(status('note IS NULL', 'pulse')), 't', 'nor is enforce held back there');

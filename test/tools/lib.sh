@@ -4,6 +4,12 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
+# Whatever the caller's locale and umask: servers are made in UTF-8 and speak English, as the tests expect, no program
+# complains about a locale that this machine does not have, and the server's user can read what root makes for it.
+unset "${!LC_@}" LANGUAGE
+export LANG=C.UTF-8
+umask 022
+
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 die() {

@@ -44,7 +44,7 @@ sub metrics_url { return "http://127.0.0.1:$_[0]{port}" }
 sub tell {
 	my ($self, $path, $body) = @_;
 	my $json = JSON::PP->new->utf8->allow_nonref;
-	my $answer = HTTP::Tiny->new(timeout => 20)
+	my $answer = HTTP::Tiny->new(timeout => 60)
 	  ->request(POST => "http://127.0.0.1:$self->{control}$path", { content => $json->encode($body // {}) });
 	die "fake broker: $path: $answer->{status} $answer->{content}\n" if !$answer->{success};
 	return $json->decode($answer->{content});

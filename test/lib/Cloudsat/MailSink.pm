@@ -17,6 +17,7 @@ use MIME::QuotedPrint qw(decode_qp);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Cloudsat::Broker;
+use Cloudsat::Patience;
 
 my @sinks;
 
@@ -36,7 +37,7 @@ sub mails { my ($self) = @_; return map { text($_) } sort glob "$self->{dir}/mai
 
 sub next {
 	my ($self, $what) = @_;
-	my $end = time + 30;
+	my $end = time + patience(30);
 	my @mails = $self->mails;
 	while (@mails <= $self->{seen} && time < $end) {
 		sleep 0.05;
