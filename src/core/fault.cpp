@@ -55,6 +55,15 @@ std::optional<FaultKind> fault_named(std::string_view name) noexcept {
     return std::nullopt;
 }
 
+std::string_view plugin_hint(FaultKind kind, Plugin plugin) noexcept {
+    if (kind != FaultKind::refused)
+        return {};
+    return plugin == Plugin::management
+               ? "Use \"rabbitmq-plugins enable rabbitmq_management\" on the broker, or correct "
+                 "management_url."
+               : "Use \"rabbitmq-plugins enable rabbitmq_prometheus\" on the broker, or correct metrics_url.";
+}
+
 FaultKind fault_of_status(int status) noexcept {
     if (status >= 200 && status <= 299)
         return FaultKind::none;

@@ -92,6 +92,11 @@ constexpr std::string_view meaning_of(FaultKind kind) noexcept {
 // The kind of that name, as read back from a table.
 std::optional<FaultKind> fault_named(std::string_view name) noexcept;
 
+// What the guardian asks over HTTP is there when a plugin is, which a new broker has not enabled: everybody's
+// first fault. What to do about it, ended by a zero; empty for the faults that it does not explain.
+enum class Plugin : std::uint8_t { management, prometheus };
+std::string_view plugin_hint(FaultKind kind, Plugin plugin) noexcept;
+
 // Why a document cannot be used: a kind, and a sentence part that lives for ever.
 struct DecodeFault {
     FaultKind kind = FaultKind::none;

@@ -278,10 +278,12 @@ Broker open_broker(std::string_view name) {
                 errdetail("The user of the server's user mapping needs the tag administrator there."),
                 errhint("Use rabbitmqctl set_user_tags, or another user in the mapping."));
     }
+    const std::string_view hint = core::plugin_hint(kind, core::Plugin::management);
     ereport(ERROR, errcode(ERRCODE_FDW_ERROR),
             errmsg("broker \"%s\" did not do as asked: %.*s", broker.server->name, size, words.data()),
             errdetail("The kind of fault is %s.", core::name_of(kind).data()),
-            errhint("What was asked may have been done in part. Call the function again."));
+            errhint("%s", hint.empty() ? "What was asked may have been done in part. Call the function again."
+                                       : hint.data()));
 }
 
 // Asks, and waits for the answer, with the transaction open; can be cancelled. `missing_is_well`: 404 is an

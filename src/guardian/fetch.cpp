@@ -202,7 +202,10 @@ bool read_metrics(Fetching& f) {
     Cycle& cycle = f.cycle;
     const net::Reply& reply = answer(f, *cycle.metrics); // start_fetch() has asked
     if (reply.kind != FaultKind::none) {
-        note(cycle, reply.kind, "metrics", reply.error);
+        // the sweep goes on without metrics, so polls.last_error is all that tells of it
+        const std::string_view hint = core::plugin_hint(reply.kind, core::Plugin::prometheus);
+        note(cycle, reply.kind, "metrics",
+             hint.empty() ? reply.error : join(cycle.arena, {reply.error, ". ", hint}));
         return false;
     }
     std::uint32_t vhost = 0;

@@ -64,9 +64,10 @@ Datum poll(FunctionCallInfo fcinfo) {
     fetch(*cycle);
     const Report report = record(*cycle);
     if (!report.well) {
+        const std::string_view hint = core::plugin_hint(report.kind, core::Plugin::management);
         ereport(WARNING, errmsg("broker \"%s\" could not be polled: %s", server->name, report.error),
                 errdetail("The kind of fault is %s.", core::name_of(report.kind).data()),
-                errhint("See cloudsat.polls."));
+                errhint("%s", hint.empty() ? "See cloudsat.polls." : hint.data()));
     }
     const Datum row = as_row(fcinfo, report);
     MemoryContextDelete(context);

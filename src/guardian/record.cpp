@@ -607,9 +607,12 @@ void log_change(const Cycle& cycle, bool well) {
     const Past& past = cycle.past;
     const std::string_view kind = core::name_of(cycle.fault.kind);
     if (!well && (past.failures == 0 || past.error_kind != kind)) {
-        ereport(LOG, errmsg("broker \"%s\" cannot be polled: %.*s (%.*s)", cycle.server->name,
-                            static_cast<int>(cycle.fault.text.size()), cycle.fault.text.data(),
-                            static_cast<int>(kind.size()), kind.data()));
+        const std::string_view hint = core::plugin_hint(cycle.fault.kind, core::Plugin::management);
+        ereport(LOG,
+                errmsg("broker \"%s\" cannot be polled: %.*s (%.*s)", cycle.server->name,
+                       static_cast<int>(cycle.fault.text.size()), cycle.fault.text.data(),
+                       static_cast<int>(kind.size()), kind.data()),
+                hint.empty() ? 0 : errhint("%s", hint.data()));
     } else if (well && past.failures > 0) {
         ereport(LOG,
                 errmsg("broker \"%s\" is polled again after %d failures", cycle.server->name, past.failures));

@@ -20,6 +20,19 @@ TEST(Fault, NamesAreDistinctAndComeBack) {
     EXPECT_EQ(fault_named(""), std::nullopt);
 }
 
+TEST(Fault, ARefusedConnectionNamesThePluginToEnable) {
+    EXPECT_NE(plugin_hint(FaultKind::refused, Plugin::management).find("enable rabbitmq_management\""),
+              std::string_view::npos);
+    EXPECT_NE(plugin_hint(FaultKind::refused, Plugin::prometheus).find("enable rabbitmq_prometheus\""),
+              std::string_view::npos);
+    for (const auto& entry : fault_table) {
+        if (entry.kind != FaultKind::refused) {
+            EXPECT_TRUE(plugin_hint(entry.kind, Plugin::management).empty()) << entry.name;
+            EXPECT_TRUE(plugin_hint(entry.kind, Plugin::prometheus).empty()) << entry.name;
+        }
+    }
+}
+
 TEST(Fault, StatusTable) {
     const std::pair<int, FaultKind> table[] = {
         {200, FaultKind::none},
