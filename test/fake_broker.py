@@ -33,6 +33,7 @@ tell the control port that requests matching something get it. The behaviours, w
     not_http              a greeting of some other protocol       bad_gzip        announced as gzip, is none
     frozen                what the same request was answered when the behaviour was set, for ever
     delete_later          a DELETE that hangs, but is carried out
+    wait                  answer properly, when told to /go_on
 
 The control port: POST with a JSON body, answered by JSON.
 
@@ -40,6 +41,7 @@ The control port: POST with a JSON body, answered by JSON.
     /behave     {behaviour, path, method="*", prefix=false, query="", times=0, ...}
                                 path as on the request line, without the query; query: a part of it; times: 0 = always
     /unbehave   {}              forget all behaviours
+    /go_on      {}              requests that wait are answered
     /accept     {mode}          "normal", or for every new connection: "hang" (never read), "close", "rst"
     /settings   {escape=false, disable_stats=false, user, password}    escape: label values of metrics, as 3.13 does
     /vhost      {name, state="running"}         add a vhost, or change its state
@@ -140,6 +142,7 @@ class Broker:
         self.escape = False
         self.disable_stats = False
         self.accept = "normal"
+        self.go_on = asyncio.Event()
         self.vhosts = {"/": Vhost()}
         self.rules = []
         self.by = {}
@@ -501,6 +504,11 @@ async def delay(c, rule, request):
     return await send_answer(c, request, answer(c.broker, request))
 
 
+async def wait(c, rule, request):
+    await c.broker.go_on.wait()
+    return await send_answer(c, request, answer(c.broker, request))
+
+
 async def frozen(c, rule, request):
     return await send_answer(c, request, rule["frozen"])
 
@@ -553,8 +561,8 @@ async def bad_gzip(c, rule, request):
 
 BEHAVIOURS = {f.__name__: f for f in (
     hang, hang_headers, drip_headers, drip_body, close, rst, rst_body, short, truncated_chunked, bad_chunk,
-    truncated_json, close_delimited, not_http, html, empty, no_content, status, redirect, raw, delay, frozen,
-    delete_later, huge_length, endless_body, endless_headers, endless_line, gzip_bomb, bad_gzip)}
+    truncated_json, close_delimited, not_http, html, empty, no_content, status, redirect, raw, delay, wait,
+    frozen, delete_later, huge_length, endless_body, endless_headers, endless_line, gzip_bomb, bad_gzip)}
 
 
 # --- serving -----------------------------------------------------------------------------------------------------
@@ -624,12 +632,17 @@ class Control:
             target = path + ("?" + query if query else "")
             credentials = base64.b64encode(f"{self.broker.user}:{self.broker.password}".encode()).decode()
             rule["frozen"] = answer(self.broker, Request("GET", target, {"authorization": f"Basic {credentials}"}, b""))
+        if behaviour == "wait":
+            self.broker.go_on.clear()
         if behaviour == "gzip_bomb":
             packed_blanks(int(parameters.get("mb", 100)))  # takes a while, which must not be a request's
         self.broker.rules.insert(0, rule)
 
     def unbehave(self):
         self.broker.rules.clear()
+
+    def go_on(self):
+        self.broker.go_on.set()
 
     def accept(self, mode):
         self.broker.accept = mode

@@ -67,12 +67,13 @@ sql(q{ALTER USER MAPPING FOR CURRENT_USER SERVER two OPTIONS (SET password 'secr
 until_true(q{SELECT consecutive_failures = 0 FROM cloudsat.polls WHERE server = 'two'}, 'so is the right one');
 sql('DROP SERVER two CASCADE');
 
-# --- told otherwise in the middle of a deletion: the broker takes its time over the second look
-my @slow = ('/api/queues/%2F', 'delay', query => 'use_regex', ms => 1500, times => 1);
+# --- told otherwise in the middle of a deletion: the broker does not answer the second look before
+my @slow = ('/api/queues/%2F', 'wait', query => 'use_regex', times => 1);
 $fake{one}->behave(@slow);
 $fake{one}->tell('/queue', { name => 'c', messages => 500 });
 until_asked($fake{one}, qr/use_regex/, 'a queue is looked at again before it is deleted');
 sql(q{ALTER SERVER one OPTIONS (SET enforce 'off')});
+$fake{one}->tell('/go_on');
 until_events('c', qr/^delete_intended delete_withdrawn\b/, 'enforce is switched off: the intention is withdrawn');
 is(asked($fake{one}, qr/^DELETE/), 0, 'and no request was sent');
 
@@ -85,6 +86,7 @@ until_events('queue/alice@example.com/d', qr/delete_intended$/, 'another one');
 my $end = time + patience(10);
 select undef, undef, undef, 0.05 until asked($fake{one}, qr/use_regex/) > $before || time > $end;
 sql('DROP SERVER one CASCADE');
+$fake{one}->tell('/go_on');
 until_true(q{SELECT count(*) = 0 FROM cloudsat.worker_status WHERE kind = 'guard'}, 'the server is dropped: no guard is left');
 is(asked($fake{one}, qr{^DELETE .*%2Fd\b}), 0, 'which deletes nothing any more');
 
