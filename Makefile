@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cloudsat.con
 SOURCES := $(shell grep -v '^\#' src/sources.list)
 OBJS     = $(SOURCES:.cpp=.o)
 
-# the install script, in the order in which things come to be: types, board, guardian, workers, grants
+# the install script, in the order in which things come to be: types, board, guardian, workers, rights
 SQL_PARTS = \
 	src/pg/schema.sql \
 	src/board/address.sql \
@@ -37,10 +37,11 @@ SQL_PARTS = \
 	src/guardian/archive.sql \
 	src/guardian/outbox.sql \
 	src/guardian/explain.sql \
-	src/board/grants.sql \
-	src/guardian/grants.sql \
 	src/worker/status.sql \
 	src/worker/start.sql \
+	src/pg/rights.sql \
+	src/board/grants.sql \
+	src/guardian/grants.sql \
 	src/worker/grants.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

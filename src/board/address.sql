@@ -131,10 +131,6 @@ CREATE AGGREGATE pg_catalog.max(cloudsat.address) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE pg_catalog.max(cloudsat.address) IS 'the last of all addresses in hierarchical order';
--- Outside of our schema, so grants.sql does not see them.
-REVOKE ALL ON FUNCTION pg_catalog.min(cloudsat.address), pg_catalog.max(cloudsat.address) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pg_catalog.min(cloudsat.address), pg_catalog.max(cloudsat.address)
-    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 CREATE FUNCTION cloudsat.address_from_text(pg_catalog.text) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_address_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -205,7 +201,6 @@ CREATE TYPE _cloudsat.bound (
     INPUT = _cloudsat.bound_in, OUTPUT = _cloudsat.bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
 );
 COMMENT ON TYPE _cloudsat.bound IS 'internal: where the index range of a subtree begins or ends';
-REVOKE ALL ON TYPE _cloudsat.bound FROM PUBLIC;
 CREATE FUNCTION _cloudsat.subtree_start(cloudsat.address) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_start' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION _cloudsat.subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';

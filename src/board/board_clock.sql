@@ -6,6 +6,7 @@ CREATE TABLE cloudsat.eras (
     system_identifier pg_catalog.int8        NOT NULL,
     began             pg_catalog.timestamptz NOT NULL
 );
+ALTER TABLE cloudsat.eras REPLICA IDENTITY FULL; -- a handful of rows
 COMMENT ON TABLE cloudsat.eras IS
     'the clusters that the board has lived in, one after the other: each counts transactions anew, so the era stands in front of their numbers; an era may have several rows alike';
 COMMENT ON COLUMN cloudsat.eras.era IS 'bits 48 and above of messages.xact';

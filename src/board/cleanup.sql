@@ -34,8 +34,55 @@ $prune$;
 COMMENT ON FUNCTION _cloudsat.prune(pg_catalog.timestamptz) IS
     'forgets what the board''s logs hold from before an instant, but not what is still in force';
 
+-- Everything that hangs on a partition is made by somebody else, so a partition that cannot be dropped is left, and told of.
 -- The server removes the files of a dropped table before the commit returns, which for a day of some gigabytes takes longer
--- than all the rest. Where there is a launcher it does that: cleanup() leaves it tables with names like these.
+-- than all the rest. Where there is a launcher it does that: it finds tables with names like these.
+CREATE FUNCTION _cloudsat.drop_partition(leaf pg_catalog.regclass, detach_from pg_catalog.regclass DEFAULT NULL)
+    RETURNS pg_catalog.bool
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $drop$
+DECLARE
+    name CONSTANT text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = leaf);
+    rule text;
+BEGIN
+    IF name IS NULL THEN
+        RETURN false;
+    END IF;
+    -- by a view, a key, a column of its row type: left to DROP to refuse. Its own checks go with it
+    IF detach_from IS NULL OR EXISTS (
+        SELECT d.classid, d.objid FROM pg_depend AS d
+         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = leaf AND d.deptype = 'n'
+        EXCEPT SELECT d.classid, d.objid FROM pg_depend AS d
+         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = leaf AND d.deptype <> 'n'
+        UNION ALL
+        SELECT d.classid, d.objid FROM pg_type AS t JOIN pg_depend AS d
+            ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n'
+         WHERE t.typrelid = leaf)
+    THEN
+        EXECUTE format('DROP TABLE %s', leaf);
+    ELSE
+        EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', detach_from, leaf);
+        EXECUTE format('ALTER TABLE %s SET SCHEMA _cloudsat', leaf);
+        EXECUTE format('ALTER TABLE %s RENAME TO %I', leaf, 'detached_' || leaf::oid);
+    END IF;
+    RETURN true;
+EXCEPTION
+    WHEN undefined_table THEN  -- somebody else has just dropped it
+        RETURN false;
+    WHEN dependent_objects_still_exist THEN
+        GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
+        RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE, DETAIL = rule,
+            HINT = 'Drop what depends on it. What belongs to a schema pg_temp_N goes with the session that made it.';
+        RETURN false;
+    WHEN lock_not_available OR deadlock_detected THEN
+        RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
+            DETAIL = 'Somebody else uses it, pg_dump perhaps.', HINT = 'The next call tries again.';
+        RETURN false;
+END
+$drop$;
+COMMENT ON FUNCTION _cloudsat.drop_partition(pg_catalog.regclass, pg_catalog.regclass) IS
+    'drops a partition, or, when told what to detach it from, leaves its files to the launcher; false and a warning when something hangs on it or somebody uses it';
+
 CREATE FUNCTION _cloudsat.drop_detached() RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $drop$
@@ -49,12 +96,7 @@ BEGIN
            AND c.relname ~ '^detached_[0-9]+$'
          ORDER BY c.relname
     LOOP
-        BEGIN
-            EXECUTE format('DROP TABLE %s', leaf);
-            done := done + 1;
-        EXCEPTION WHEN lock_not_available OR undefined_table THEN
-            NULL;  -- somebody reads it, pg_dump perhaps: the next call drops it; or somebody else has just dropped it
-        END;
+        done := done + _cloudsat.drop_partition(leaf)::int;
     END LOOP;
     RETURN done;
 END
@@ -171,25 +213,12 @@ BEGIN
                 USING HINT = 'Call cloudsat.cleanup() again: it stopped so that nobody waits for long.';
             EXIT;
         END IF;
-        BEGIN
-            SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
-            -- what somebody's view or key hangs on is left to DROP to refuse; its own checks go with it
-            IF launcher AND NOT EXISTS (SELECT classid, objid FROM pg_depend
-                                         WHERE refclassid = 'pg_class'::regclass AND refobjid = leaves[n] AND deptype = 'n'
-                                        EXCEPT SELECT classid, objid FROM pg_depend
-                                         WHERE refclassid = 'pg_class'::regclass AND refobjid = leaves[n] AND deptype <> 'n') THEN
-                EXECUTE format('ALTER TABLE cloudsat.messages DETACH PARTITION %s', leaves[n]);
-                EXECUTE format('ALTER TABLE %s SET SCHEMA _cloudsat', leaves[n]);
-                EXECUTE format('ALTER TABLE %s RENAME TO %I', leaves[n], 'detached_' || leaves[n]::oid);
-            ELSE
-                EXECUTE format('DROP TABLE %s', leaves[n]);
-            END IF;
+        SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
+        IF _cloudsat.drop_partition(leaves[n], CASE WHEN launcher THEN 'cloudsat.messages'::regclass END) THEN
             messages := estimates[n];
             bytes := sizes[n];
             RETURN NEXT;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected OR dependent_objects_still_exist THEN
-            RAISE WARNING 'could not drop partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE;
-        END;
+        END IF;
     END LOOP;
 END
 $cleanup$;

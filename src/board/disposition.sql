@@ -124,10 +124,6 @@ CREATE AGGREGATE pg_catalog.max(cloudsat.disposition) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE pg_catalog.max(cloudsat.disposition) IS 'the last of all dispositions';
--- Outside of our schema, so grants.sql does not see them.
-REVOKE ALL ON FUNCTION pg_catalog.min(cloudsat.disposition), pg_catalog.max(cloudsat.disposition) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pg_catalog.min(cloudsat.disposition), pg_catalog.max(cloudsat.disposition)
-    TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 CREATE FUNCTION cloudsat.disposition_from_text(pg_catalog.text) RETURNS cloudsat.disposition
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

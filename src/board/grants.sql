@@ -1,9 +1,5 @@
 -- Who may do what on the board. Nothing is for PUBLIC, and nobody may UPDATE or DELETE.
 
-REVOKE ALL ON ALL TABLES IN SCHEMA cloudsat, _cloudsat FROM PUBLIC;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA cloudsat, _cloudsat FROM PUBLIC;
-REVOKE ALL ON TYPE cloudsat.address, cloudsat.disposition FROM PUBLIC;
-
 GRANT USAGE ON SCHEMA cloudsat TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 GRANT USAGE ON TYPE cloudsat.address, cloudsat.disposition
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
@@ -18,7 +14,7 @@ BEGIN
         SELECT oid::pg_catalog.regprocedure AS signature, provolatile OPERATOR(pg_catalog.=) 'i' AS pure,
                pronamespace OPERATOR(pg_catalog.=) '_cloudsat'::pg_catalog.regnamespace AS private
           FROM pg_catalog.pg_proc
-         WHERE pronamespace OPERATOR(pg_catalog.=) ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[])
+         WHERE oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT object FROM _cloudsat.objects() WHERE kind OPERATOR(pg_catalog.=) 'ROUTINE'))
     LOOP
         IF routine.pure THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '

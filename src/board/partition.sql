@@ -119,7 +119,6 @@ BEGIN
     -- One maintain() at a time. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
-    -- what is left of a period that cleanup() has taken would be in the way of names
     PERFORM _cloudsat.drop_detached();
 
     -- the time that partitions cover already
@@ -200,7 +199,12 @@ BEGIN
                 DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
         END;
     END IF;
+
+    -- Default privileges come upon new partitions, and a dump does not keep the rights on row types.
+    PERFORM _cloudsat.revoke(o.kind, o.name, o.grantees) FROM _cloudsat.objects() AS o
+     WHERE cardinality(o.grantees) > 0
+       AND (NOT o.is_member OR o.kind = 'TYPE' AND EXISTS (SELECT FROM pg_class AS c WHERE c.reltype = o.object AND c.relkind <> 'c'));
 END
 $maintain$;
 COMMENT ON FUNCTION cloudsat.maintain() IS
-    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days';
+    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days; takes from everybody what rights they have on partitions';

@@ -8,6 +8,8 @@ CREATE TABLE cloudsat.registered (
     backend_start pg_catalog.timestamptz NOT NULL
 );
 CREATE INDEX registered_nick_timestamp_idx ON cloudsat.registered (nick, "timestamp");
+-- Rows are short, and none is ever changed: who goes is told by all columns, and no key is kept up for that.
+ALTER TABLE cloudsat.registered REPLICA IDENTITY FULL;
 COMMENT ON TABLE cloudsat.registered IS 'every registration, append-only; the newest of a nick counts';
 COMMENT ON COLUMN cloudsat.registered.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.registered."timestamp" IS 'when it registered';

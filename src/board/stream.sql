@@ -8,6 +8,8 @@ CREATE TABLE cloudsat.bookmarks (
     partial_uuid pg_catalog.uuid,
     floor        pg_catalog.timestamptz
 );
+-- None is ever changed; who goes is told by all columns.
+ALTER TABLE cloudsat.bookmarks REPLICA IDENTITY FULL;
 CREATE INDEX bookmarks_nick_timestamp_idx ON cloudsat.bookmarks (nick, "timestamp");
 COMMENT ON TABLE cloudsat.bookmarks IS 'where streams were, append-only; the newest of a nick counts when it registers';
 COMMENT ON COLUMN cloudsat.bookmarks.nick IS 'whose';

@@ -103,4 +103,3 @@ BEGIN ATOMIC
     SELECT count(*) FROM pruned;
 END;
 COMMENT ON FUNCTION _cloudsat.prune_account_requests() IS 'forgets requests whose token has expired; returns how many';
-REVOKE ALL ON FUNCTION _cloudsat.prune_account_requests() FROM PUBLIC;

@@ -1,24 +1,5 @@
 -- Who may do what with the guardian.
 
-REVOKE ALL ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_history_default,
-    cloudsat.queue_events, cloudsat.queue_policies, cloudsat.polls, cloudsat.outbox FROM PUBLIC;
-REVOKE ALL ON cloudsat.accounts, cloudsat.account_owners, cloudsat.account_requests FROM PUBLIC;
-REVOKE ALL ON FUNCTION
-    cloudsat.create_account(pg_catalog.text, pg_catalog.text, pg_catalog.text, cloudsat.address[]),
-    cloudsat.set_account_password(pg_catalog.text, pg_catalog.text, pg_catalog.text),
-    cloudsat.set_account_owners(pg_catalog.text, pg_catalog.text, cloudsat.address[]),
-    cloudsat.delete_account(pg_catalog.text, pg_catalog.text),
-    cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address),
-    cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-REVOKE ALL ON cloudsat.archived_messages, cloudsat.archives FROM PUBLIC;
-REVOKE ALL ON TYPE cloudsat.level FROM PUBLIC;
-REVOKE ALL ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),
-    cloudsat.archived(pg_catalog.text, pg_catalog.text, pg_catalog.text),
-    cloudsat.take_archived(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8),
-    cloudsat.replay(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) FROM PUBLIC;
-REVOKE ALL ON FUNCTION cloudsat.poll(pg_catalog.text), cloudsat.confirm_enforce(pg_catalog.text),
-    cloudsat.explain_queue(pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-
 GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
     cloudsat.queue_policies, cloudsat.polls TO cloudsat_adhoc, cloudsat_admin;

@@ -68,7 +68,6 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.check_policy() IS 'refuses patterns that do not compile and sizes that do not rise';
-REVOKE ALL ON FUNCTION _cloudsat.check_policy() FROM PUBLIC;
 
 CREATE TRIGGER queue_policies_check BEFORE INSERT OR UPDATE ON cloudsat.queue_policies
     FOR EACH ROW EXECUTE FUNCTION _cloudsat.check_policy();

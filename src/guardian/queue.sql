@@ -170,6 +170,9 @@ COMMENT ON COLUMN cloudsat.queue_history.ready IS 'messages that wait for a cons
 COMMENT ON COLUMN cloudsat.queue_history.unacknowledged IS 'messages that consumers hold';
 
 CREATE TABLE cloudsat.queue_history_default PARTITION OF cloudsat.queue_history DEFAULT;
+-- Samples go with their partition; row by row only from the default one, so that no key need be kept for it.
+ALTER TABLE cloudsat.queue_history REPLICA IDENTITY FULL;
+ALTER TABLE cloudsat.queue_history_default REPLICA IDENTITY FULL;
 CREATE INDEX queue_history_default_idx ON cloudsat.queue_history_default (server, vhost, name, "time");
 COMMENT ON TABLE cloudsat.queue_history_default IS 'samples for which there is no dated partition (yet)';
 
@@ -202,6 +205,7 @@ BEGIN
             LOCK TABLE ONLY cloudsat.queue_history IN ACCESS EXCLUSIVE MODE;
         END IF;
         EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
+        EXECUTE format('ALTER TABLE cloudsat.%I REPLICA IDENTITY FULL', partition);
         EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
                        ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
                        wanted::timestamptz, (wanted + 1)::timestamptz, partition);
@@ -213,12 +217,11 @@ BEGIN
     END LOOP;
     DELETE FROM ONLY cloudsat.queue_history_default WHERE "time" < horizon;
     FOR old IN
-        SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        SELECT c.oid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'cloudsat.queue_history'::regclass AND c.relname ~ '^queue_history_[0-9]{8}$'
               AND (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamptz <= horizon
     LOOP
-        EXECUTE format('DROP TABLE cloudsat.%I', old.relname);
-        changes := changes + 1;
+        changes := changes + _cloudsat.drop_partition(old.oid)::int;
     END LOOP;
     -- what is gone, and what belongs to a broker that is no foreign server any more
     DELETE FROM cloudsat.queues AS q WHERE q.gone_at < horizon AND q.intended_at IS NULL;
@@ -235,7 +238,6 @@ END
 $body$;
 COMMENT ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) IS
     'makes the days of queue_history ahead, drops the old ones, forgets queues long gone; returns how many partitions it made and dropped';
-REVOKE ALL ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queues', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bindings', '');

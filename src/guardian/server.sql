@@ -4,7 +4,6 @@ CREATE FUNCTION _cloudsat.rabbitmq_validator(options pg_catalog.text[], catalog 
     AS 'MODULE_PATHNAME', 'cloudsat__rabbitmq_validator' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION _cloudsat.rabbitmq_validator(pg_catalog.text[], pg_catalog.oid) IS
     'checks the options of a broker''s server or user mapping; an error names the valid ones';
-REVOKE ALL ON FUNCTION _cloudsat.rabbitmq_validator(pg_catalog.text[], pg_catalog.oid) FROM PUBLIC;
 
 CREATE FOREIGN DATA WRAPPER rabbitmq NO HANDLER VALIDATOR _cloudsat.rabbitmq_validator;
 COMMENT ON FOREIGN DATA WRAPPER rabbitmq IS 'RabbitMQ brokers that cloudsat''s guardian watches';

@@ -14,11 +14,18 @@ COMMENT ON SCHEMA _cloudsat IS 'what cloudsat keeps for itself; its functions an
 -- leaves them.
 DO $do$
 DECLARE
-    wanted text;
+    wanted  text;
+    meaning text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['cloudsat_server', 'cloudsat_task', 'cloudsat_adhoc', 'cloudsat_admin'] LOOP
+    FOR wanted, meaning IN VALUES
+        ('cloudsat_server', 'cloudsat: bots that register, receive, reply and claim'),
+        ('cloudsat_task', 'cloudsat: bots that also start threads and walk them'),
+        ('cloudsat_adhoc', 'cloudsat: reads everything of the board, and what the guardian records'),
+        ('cloudsat_admin', 'cloudsat: administers the board, its bots and the guardian')
+    LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted) THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
+            EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', wanted, meaning);
         END IF;
     END LOOP;
 END

@@ -7,7 +7,6 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'cloudsat_workers';
 COMMENT ON FUNCTION _cloudsat.workers() IS 'the roster in shared memory, for worker_status';
-REVOKE ALL ON FUNCTION _cloudsat.workers() FROM PUBLIC;
 
 CREATE VIEW cloudsat.worker_status AS
     SELECT w.kind, d.datname::text AS database, w.server, w.pid, w.state, w.since, w.started_at, w.rounds, w.failures,

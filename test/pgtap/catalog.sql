@@ -3,6 +3,7 @@
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cloudsat;
+SELECT FROM cloudsat.maintain();
 SET LOCAL search_path = public, pg_catalog;
 
 CREATE TEMP VIEW members AS
@@ -22,7 +23,7 @@ SELECT c.*, m.what
 FROM members m
 JOIN pg_class c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid;
 
-SELECT plan(12);
+SELECT plan(13);
 
 SELECT cmp_ok((SELECT count(*) FROM members)::int, '>', 50, 'the extension has members to look at');
 
@@ -99,6 +100,14 @@ SELECT is_empty($$
 	WHERE n.nspname IN ('cloudsat', '_cloudsat') AND c.relkind = 'v'
 	  AND NOT EXISTS (SELECT FROM relations r WHERE r.oid = c.oid)
 $$, 'no view of the schema is left out of the extension');
+
+-- A publication of all tables has the server refuse every UPDATE and DELETE of a table without.
+SELECT is_empty($$
+	SELECT c.oid::regclass FROM pg_class c
+	WHERE c.relkind = 'r' AND c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::regnamespace[])
+	  AND CASE c.relreplident WHEN 'f' THEN false WHEN 'd' THEN NOT EXISTS (
+	      SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid) ELSE true END
+$$, 'every table and partition has a replica identity');
 
 SELECT * FROM finish();
 ROLLBACK;
