@@ -138,7 +138,7 @@ SELECT cloudsat.claim(:'seen') IS NOT NULL AS renewed, (SELECT count(*) FROM reg
 SELECT count(*) FROM cloudsat.claims WHERE message = :'seen';
 RESET search_path;
 
--- a claim's entries go with its message, not before
+-- a claim's newest entry goes with its message, not before; superseded ones by their age
 INSERT INTO cloudsat.claim_log SELECT cloudsat.uuid_floor('2020-01-01Z'), "timestamp", backend_start, pid, disposition, reply, nick, chan,
     action, lease_until FROM cloudsat.claim_log WHERE message = :'seen';
 SELECT count(*) FILTER (WHERE message = :'seen') AS seen, count(*) FILTER (WHERE message = cloudsat.uuid_floor('2020-01-01Z')) AS gone FROM cloudsat.claim_log;

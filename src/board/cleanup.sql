@@ -1,17 +1,34 @@
 -- Forgetting: whole partitions of messages are dropped, which takes the same moment however many messages they hold; the
 -- board's small logs are pruned row by row.
 
+-- Each log has a setting of its own, cloudsat.<log>_retention; 0: for ever. Asking for a uuid loads the library, and with it
+-- the settings.
+CREATE FUNCTION _cloudsat.horizon(log pg_catalog.text, retain pg_catalog.timestamptz) RETURNS pg_catalog.timestamptz
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $body$
+BEGIN
+    PERFORM cloudsat.uuid_floor(now());
+    RETURN greatest(retain, (SELECT now() - make_interval(mins => s.setting::int) FROM pg_settings AS s
+                              WHERE s.name = 'cloudsat.' || log || '_retention' AND s.setting <> '0'));
+END
+$body$;
+COMMENT ON FUNCTION _cloudsat.horizon(pg_catalog.text, pg_catalog.timestamptz) IS
+    'before which instant a log forgets, by its setting or by a retention asked for, whichever is later; null: nothing';
+
 -- What the logs keep in any case: the last registration of each nick by each connection that lives, because
--- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and who claimed a
--- message for as long as the message is there, because it could be claimed again otherwise.
-CREATE FUNCTION _cloudsat.prune(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
-    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+-- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and the newest
+-- entry of who claimed a message for as long as the message is there, because it could be claimed again otherwise.
+CREATE FUNCTION _cloudsat.prune(retain pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
     -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
     oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z'
                                            ELSE coalesce(min(p.starts), 'infinity') END FROM _cloudsat.partitions() AS p);
+    horizon timestamptz;
+    more    text;
 BEGIN
+    horizon := _cloudsat.horizon('registered', retain);
     WITH kept AS (
         SELECT DISTINCT ON (r.nick, r.pid, r.backend_start) r.ctid AS place
           FROM cloudsat.registered AS r
@@ -19,20 +36,30 @@ BEGIN
          ORDER BY r.nick, r.pid, r.backend_start, r."timestamp" DESC)
     DELETE FROM cloudsat.registered AS r
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
+
+    horizon := _cloudsat.horizon('bookmarks', retain);
     DELETE FROM cloudsat.bookmarks AS b
      WHERE b."timestamp" < horizon
-       AND EXISTS (SELECT FROM cloudsat.bookmarks AS later WHERE later.nick = b.nick AND later."timestamp" > b."timestamp");
+       AND b."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.bookmarks AS n WHERE n.nick = b.nick);
+
+    horizon := _cloudsat.horizon('claim_log', retain);
     DELETE FROM cloudsat.claim_log AS c
-     WHERE c.message < cloudsat.uuid_floor(least(horizon, oldest))
+     WHERE c."timestamp" < horizon
+       AND c."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.claim_log AS n WHERE n.message = c.message);
+    DELETE FROM cloudsat.claim_log AS c
+     WHERE c.message < cloudsat.uuid_floor(CASE WHEN horizon < oldest THEN horizon ELSE oldest END) AND horizon IS NOT NULL
        AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
-    -- the guardian's audit goes with the threads that it names
-    IF to_regprocedure('_cloudsat.prune_events(timestamptz)') IS NOT NULL THEN
-        EXECUTE 'SELECT _cloudsat.prune_events($1)' USING horizon;
-    END IF;
+
+    -- the guardian's
+    FOREACH more IN ARRAY ARRAY['prune_events', 'prune_outbox'] LOOP
+        IF to_regprocedure(format('_cloudsat.%I(timestamptz)', more)) IS NOT NULL THEN
+            EXECUTE format('SELECT _cloudsat.%I($1)', more) USING retain;
+        END IF;
+    END LOOP;
 END
 $prune$;
 COMMENT ON FUNCTION _cloudsat.prune(pg_catalog.timestamptz) IS
-    'forgets what the board''s logs hold from before an instant, but not what is still in force';
+    'forgets what the logs hold from before their retentions, or from before an instant, but not what is still in force';
 
 -- Everything that hangs on a partition is made by somebody else, so a partition that cannot be dropped is left, and told of.
 -- The server removes the files of a dropped table before the commit returns, which for a day of some gigabytes takes longer

@@ -84,10 +84,11 @@ COMMENT ON COLUMN cloudsat.space_usage.total IS 'all of it';
 CREATE VIEW cloudsat.listeners AS
     SELECT r.nick, r."timestamp", pg_catalog.cardinality(r.chans) AS channels, r.pid,
            s.usename, s.application_name, s.client_addr, s.state, s.state_change
-      FROM (SELECT DISTINCT ON (pid, backend_start) nick, "timestamp", chans, pid, backend_start
-              FROM cloudsat.registered
-             ORDER BY pid, backend_start, "timestamp" DESC, pg_catalog.cardinality(chans) DESC) AS r
-      JOIN _cloudsat.sessions() AS s ON s.pid = r.pid AND s.backend_start = r.backend_start
+      FROM _cloudsat.sessions() AS s,
+           LATERAL (SELECT nick, "timestamp", chans, registered.pid
+                      FROM cloudsat.registered
+                     WHERE registered.pid = s.pid AND registered.backend_start = s.backend_start
+                     ORDER BY "timestamp" DESC, pg_catalog.cardinality(chans) DESC LIMIT 1) AS r
      WHERE pg_catalog.cardinality(r.chans) > 0;
 COMMENT ON VIEW cloudsat.listeners IS 'the connections that are registered and live, several of one nick, too';
 COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';

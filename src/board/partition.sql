@@ -120,6 +120,13 @@ BEGIN
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     PERFORM _cloudsat.drop_detached();
+    BEGIN  -- before any lock that keeps others waiting
+        PERFORM set_config('lock_timeout', '1s', true);
+        PERFORM _cloudsat.prune();
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        RAISE WARNING 'could not prune the logs of cloudsat: %', SQLERRM USING ERRCODE = SQLSTATE,
+            DETAIL = 'They are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+    END;
 
     -- the time that partitions cover already
     SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM _cloudsat.partitions() AS p;
@@ -207,4 +214,4 @@ BEGIN
 END
 $maintain$;
 COMMENT ON FUNCTION cloudsat.maintain() IS
-    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days; takes from everybody what rights they have on partitions';
+    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days; prunes the logs by their retentions; takes from everybody what rights they have on partitions';

@@ -8,6 +8,7 @@ CREATE TABLE cloudsat.registered (
     backend_start pg_catalog.timestamptz NOT NULL
 );
 CREATE INDEX registered_nick_timestamp_idx ON cloudsat.registered (nick, "timestamp");
+CREATE INDEX registered_connection_idx ON cloudsat.registered (pid, backend_start, "timestamp");
 -- Rows are short, and none is ever changed: who goes is told by all columns, and no key is kept up for that.
 ALTER TABLE cloudsat.registered REPLICA IDENTITY FULL;
 COMMENT ON TABLE cloudsat.registered IS 'every registration, append-only; the newest of a nick counts';
@@ -56,10 +57,20 @@ COMMENT ON COLUMN cloudsat.inbox.disposition IS 'how the reply relates to the wo
 COMMENT ON COLUMN cloudsat.inbox.root IS 'the message that started the thread; null in that message itself';
 COMMENT ON COLUMN cloudsat.inbox.depth IS 'steps to the root of the thread; null in the root itself';
 
+-- From the newest row of one nick to that of the next: a descent of the index for each nick, however often it registered.
 CREATE VIEW cloudsat.recent AS
-    SELECT DISTINCT ON (nick) nick, "timestamp", chans, pid, backend_start
-      FROM cloudsat.registered
-     ORDER BY nick, "timestamp" DESC;
+    WITH RECURSIVE newest AS (
+        (SELECT nick, "timestamp", chans, pid, backend_start
+           FROM cloudsat.registered
+          ORDER BY nick DESC, "timestamp" DESC LIMIT 1)
+         UNION ALL
+        SELECT r.nick, r."timestamp", r.chans, r.pid, r.backend_start
+          FROM newest AS n,
+               LATERAL (SELECT nick, "timestamp", chans, pid, backend_start
+                          FROM cloudsat.registered
+                         WHERE registered.nick OPERATOR(pg_catalog.<) n.nick
+                         ORDER BY nick DESC, "timestamp" DESC LIMIT 1) AS r)
+    SELECT nick, "timestamp", chans, pid, backend_start FROM newest;
 COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; without chans when it was cancelled';
 COMMENT ON COLUMN cloudsat.recent.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.recent."timestamp" IS 'when it registered';

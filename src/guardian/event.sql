@@ -37,25 +37,29 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.refuse_event_change() IS 'refuses an UPDATE for everybody';
-REVOKE ALL ON FUNCTION _cloudsat.refuse_event_change() FROM PUBLIC;
 
 CREATE TRIGGER queue_events_append_only BEFORE UPDATE ON cloudsat.queue_events
     FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.refuse_event_change();
 COMMENT ON TRIGGER queue_events_append_only ON cloudsat.queue_events IS 'append-only';
 
--- Called by cloudsat.cleanup(): the audit goes with the threads that it names, but not before its incident or intention is over.
-CREATE FUNCTION _cloudsat.prune_events(horizon pg_catalog.timestamptz) RETURNS pg_catalog.void
-    LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
-BEGIN ATOMIC
+-- Called by _cloudsat.prune(). The audit of deletions has a retention of its own, whatever cleanup() is asked for; nothing goes
+-- before its incident or intention is over.
+CREATE FUNCTION _cloudsat.prune_events(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+    others    CONSTANT timestamptz := _cloudsat.horizon('queue_events', retain);
+    deletions CONSTANT timestamptz := _cloudsat.horizon('deletions', NULL);
+BEGIN
     DELETE FROM cloudsat.queue_events AS e
-     WHERE e.at < horizon
+     WHERE e.at < CASE WHEN e.event IN ('delete_intended', 'deleted', 'delete_withdrawn', 'action_failed') THEN deletions ELSE others END
        AND NOT EXISTS (SELECT FROM cloudsat.queues AS q
                         WHERE q.server = e.server AND q.vhost = e.vhost AND q.name = e.name
                           AND (q.incident = e.incident OR q.intended_at IS NOT NULL));
-END;
+END
+$body$;
 COMMENT ON FUNCTION _cloudsat.prune_events(pg_catalog.timestamptz) IS
-    'forgets events from before an instant, but those of an incident or intention that is still on';
-REVOKE ALL ON FUNCTION _cloudsat.prune_events(pg_catalog.timestamptz) FROM PUBLIC;
+    'forgets events from before their retention, or from before an instant those that tell of no deletion, but none of an incident or intention that is still on';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events_id_seq', '');

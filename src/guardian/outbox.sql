@@ -52,21 +52,23 @@ COMMENT ON COLUMN cloudsat.outbox.outcome IS 'what the mail server last said of 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.outbox', $$WHERE state IN ('sent', 'failed', 'dropped')$$);
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.outbox_id_seq', '');
 
--- Forgets what is settled. Of a broker that cannot be polled it is kept that its admins were told. Called by
--- cloudsat.maintain().
-CREATE FUNCTION _cloudsat.prune_outbox(horizon pg_catalog.timestamptz) RETURNS pg_catalog.int8
-    LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
-BEGIN ATOMIC
-    WITH pruned AS (
-        DELETE FROM cloudsat.outbox AS o
-         WHERE o.state IN ('sent', 'failed', 'dropped') AND o.written_at < horizon
-           AND NOT (o.kind = 'broker_down'
-                    AND NOT EXISTS (SELECT FROM cloudsat.outbox AS l
-                                     WHERE l.server = o.server AND l.kind = 'broker_up' AND l.id > o.id)
-                    AND EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS s WHERE s.srvname = o.server))
-        RETURNING 1)
-    SELECT count(*) FROM pruned;
-END;
+-- Called by _cloudsat.prune(): forgets what is settled. Kept for a day, because how often one is mailed is told by it; and for
+-- as long as its incident is on, because nothing is told twice, and of a broker that cannot be polled, that its admins were told.
+CREATE FUNCTION _cloudsat.prune_outbox(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+    horizon CONSTANT timestamptz := _cloudsat.horizon('outbox', retain);
+BEGIN
+    DELETE FROM cloudsat.outbox AS o
+     WHERE o.state IN ('sent', 'failed', 'dropped') AND o.written_at < horizon AND o.written_at < now() - interval '1 day'
+       AND NOT (o.kind = 'broker_down'
+                AND NOT EXISTS (SELECT FROM cloudsat.outbox AS l
+                                 WHERE l.server = o.server AND l.kind = 'broker_up' AND l.id > o.id)
+                AND EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = o.server))
+       AND NOT EXISTS (SELECT FROM cloudsat.queues AS q
+                        WHERE q.server = o.server AND q.vhost = o.vhost AND q.name = o.queue AND q.incident = o.incident);
+END
+$body$;
 COMMENT ON FUNCTION _cloudsat.prune_outbox(pg_catalog.timestamptz) IS
-    'forgets notices that were written before that and are settled; returns how many';
-REVOKE ALL ON FUNCTION _cloudsat.prune_outbox(pg_catalog.timestamptz) FROM PUBLIC;
+    'forgets notices that are settled and from before their retention, or from before an instant';

@@ -231,7 +231,6 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server);
     DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
         AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
-    PERFORM _cloudsat.prune_outbox(horizon);
     PERFORM _cloudsat.prune_account_requests();
     RETURN changes;
 END

@@ -24,6 +24,13 @@ struct Settings {
     char* smtp_ca_file;
     char* mail_from; // address of the sender
     char* databases; // comma-separated names: where the supervisor keeps a launcher
+    // minutes that a log keeps what is not in force any more; 0: for ever
+    int registered_retention;
+    int bookmarks_retention;
+    int claim_log_retention;
+    int queue_events_retention;
+    int deletions_retention; // of what queue_events tells of deletions
+    int outbox_retention;
 };
 
 // The values in force, kept up to date by the server.

@@ -76,6 +76,7 @@ INSERT INTO matrix VALUES
     ('function', 'maintain()',                                              '-',  '-',  '-',  'X'),
     ('function', 'cleanup(interval,boolean)',                               '-',  '-',  '-',  'X'),
     ('function', '_cloudsat.prune(timestamp with time zone)',               '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.horizon(text,timestamp with time zone)',        '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.drop_partition(regclass,regclass)',             '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.drop_detached()',                               '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.objects()',                                     '-',  '-',  '-',  '-'),
