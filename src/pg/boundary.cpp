@@ -114,6 +114,19 @@ void guarded(void (*body)(void*), void* argument) {
     }
 }
 
+namespace {
+
+// Of the error that is being handled. The server lets nobody look at it but by a copy.
+void copy_message(std::span<char> target, MemoryContext context) {
+    MemoryContext before = MemoryContextSwitchTo(context); // the error's own takes no copies
+    ErrorData* error = CopyErrorData();
+    copy_cut(target, error->message != nullptr ? error->message : "");
+    FreeErrorData(error);
+    MemoryContextSwitchTo(before);
+}
+
+} // namespace
+
 bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     MemoryContext context = CurrentMemoryContext;
     volatile bool well = true;
@@ -123,19 +136,17 @@ bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     {
         well = false;
         HOLD_INTERRUPTS();
-        EmitErrorReport(); // before the abort, which may need the error stack itself
+        // All that is done with the error comes before the abort: what it points to may lie in memory of the
+        // transaction (the place in its function's source, when PL/pgSQL has raised it once more).
+        EmitErrorReport();
+        if (!message.empty()) {
+            copy_message(message, context);
+        }
         LWLockReleaseAll();
         ConditionVariableCancelSleep();
         pgstat_report_wait_end();
         AbortOutOfAnyTransaction();
         MemoryContextSwitchTo(context);
-        if (!message.empty()) {
-            // The server lets nobody look at an error but by a copy of it. What was aborted has given memory
-            // back.
-            ErrorData* error = CopyErrorData();
-            copy_cut(message, error->message != nullptr ? error->message : "");
-            FreeErrorData(error);
-        }
         FlushErrorState();
         RESUME_INTERRUPTS();
     }

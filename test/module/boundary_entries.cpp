@@ -2,6 +2,7 @@
 // be tried in a real server. Never installed outside of tests.
 
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -130,6 +131,24 @@ Datum resident_kb(PG_FUNCTION_ARGS) {
     PG_RETURN_INT64(resident * (sysconf(_SC_PAGESIZE) / 1024));
 }
 
+// An error as PL/pgSQL leaves it that caught one and raises it once more: the names of its place in the
+// source are copies in the transaction's memory. This one is so large that the process loses it together with
+// the transaction.
+void raise_once_more() {
+    constexpr Size size = 64 * 1024 * 1024;
+    auto* name = static_cast<char*>(MemoryContextAllocHuge(TopTransactionContext, size));
+    std::memset(name, 'x', size - 1);
+    name[size - 1] = '\0';
+    ErrorData error{};
+    error.elevel = ERROR;
+    error.output_to_server = true;
+    error.sqlerrcode = ERRCODE_RAISE_EXCEPTION;
+    error.message = pstrdup("raised once more");
+    error.filename = name;
+    error.assoc_context = CurrentMemoryContext;
+    ReThrowError(&error);
+}
+
 // One round of the test worker: what it does depends on its number.
 void round_of_worker(void* argument) {
     int number = *static_cast<int*>(argument);
@@ -145,6 +164,9 @@ void round_of_worker(void* argument) {
         LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE); // must be free again in round 3
         raise_with_everything();
     }
+    if (number == 3) {
+        raise_once_more();
+    }
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     LWLockRelease(AddinShmemInitLock);
     PopActiveSnapshot();
@@ -154,11 +176,12 @@ void round_of_worker(void* argument) {
 void worker(void*) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnection("postgres", nullptr, 0);
-    char outcome[5] = "";
-    for (int number = 0; number < 4; ++number) {
-        outcome[number] = pg::survive(round_of_worker, &number) ? '+' : '-';
+    char outcome[6] = "";
+    char message[40] = "";
+    for (int number = 0; number < 5; ++number) {
+        outcome[number] = pg::survive(round_of_worker, &number, message) ? '+' : '-';
     }
-    ereport(LOG, errmsg("boundary worker rounds: %s", outcome));
+    ereport(LOG, errmsg("boundary worker rounds: %s, last error: %s", outcome, message));
     throw_kind(1); // ends the worker, not the server
 }
 

@@ -84,8 +84,10 @@ for my $statement ('SELECT throws(3)', 'SELECT raises_through()', 'SELECT raises
 
 my $offset = -s $node->logfile;
 is($node->safe_psql('postgres', 'SELECT start_worker()'), 't', 'a worker starts');
-ok($node->wait_for_log(qr/boundary worker rounds: ---\+/, $offset),
+ok($node->wait_for_log(qr/boundary worker rounds: ----\+/, $offset),
 	'a worker outlives what its rounds throw and raise, and its transaction and locks are released');
+ok($node->wait_for_log(qr/last error: raised once more$/m, $offset),
+	'it knows the error, also one that lies in the memory of the transaction that is aborted');
 ok($node->wait_for_log(qr/a runtime error/, $offset), 'an exception out of a worker is an error in the log');
 is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server is still there');
 unlike(slurp_file($node->logfile), qr/terminated by signal|server process .* was terminated/, 'and never restarted');
