@@ -40,8 +40,8 @@ COMMENT ON COLUMN cloudsat.polls.record_ms IS 'time that recording and judging t
 COMMENT ON COLUMN cloudsat.polls.bytes IS 'bytes fetched by the last poll';
 COMMENT ON COLUMN cloudsat.polls.queues IS 'queues that the last whole poll saw';
 COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last whole poll that could not be kept: names that no text can hold, samples that could not be read';
-COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; 0: all is well';
-COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure';
+COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; at least 3 when the broker was not guarded for three intervals; 0: all is well';
+COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure; unguarded: nobody polled';
 COMMENT ON COLUMN cloudsat.polls.last_error IS 'the last failure in words';
 COMMENT ON COLUMN cloudsat.polls.last_error_at IS 'when the last failure was';
 COMMENT ON COLUMN cloudsat.polls.missing IS 'queues that are absent, but too many at once to be believed yet';

@@ -11,6 +11,8 @@
 #include <memory_resource>
 
 #include "core/url.hpp"
+#include "guardian/enforcement.hpp"
+#include "pg/spi.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -32,6 +34,16 @@ namespace {
 constexpr uint16 broker_lock = 0x6374;
 constexpr uint16 part_lock = 0x6375;
 constexpr uint16 server_lock = 0x6376;
+
+// A row that another server of this database left under the same name says nothing of this one.
+pg::Statement last_polls(R"(
+    SELECT CASE WHEN p.home OPERATOR(pg_catalog.=) $2 THEN p.last_poll END,
+           NOT pg_catalog.starts_with(p.home, $3)
+    FROM cloudsat.polls AS p
+    WHERE p.server OPERATOR(pg_catalog.=) $1
+       OR p.home OPERATOR(pg_catalog.=) $2 -- it was renamed since
+    ORDER BY p.home OPERATOR(pg_catalog.=) $2 DESC LIMIT 1)",
+                         {TEXTOID, TEXTOID, TEXTOID});
 
 LOCKTAG tag_of(std::uint64_t hash, uint16 kind) {
     LOCKTAG tag;
@@ -119,6 +131,22 @@ Watch watch_of(const Server& server) {
         watch.part = hash_of(server.options.vhosts, watch.broker) | 1U; // 0 would be the whole
     }
     return watch;
+}
+
+PolledBy polled_by(const Server& server) {
+    PolledBy answer;
+    const char* here = psprintf("%s/", home_of_enforcement());
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(psprintf("%s%u", here, server.oid)),
+                            pg::to_text(here)};
+    pg::spi_begin();
+    if (last_polls.run(values, {}, true, 1) > 0) {
+        bool none = false;
+        const Datum us = pg::spi_value(0, 1, none);
+        answer.us = none ? 0 : DatumGetTimestampTz(us);
+        answer.elsewhere = DatumGetBool(pg::spi_value(0, 2, none));
+    }
+    pg::spi_end();
+    return answer;
 }
 
 bool try_watch(const Watch& watch) {

@@ -10,6 +10,10 @@
 
 #include "guardian/server.hpp"
 
+extern "C" {
+#include "datatype/timestamp.h"
+}
+
 namespace cloudsat::guardian {
 
 // What a server watches: a broker, or the part of it that its option `vhosts` names.
@@ -22,6 +26,13 @@ struct Watch {
 };
 
 Watch watch_of(const Server& server);
+
+// What the tables say of who polled a server's broker: this very server, or one that it was copied from.
+struct PolledBy {
+    TimestampTz us = 0; // when last; 0: never
+    bool elsewhere = false;
+};
+PolledBy polled_by(const Server& server); // needs a transaction
 
 // The watch belongs to the session, until end_watch or the end of the process. Never waits. Both by the
 // holder of the server's lock.

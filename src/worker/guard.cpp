@@ -9,12 +9,14 @@
 // snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
 // EXTENSION, or the process's end.
 
+#include <algorithm>
 #include <cstdlib>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
 #include "core/cadence.hpp"
+#include "core/precedence.hpp"
 #include "guardian/act.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/cycle.hpp"
@@ -25,6 +27,7 @@
 #include "worker/process.hpp"
 
 extern "C" {
+#include "commands/dbcommands.h"
 #include "common/pg_prng.h"
 #include "pgstat.h"
 #include "utils/inval.h"
@@ -37,26 +40,31 @@ namespace {
 
 constexpr TimestampTz soon = core::micros_per_second; // when somebody else is at our server or extension
 
+enum class StandsBy { no, watched, patient };
+
 struct Guard {
     Oid server;
+    uint32 server_hash; // of its key in the catalog's cache
     MemoryContext tick; // reset each round; what a cycle holds goes with it
     bool server_changed;
-    bool gone;             // the server or the extension
-    bool locked;           // we hold the server's lock
-    guardian::Watch watch; // that we have; else its server is InvalidOid
-    bool standing_by;      // somebody else has the one that we want
-    TimestampTz next_note; // when to look again who that is
-    bool held_back;        // enforce, as we have told
-    int errors;            // rounds in a row that ended in an error
+    bool gone;              // the server or the extension
+    bool locked;            // we hold the server's lock
+    guardian::Watch watch;  // that we have; else its server is InvalidOid
+    bool standing_by;       // the one that we want is not ours to have
+    StandsBy stands_by;     // in which way, as we have told
+    TimestampTz free_since; // nobody has the one that we want, or goes before us; 0: somebody does
+    bool held_back;         // enforce, as we have told
+    int errors;             // rounds in a row that ended in an error
     TimestampTz next_poll;
 };
 
 Guard state;
 
-// `hash` is that of the changed row's key, 0 for all rows.
+// `hash` is that of the changed row's key, 0 for all rows. Invalidations may come while no transaction is
+// open, so this, like every such callback, looks nothing up: only in a transaction may a cache be asked for
+// anything.
 void server_changed(Datum, int, uint32 hash) noexcept {
-    state.server_changed = state.server_changed || hash == 0 ||
-                           hash == GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(state.server));
+    state.server_changed = state.server_changed || hash == 0 || hash == state.server_hash;
 }
 
 // A mapping's key is its own id, which we do not know.
@@ -86,16 +94,21 @@ bool called_off() {
     return state.server_changed || is_dismissed();
 }
 
-// Who watches in our place may be another one by now: the note is kept up, the log is told once.
-void stand_by(const guardian::Watch& wanted, bool begins) {
-    const TimestampTz now = GetCurrentTimestamp();
-    if (!begins && now < state.next_note) {
+// Why we do not watch is in the note. The log is told once of each way in which that is so.
+void stand_by(StandsBy why, const char* watcher) {
+    report_note(why == StandsBy::patient ? "waits for who watched the broker before"
+                                         : psprintf("the broker is watched by %s", watcher));
+    if (why == state.stands_by) {
         return;
     }
-    state.next_note = now + 10 * core::micros_per_second;
-    const char* watcher = guardian::describe_watcher(wanted);
-    report_note(psprintf("the broker is watched by %s", watcher));
-    if (begins) {
+    state.stands_by = why;
+    if (why == StandsBy::patient) {
+        ereport(
+            LOG, errhidecontext(true),
+            errmsg("%s waits for who watched the broker before", MyBgworkerEntry->bgw_name),
+            errdetail(
+                "The broker was watched from another database or cluster, of which this one may be a copy."));
+    } else {
         ereport(LOG, errhidecontext(true),
                 errmsg("%s stands by: its broker is watched already", MyBgworkerEntry->bgw_name),
                 errdetail("By %s.", watcher),
@@ -103,27 +116,106 @@ void stand_by(const guardian::Watch& wanted, bool begins) {
     }
 }
 
-// One guard of a broker watches it, the others stand by. False for these; true when the watch is ours.
-bool have_watch(const guardian::Server& server) {
-    const guardian::Watch wanted = guardian::watch_of(server);
-    if (state.watch == wanted) {
-        return true;
+const char* describe(const Member& guard) {
+    const char* database = get_database_name(guard.duty.database);
+    return guard.duty.database == MyDatabaseId
+               ? psprintf("process %d for server \"%s\"", guard.pid, NameStr(guard.name))
+               : psprintf("process %d in database \"%s\"", guard.pid, database != nullptr ? database : "?");
+}
+
+core::Contender contender_for(const guardian::Server& server, const guardian::Watch& wanted,
+                              const guardian::PolledBy& polled) {
+    return {.broker = wanted.broker,
+            .part = wanted.part,
+            .may_act = !server.held_back,
+            .is_watching = state.watch == wanted,
+            .last_watched = polled.us,
+            .database = MyDatabaseId,
+            .server = state.server};
+}
+
+// The guard that is to have what this one wants; null: nobody is in its way. Whoever watches it in spite of
+// going after us is woken, to see that for itself.
+const Member* who_goes_before(const core::Contender& own) {
+    const Member* first = nullptr;
+    for (const Member& member : roster()) {
+        if (member.duty.kind != Kind::guard || member.pid == MyProcPid ||
+            !core::conflict(member.contender, own)) {
+            continue;
+        }
+        if (core::goes_before(member.contender, own)) {
+            first = &member;
+        } else if (member.contender.is_watching) {
+            wake(member.duty);
+        }
     }
+    return first;
+}
+
+// While it rests: somebody who goes before it wants what it watches.
+bool is_to_give_way() {
+    if (!OidIsValid(state.watch.server)) {
+        return false;
+    }
+    const std::span<const Member> members = roster();
+    const Member* own = find_member(members, {Kind::guard, MyDatabaseId, state.server});
+    const bool result = own != nullptr && std::ranges::any_of(members, [&](const Member& member) {
+                            return member.duty.kind == Kind::guard && member.pid != MyProcPid &&
+                                   core::conflict(member.contender, own->contender) &&
+                                   core::goes_before(member.contender, own->contender);
+                        });
+    pfree(const_cast<Member*>(members.data()));
+    return result;
+}
+
+// A copy does not take what its original may be about to take.
+bool is_patient(bool waits) {
+    const TimestampTz now = GetCurrentTimestamp();
+    if (state.free_since == 0) {
+        state.free_since = now;
+    }
+    return waits && now - state.free_since < core::patience;
+}
+
+void give_up_watch() {
     if (OidIsValid(state.watch.server)) {
         guardian::end_watch(state.watch);
         state.watch = {};
     }
-    const bool had_to_wait = state.standing_by;
-    state.standing_by = !guardian::try_watch(wanted);
-    if (!state.standing_by) {
+}
+
+// One guard of a broker watches it, the others stand by. False for these; true when the watch is ours.
+bool have_watch(const guardian::Server& server) {
+    const guardian::Watch wanted = guardian::watch_of(server);
+    const guardian::PolledBy polled = guardian::polled_by(server);
+    core::Contender own = contender_for(server, wanted, polled);
+    report_contender(own);
+    const Member* first = who_goes_before(own);
+    if (first == nullptr && own.is_watching) {
+        return true;
+    }
+    give_up_watch();
+    state.standing_by = true;
+    own.is_watching = false;
+    if (first != nullptr) {
+        state.free_since = 0;
+        stand_by(StandsBy::watched, describe(*first));
+    } else if (is_patient(core::waits_for_others(own.may_act, polled.elsewhere))) {
+        stand_by(StandsBy::patient, "");
+    } else if (guardian::try_watch(wanted)) {
         state.watch = wanted;
-        if (had_to_wait) {
-            report_note("");
-            ereport(LOG, errhidecontext(true),
-                    errmsg("%s begins: nobody else watches its broker any more", MyBgworkerEntry->bgw_name));
-        }
+        state.standing_by = false;
+        own.is_watching = true;
     } else {
-        stand_by(wanted, !had_to_wait);
+        state.free_since = 0;
+        stand_by(StandsBy::watched, guardian::describe_watcher(wanted));
+    }
+    report_contender(own);
+    if (!state.standing_by && state.stands_by != StandsBy::no) {
+        state.stands_by = StandsBy::no;
+        report_note("");
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s begins: nobody else watches its broker any more", MyBgworkerEntry->bgw_name));
     }
     return !state.standing_by;
 }
@@ -265,6 +357,7 @@ void poll(void*) {
         commit_at_leisure(); // when a crash forgets it, all that is lost is when the last poll was
     }
     commit_transaction();
+    report_next_poll(report.next_poll);
     if (cycle->reached) {
         act();
     }
@@ -283,6 +376,9 @@ bool do_round() {
     MemoryContextReset(state.tick);
     state.errors = well ? 0 : state.errors + 1;
     if (!well) {
+        if (!OidIsValid(state.watch.server)) {
+            report_contender({}); // who cannot even begin is in nobody's way
+        }
         state.next_poll = GetCurrentTimestamp() + core::wait_after(core::Cadence{}, state.errors,
                                                                    pg_prng_double(&pg_global_prng_state));
     }
@@ -301,6 +397,9 @@ void give_memory_back() {
 void keep_polling(void*) {
     give_memory_back();
     state.server = begin_service().duty.server;
+    begin_transaction();
+    state.server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(state.server));
+    commit_transaction();
     CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, 0);
     CacheRegisterSyscacheCallback(USERMAPPINGOID, mapping_changed, 0);
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
@@ -311,7 +410,8 @@ void keep_polling(void*) {
             break;
         }
         report_state(!well ? State::failing : state.standing_by ? State::standing_by : State::idle);
-        for (TimestampTz now = GetCurrentTimestamp(); now < state.next_poll && !state.server_changed;
+        for (TimestampTz now = GetCurrentTimestamp();
+             now < state.next_poll && !state.server_changed && !is_to_give_way();
              now = GetCurrentTimestamp()) {
             rest(TimestampDifferenceMilliseconds(now, state.next_poll));
         }

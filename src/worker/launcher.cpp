@@ -13,11 +13,15 @@
 #include <cstring>
 
 #include "board/doorbell_memory.hpp"
+#include "core/fair_share.hpp"
 #include "core/restart.hpp"
+#include "core/server_options.hpp"
 #include "pg/presence.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
+#include "pg/text.hpp"
 #include "worker/mailer.hpp"
+#include "worker/oversight.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
@@ -45,13 +49,6 @@ constexpr TimestampTz look_interval = 60 * second; // should an invalidation hav
 constexpr TimestampTz upkeep_retry = 5 * 60 * second;
 constexpr int upkeep_minutes = 60; // or partition_interval, when that is shorter
 
-// A broker that wants a guard.
-struct Ward {
-    Oid server;
-    NameData name;
-    core::Restart restart;
-};
-
 struct Launcher {
     Orders orders;
     MemoryContext tick; // reset each round
@@ -68,7 +65,8 @@ struct Launcher {
     std::span<Ward> wards; // in TopMemoryContext, made anew by each look
     core::Restart notifier;
     NameData database; // as it is called now
-    bool exhausted;    // told that there is no room for another worker
+    bool exhausted;    // told that there is no room for the notifier
+    int without_room;  // guards, as the note says
 };
 
 Launcher state;
@@ -94,7 +92,12 @@ Ward* ward_of(Oid server) {
 // unique in a database, and our extension is present. What else is wrong with a server is for its guard to
 // say.
 constexpr const char* watchable_servers =
-    "SELECT s.oid, s.srvname FROM pg_catalog.pg_foreign_server s"
+    "SELECT s.oid, s.srvname,"
+    " (SELECT o.option_value FROM pg_catalog.pg_options_to_table(s.srvoptions) o"
+    "  WHERE o.option_name = 'poll_interval'),"
+    " (SELECT o.option_value FROM pg_catalog.pg_options_to_table(s.srvoptions) o WHERE o.option_name = "
+    "'timeout')"
+    " FROM pg_catalog.pg_foreign_server s"
     " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'rabbitmq'"
     " WHERE EXISTS (SELECT FROM pg_catalog.unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
     " AND EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.umserver = s.oid) ORDER BY s.oid";
@@ -105,6 +108,12 @@ void keep_wards(std::span<Ward> wards) {
     if (old != nullptr) {
         pfree(old);
     }
+}
+
+TimestampTz duration_at(std::size_t row, int column, TimestampTz otherwise) {
+    bool none = false;
+    const Datum text = pg::spi_value(row, column, none);
+    return none ? otherwise : core::parse_duration(pg::view(text)).value_or(otherwise);
 }
 
 void read_servers() {
@@ -119,6 +128,8 @@ void read_servers() {
         wards[i] = known != nullptr ? *known : Ward{};
         wards[i].server = server;
         wards[i].name = *DatumGetName(pg::spi_value(i, 2, isnull));
+        wards[i].interval = duration_at(i, 3, core::ServerOptions{}.poll_interval);
+        wards[i].timeout = duration_at(i, 4, core::ServerOptions{}.timeout);
     }
     pg::spi_end();
     keep_wards({wards, count});
@@ -211,40 +222,87 @@ void look() {
     }
 }
 
-// `about` says in the log what for.
-void start(const Duty& duty, const char* about) {
-    bool launched = launch({duty, state.orders.origin, {}}, about, Restarted::by_us);
-    if (!launched && !state.exhausted) {
-        ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                errmsg(duty.kind == Kind::guard ? "no room for cloudsat's guard of server \"%s\""
-                                                : "no room for cloudsat's notifier in database \"%s\"",
-                       about),
-                errhint("Increase max_worker_processes."));
-    }
-    state.exhausted = !launched;
+bool start(const Duty& duty, const char* about) {
+    return launch({duty, state.orders.origin, {}}, about, Restarted::by_us);
 }
 
-// A guard for each ward, and none else.
-void tend_guards() {
-    TimestampTz now = GetCurrentTimestamp();
-    std::span<const Member> members = roster();
+// How many guards this database may have, so that others have theirs.
+std::size_t share_of_guards(std::span<const Member> members) {
+    const auto wanted = static_cast<int>(state.wards.size());
+    auto* others = static_cast<int*>(palloc(sizeof(int) * (members.size() + 1)));
+    std::size_t count = 0;
+    int databases = 1;
     for (const Member& member : members) {
-        if (member.duty.kind != Kind::guard || member.duty.database != MyDatabaseId) {
-            continue;
+        if (member.duty.kind == Kind::supervisor) {
+            databases = std::max(databases, member.wanted);
+        } else if (member.duty.kind == Kind::launcher && member.duty.database != MyDatabaseId) {
+            others[count++] = member.wanted;
         }
-        if (Ward* ward = ward_of(member.duty.server); ward != nullptr) {
-            ward->restart.alive(now, member.started_at);
-        } else {
+    }
+    databases = std::max(databases, static_cast<int>(count) + 1);
+    const int places = core::places_for_guards(max_worker_processes, databases);
+    return static_cast<std::size_t>(core::fair_share(places, wanted, {others, count}));
+}
+
+// Once for each guard; the note says how many there are now.
+void tell_no_room(Ward& ward, std::size_t share) {
+    if (!ward.no_room) {
+        ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                errmsg("no room for cloudsat's guard of server \"%s\"", NameStr(ward.name)),
+                share < state.wards.size()
+                    ? errdetail(
+                          "Database \"%s\" may have %zu of its %zu guards, so that other workers find room.",
+                          NameStr(state.database), share, state.wards.size())
+                    : errdetail("All background workers are in use."),
+                errhint("Increase max_worker_processes."));
+    }
+    ward.no_room = true;
+}
+
+void note_room() {
+    const auto without = static_cast<int>(std::ranges::count_if(state.wards, &Ward::no_room));
+    if (without != state.without_room) {
+        const auto first = std::ranges::find_if(state.wards, &Ward::no_room);
+        report_note(without == 0 ? ""
+                    : without == 1
+                        ? psprintf("no room for the guard of \"%s\": increase max_worker_processes",
+                                   NameStr(first->name))
+                        : psprintf("no room for %d guards: increase max_worker_processes", without));
+        state.without_room = without;
+    }
+}
+
+// A guard for each ward, as far as there is room, and none else.
+void tend_guards() {
+    const TimestampTz now = GetCurrentTimestamp();
+    report_wanted(static_cast<int>(state.wards.size()));
+    const std::span<const Member> members = roster();
+    const std::size_t share = share_of_guards(members);
+    for (const Member& member : members) {
+        if (member.duty.kind == Kind::guard && member.duty.database == MyDatabaseId &&
+            ward_of(member.duty.server) == nullptr) {
             dismiss(member.duty);
         }
     }
-    for (Ward& ward : state.wards) {
-        if (ward.restart.due(now) && !on_duty({Kind::guard, MyDatabaseId, ward.server}) &&
-            !is_held(MyDatabaseId)) {
+    for (std::size_t i = 0; i < state.wards.size(); ++i) {
+        Ward& ward = state.wards[i];
+        const Duty duty{Kind::guard, MyDatabaseId, ward.server};
+        if (const Member* guard = find_member(members, duty); guard != nullptr) {
+            ward.restart.alive(now, guard->started_at);
+            ward.no_room = false;
+            if (i >= share) {
+                dismiss(duty);
+            }
+        } else if (i >= share) {
+            tell_no_room(ward, share);
+        } else if (ward.restart.due(now) && !on_duty(duty) && !is_held(MyDatabaseId)) {
             ward.restart.started(now);
-            start({Kind::guard, MyDatabaseId, ward.server}, NameStr(ward.name));
+            if (!start(duty, NameStr(ward.name))) {
+                tell_no_room(ward, state.wards.size());
+            }
         }
     }
+    note_room();
 }
 
 // One, as long as there is something to notify of, and a way to learn it.
@@ -264,7 +322,13 @@ void tend_notifier() {
         dismiss(duty);
     } else if (!there && wanted && state.notifier.due(now) && !is_held(MyDatabaseId)) {
         state.notifier.started(now);
-        start(duty, NameStr(state.database));
+        const bool started = start(duty, NameStr(state.database));
+        if (!started && !state.exhausted) {
+            ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                    errmsg("no room for cloudsat's notifier in database \"%s\"", NameStr(state.database)),
+                    errhint("Increase max_worker_processes."));
+        }
+        state.exhausted = !started;
     }
 }
 
@@ -341,8 +405,11 @@ void round(void*) {
         wake_guards();
     }
     if (state.looked) {
-        tend_guards();
         tend_notifier();
+        tend_guards();
+    }
+    if (state.presence == pg::Presence::present) {
+        oversee(state.wards);
     }
     if (state.presence == pg::Presence::present && state.detached) {
         drop_detached();

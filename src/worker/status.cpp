@@ -302,6 +302,18 @@ void report_round(bool well, const char* error) {
     });
 }
 
+void report_contender(const core::Contender& contender) {
+    locked(LW_EXCLUSIVE, [&] { mine->member.contender = contender; });
+}
+
+void report_next_poll(TimestampTz next_poll) {
+    locked(LW_EXCLUSIVE, [&] { mine->member.next_poll = next_poll; });
+}
+
+void report_wanted(int processes) {
+    locked(LW_EXCLUSIVE, [&] { mine->member.wanted = processes; });
+}
+
 std::span<const Member> roster() {
     attach();
     auto* copies = static_cast<Member*>(palloc(sizeof(Member) * static_cast<Size>(shared->capacity)));
@@ -314,6 +326,12 @@ std::span<const Member> roster() {
         }
     });
     return {copies, count};
+}
+
+const Member* find_member(std::span<const Member> members, const Duty& duty) {
+    const auto found =
+        std::ranges::find_if(members, [&](const Member& member) { return same(member.duty, duty); });
+    return found != members.end() ? &*found : nullptr;
 }
 
 bool on_duty(const Duty& duty) {

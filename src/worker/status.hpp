@@ -11,6 +11,7 @@
 
 #include <span>
 
+#include "core/precedence.hpp"
 #include "pg/boundary.hpp"
 
 extern "C" {
@@ -36,11 +37,14 @@ struct Member {
     int pid;
     State state;
     TimestampTz started_at;
-    TimestampTz since;     // when it came into this state
-    uint64 rounds;         // how often it did its work, failures included
-    int failures;          // in a row, up to now
-    TimestampTz failed_at; // 0: never
-    TimestampTz told_at;   // when it was told that it is not wanted any more; 0: it is
+    TimestampTz since;         // when it came into this state
+    uint64 rounds;             // how often it did its work, failures included
+    int failures;              // in a row, up to now
+    TimestampTz failed_at;     // 0: never
+    TimestampTz told_at;       // when it was told that it is not wanted any more; 0: it is
+    core::Contender contender; // what a guard watches, or wants to; nothing: its broker is 0
+    TimestampTz next_poll;     // what a guard's last poll that was recorded said; 0: there was none yet
+    int wanted;                // how many processes a launcher (guards) or the supervisor (launchers) wants
     NameData name;   // of the server; empty but for guards. In the encoding of the database it was read in
     char error[160]; // the last failure's message, likewise, cut
     char note[120];  // what keeps it from all that it is for, likewise; empty: nothing does
@@ -68,9 +72,13 @@ void report_name(const char* name);
 void report_state(State state);
 void report_note(const char* note);
 void report_round(bool well, const char* error);
+void report_contender(const core::Contender& contender);
+void report_next_poll(TimestampTz next_poll);
+void report_wanted(int processes);
 
 // Everybody on the roster. The span is palloc'd.
 std::span<const Member> roster();
+const Member* find_member(std::span<const Member> members, const Duty& duty);
 bool on_duty(const Duty& duty);
 bool anybody_in(Oid database);
 

@@ -20,7 +20,7 @@ COMMENT ON COLUMN cloudsat.worker_status.database IS 'where it works; null for t
 COMMENT ON COLUMN cloudsat.worker_status.server IS 'the broker that a guard watches';
 COMMENT ON COLUMN cloudsat.worker_status.pid IS 'its process, as in pg_stat_activity';
 COMMENT ON COLUMN cloudsat.worker_status.state IS
-    'starting, waiting for the extension, idle (until its next round), working, failing (its last round failed: idle until it tries again), or standing by (its broker is watched already)';
+    'starting, waiting for the extension, idle (until its next round), working, failing (its last round failed: idle until it tries again), or standing by (its broker is watched already, or about to be)';
 COMMENT ON COLUMN cloudsat.worker_status.since IS 'when it came into this state';
 COMMENT ON COLUMN cloudsat.worker_status.started_at IS 'when the process began';
 COMMENT ON COLUMN cloudsat.worker_status.rounds IS 'rounds of work since then, failed ones included';

@@ -4,6 +4,7 @@
 
 #include "worker/supervisor.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/restart.hpp"
@@ -39,6 +40,7 @@ struct Place {
     Oid database; // InvalidOid unless open
     Found found;
     core::Restart restart;
+    bool no_room; // for its launcher; told already
 };
 
 struct Supervisor {
@@ -47,7 +49,7 @@ struct Supervisor {
     std::span<Place> places;
     char* list; // cloudsat.databases as it was when places were made of it
     bool databases_changed = true;
-    bool exhausted = false; // told that there is no room for another worker
+    int without_room = 0; // launchers, as the note says
 };
 
 Supervisor state;
@@ -166,23 +168,46 @@ void end_unlisted(std::span<const Member> members) {
     }
 }
 
+// Once for each launcher; the note says how many there are now.
+void tell_no_room(Place& place) {
+    if (!place.no_room) {
+        ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                errmsg("no room for cloudsat's launcher in database \"%s\"", NameStr(place.name)),
+                errdetail("All background workers are in use."), errhint("Increase max_worker_processes."));
+    }
+    place.no_room = true;
+}
+
+void note_room() {
+    const auto without = static_cast<int>(std::ranges::count_if(state.places, &Place::no_room));
+    if (without != state.without_room) {
+        const auto first = std::ranges::find_if(state.places, &Place::no_room);
+        report_note(
+            without == 0 ? ""
+            : without == 1
+                ? psprintf("no room for the launcher in database \"%s\": increase max_worker_processes",
+                           NameStr(first->name))
+                : psprintf("no room for %d launchers: increase max_worker_processes", without));
+        state.without_room = without;
+    }
+}
+
 void start_missing(TimestampTz now) {
     for (Place& place : state.places) {
-        Duty duty{Kind::launcher, place.database, InvalidOid};
-        if (!OidIsValid(place.database) || on_duty(duty) || is_held(place.database) ||
-            !place.restart.due(now)) {
+        const Duty duty{Kind::launcher, place.database, InvalidOid};
+        if (!OidIsValid(place.database) || on_duty(duty) || is_held(place.database)) {
+            place.no_room = false;
+            continue;
+        }
+        if (!place.restart.due(now)) {
             continue;
         }
         place.restart.started(now);
-        Orders orders{duty, Origin::supervisor, {}};
-        bool launched = launch(orders, NameStr(place.name), Restarted::by_us);
-        if (!launched && !state.exhausted) {
-            ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                    errmsg("no room for cloudsat's launcher in database \"%s\"", NameStr(place.name)),
-                    errhint("Increase max_worker_processes."));
+        if (!launch({duty, Origin::supervisor, {}}, NameStr(place.name), Restarted::by_us)) {
+            tell_no_room(place);
         }
-        state.exhausted = !launched;
     }
+    note_room();
 }
 
 void round(void*) {
@@ -198,6 +223,8 @@ void round(void*) {
             place->restart.alive(now, member.started_at);
         }
     }
+    report_wanted(static_cast<int>(
+        std::ranges::count_if(state.places, [](const Place& place) { return OidIsValid(place.database); })));
     end_unlisted(members);
     start_missing(now);
 }

@@ -1,0 +1,187 @@
+// Oversight of the guards, see oversight.hpp. A row of polls, and a mail to the admins, are written in
+// transactions of their own: what keeps a guard from its work may keep one of them from being written.
+
+#include "worker/oversight.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory_resource>
+
+#include "guardian/cycle.hpp"
+#include "guardian/enforcement.hpp"
+#include "guardian/outbox.hpp"
+#include "guardian/server.hpp"
+#include "pg/memory.hpp"
+#include "pg/presence.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+#include "worker/process.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+}
+
+namespace cloudsat::worker {
+namespace {
+
+// As many failures as the admins are told at: see guardian/outbox.cpp.
+constexpr int failures_of_unguarded = 3;
+
+// A row under a former name of the server is that of the server: its guard renames it with all the rest.
+pg::Statement note_unguarded(R"(
+    WITH known AS (
+        UPDATE cloudsat.polls AS p
+        SET consecutive_failures = greatest(p.consecutive_failures, $5), last_error_kind = 'unguarded', last_error = $4,
+            last_error_at = pg_catalog.now()
+        WHERE p.server OPERATOR(pg_catalog.=) $1
+           OR p.home OPERATOR(pg_catalog.=) $2
+        RETURNING 1)
+    INSERT INTO cloudsat.polls (server, home, enforce_home, consecutive_failures, last_error_kind, last_error, last_error_at)
+    SELECT $1, $2, $3, $5, 'unguarded', $4, pg_catalog.now()
+    WHERE NOT EXISTS (SELECT FROM known))",
+                             {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID});
+
+// Where another server's guard watches, no poll of this one's will say that all is well.
+pg::Statement note_guarded(R"(
+    UPDATE cloudsat.polls AS p
+    SET consecutive_failures = 0
+    WHERE p.server OPERATOR(pg_catalog.=) $1
+      AND p.last_error_kind OPERATOR(pg_catalog.=) 'unguarded'
+      AND p.consecutive_failures OPERATOR(pg_catalog.>) 0)",
+                           {TEXTOID});
+
+pg::Statement last_success(R"(
+    SELECT p.last_success
+    FROM cloudsat.polls AS p
+    WHERE p.server OPERATOR(pg_catalog.=) $1)",
+                           {TEXTOID});
+
+struct Telling {
+    const Ward* ward;
+    const char* cause; // null: it is guarded
+};
+
+void tell_polls(void* argument) {
+    const auto& [ward, cause] = *static_cast<Telling*>(argument);
+    begin_transaction();
+    if (pg::hold_presence() == pg::Presence::present) {
+        const char* here = guardian::home_of_enforcement();
+        const Datum name = pg::to_text(NameStr(ward->name));
+        const Datum values[] = {name, pg::to_text(psprintf("%s/%u", here, ward->server)), pg::to_text(here),
+                                pg::to_text(cause != nullptr ? cause : ""),
+                                Int32GetDatum(failures_of_unguarded)};
+        pg::spi_begin();
+        if (cause != nullptr) {
+            note_unguarded.run(values);
+        } else {
+            note_guarded.run({values, 1});
+        }
+        pg::spi_end();
+    }
+    commit_transaction();
+}
+
+void tell_admins(void* argument) {
+    const auto& [ward, cause] = *static_cast<Telling*>(argument);
+    begin_transaction();
+    if (pg::hold_presence() == pg::Presence::present) {
+        const guardian::Server* server = guardian::load_options(ward->server, CurrentMemoryContext);
+        auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+        auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
+        pg::spi_begin();
+        const Datum name[] = {pg::to_text(server->name)};
+        bool never = last_success.run(name, {}, true, 1) == 0;
+        const Datum success = never ? 0 : pg::spi_value(0, 1, never);
+        guardian::tell_admins(*server,
+                              {.failures = cause != nullptr ? failures_of_unguarded : 0,
+                               .before = failures_of_unguarded,
+                               .last_success = never ? 0 : DatumGetTimestampTz(success),
+                               .fault = cause != nullptr ? cause : ""},
+                              GetCurrentTimestamp(), arena);
+        pg::spi_end();
+    }
+    commit_transaction();
+}
+
+// Somebody else's guard has what this one wants, and polls it.
+bool is_watched_by_others(std::span<const Member> members, const Member& guard, TimestampTz now,
+                          TimestampTz slack) {
+    return guard.state == State::standing_by && std::ranges::any_of(members, [&](const Member& other) {
+               return other.pid != guard.pid && other.contender.is_watching &&
+                      core::conflict(other.contender, guard.contender) && now < other.next_poll + slack;
+           });
+}
+
+core::GuardSeen look_at(const Ward& ward, std::span<const Member> members, TimestampTz now) {
+    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, ward.server});
+    if (guard == nullptr) {
+        return {};
+    }
+    return {.is_there = true,
+            .is_busy = guard->state == State::working && guard->failures == 0,
+            .others_watch = is_watched_by_others(members, *guard, now, 3 * ward.interval + ward.timeout),
+            .since = guard->since,
+            .next_poll = guard->next_poll};
+}
+
+// For people; palloc'd.
+const char* cause_of(const Ward& ward, std::span<const Member> members) {
+    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, ward.server});
+    if (guard == nullptr) {
+        return ward.no_room ? "no background worker is free for its guard"
+               : is_held(MyDatabaseId)
+                   ? "its guard is held back by a command that needs the database for itself"
+                   : "its guard ends again and again";
+    }
+    if (guard->failures > 0) {
+        return psprintf("its guard fails: %s", guard->error);
+    }
+    if (guard->state == State::standing_by) {
+        return psprintf("its guard stands by: %s", guard->note);
+    }
+    return "its guard does not come to an end with a poll";
+}
+
+void tell(const Ward& ward, const char* cause) {
+    Telling telling{&ward, cause};
+    pg::survive(tell_polls, &telling);
+    pg::survive(tell_admins, &telling);
+}
+
+void tell_unguarded(Ward& ward, const char* cause, TimestampTz now) {
+    strlcpy(ward.cause, cause, sizeof(ward.cause));
+    ward.told_at = now;
+    ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is not guarded: %s", NameStr(ward.name), cause));
+    tell(ward, cause);
+}
+
+void tell_guarded(const Ward& ward, bool by_others) {
+    ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is guarded again", NameStr(ward.name)));
+    if (by_others) {
+        tell(ward, nullptr); // else its guard tells, who knows more
+    }
+}
+
+} // namespace
+
+void oversee(std::span<Ward> wards) {
+    const std::span<const Member> members = roster();
+    const TimestampTz now = GetCurrentTimestamp();
+    for (Ward& ward : wards) {
+        const core::GuardSeen seen = look_at(ward, members, now);
+        const core::Oversight::News news = ward.oversight.look(seen, now, ward.interval, ward.timeout);
+        if (news == core::Oversight::News::guarded) {
+            tell_guarded(ward, seen.others_watch);
+        } else if (ward.oversight.is_unguarded()) {
+            const char* cause = cause_of(ward, members);
+            const bool changed = std::strncmp(cause, ward.cause, sizeof(ward.cause) - 1) != 0;
+            if (news == core::Oversight::News::unguarded ||
+                (changed && now - ward.told_at > 3 * ward.interval)) {
+                tell_unguarded(ward, cause, now);
+            }
+        }
+    }
+}
+
+} // namespace cloudsat::worker
