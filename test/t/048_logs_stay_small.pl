@@ -69,9 +69,8 @@ becomes($kept{$_}[0], $kept{$_}[1], "the launcher does it: $_") for sort keys %k
 sql('SELECT cloudsat.stop()');
 
 # --- the newest of many. The pages that a query looks at do not depend on the machine, nor on statistics.
-my $rows = $ENV{CLOUDSAT_ROWS} // 200_000;
-sql(qq{INSERT INTO cloudsat.registered SELECT 'n' || n % 6 || '.example.com', now() - interval '1 h' + n * interval '1 us', '{.}', n % 6, '2020-01-01Z'
-	FROM generate_series(1, $rows) AS n});
+sql(q{INSERT INTO cloudsat.registered SELECT 'n' || n % 6 || '.example.com', now() - interval '1 h' + n * interval '1 us', '{.}', n % 6, '2020-01-01Z'
+	FROM generate_series(1, 200000) AS n});
 $live->query_safe(q{SELECT cloudsat.register('{live.example.com}')}) for 1 .. 3;
 sub pages {
 	my ($view) = @_;
@@ -82,8 +81,6 @@ for my $when ('without statistics', 'with statistics') {
 	for my $view (qw(recent connections listeners)) {
 		sql("SELECT count(*) FROM cloudsat.$view");    # the catalogs come into the caches of this backend, and hint bits
 		cmp_ok(pages($view), '<', 400, "$view looks at few pages $when");
-		diag("$view: " . sql("SELECT 1 FROM (SELECT count(*) FROM cloudsat.$view) AS v", "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY ON) SELECT * FROM cloudsat.$view") =~ s/.*(Execution Time: \S+ ms).*/$1/sr)
-		  if $ENV{CLOUDSAT_ROWS};
 	}
 	sql('VACUUM ANALYZE cloudsat.registered');
 }
