@@ -137,8 +137,8 @@ core::ClaimEntry facts(const Entry& entry, TimestampTz now) {
             .is_connected = is_mine(entry) || pg::is_connected(entry.pid, entry.backend_start)};
 }
 
-core::Claimer compare(Datum nick, const Entry& entry) {
-    if (address_view(nick) != address_view(entry.nick)) {
+core::Claimer claimer_as(bool has_nick, const Entry& entry) {
+    if (!has_nick) {
         return core::Claimer::stranger;
     }
     return is_mine(entry) ? core::Claimer::same_connection : core::Claimer::same_nick;
@@ -200,14 +200,16 @@ void require_heard(const Found& message) {
             errdetail("A session claims messages that it can hear."));
 }
 
-[[noreturn]] void refuse_release(const core::Uuid& message, const Entry* newest) {
+[[noreturn]] void refuse_release(const core::Uuid& message, const Entry* newest, bool has_nick) {
     const core::UuidText text = core::print(message);
     const bool is_held_now = newest != nullptr && newest->action != core::ClaimAction::released;
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("this session has not claimed message %.*s", static_cast<int>(text.size()), text.data()),
-            newest == nullptr ? errdetail("Nobody has.")
-            : is_held_now     ? errdetail("%s holds it; only its holder and administrators may release it.",
-                                          address_cstring(address_view(newest->nick)))
+            newest == nullptr         ? errdetail("Nobody has.")
+            : is_held_now && has_nick ? errdetail("Another connection of %s holds it, without a lease.",
+                                                  address_cstring(address_view(newest->nick)))
+            : is_held_now ? errdetail("%s holds it; only its holder and administrators may release it.",
+                                      address_cstring(address_view(newest->nick)))
                           : errdetail("%s has released it.", address_cstring(address_view(newest->nick))));
     pg_unreachable();
 }
@@ -236,8 +238,9 @@ static Datum claim(PG_FUNCTION_ARGS) {
     const bool is_known = board::read_newest(log.table, uuid, newest);
     const TimestampTz now = GetCurrentTimestamp();
     const TimestampTz lease_until = has_lease ? board::end_of_lease(now, PG_GETARG_DATUM(2)) : 0;
+    const bool has_nick = is_known && board::address_view(nick) == board::address_view(newest.nick);
     const core::ClaimAnswer answer =
-        is_known ? core::answer_claim(board::facts(newest, now), board::compare(nick, newest))
+        is_known ? core::answer_claim(board::facts(newest, now), board::claimer_as(has_nick, newest))
                  : core::ClaimAnswer::take;
 
     core::Uuid reply{};
@@ -286,14 +289,17 @@ static Datum release(PG_FUNCTION_ARGS) {
     board::lock_claims(uuid);
     board::Entry newest{};
     const bool is_known = board::read_newest(log.table, uuid, newest);
-    if (!is_known || newest.action == core::ClaimAction::released ||
-        !(board::is_own(newest.nick) || may_release_all)) {
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool has_nick = is_known && board::is_own(newest.nick);
+    const core::ClaimEntry held = is_known ? board::facts(newest, now) : core::ClaimEntry{};
+    if (!is_known || !core::is_held(held) ||
+        !(may_release_all || core::may_release(held, board::claimer_as(has_nick, newest)))) {
         board::require_heard(message); // who holds it is told to those who could see it
-        board::refuse_release(uuid, is_known ? &newest : nullptr);
+        board::refuse_release(uuid, is_known ? &newest : nullptr, has_nick);
     }
     // in the holder's name, so that it is the holder whose work has come to this end
     const core::Uuid reply = board::write_reply(messages, newest.nick, message, disposition, note);
-    board::append_entry(log, message, &newest, GetCurrentTimestamp(),
+    board::append_entry(log, message, &newest, now,
                         {.action = core::ClaimAction::released,
                          .disposition = disposition,
                          .reply = reply,

@@ -23,9 +23,16 @@ ClaimAnswer answer_claim(const ClaimEntry& newest, Claimer claimer) noexcept {
     if (is_orphaned(newest)) {
         return ClaimAnswer::take_over;
     }
-    // A bot that came back while its lease runs goes on; two connections of one nick are two claimers.
-    const bool is_back = claimer == Claimer::same_nick && !newest.is_connected;
-    return is_back ? ClaimAnswer::renew : ClaimAnswer::refuse;
+    // a lease is the nick's, on whichever connection; without one, two connections of a nick are two claimers
+    const bool is_holder = claimer == Claimer::same_nick && newest.tenure == Tenure::lease;
+    return is_holder ? ClaimAnswer::renew : ClaimAnswer::refuse;
+}
+
+bool may_release(const ClaimEntry& newest, Claimer claimer) noexcept {
+    if (!is_held(newest) || claimer == Claimer::stranger) {
+        return false;
+    }
+    return claimer == Claimer::same_connection || newest.tenure == Tenure::lease || is_orphaned(newest);
 }
 
 } // namespace cloudsat::core

@@ -28,7 +28,8 @@ constexpr std::string_view name_of(ClaimAction action) noexcept {
 }
 std::optional<ClaimAction> parse_claim_action(std::string_view text) noexcept;
 
-// What a claim depends on: without a lease the connection holds it, with one the lease alone.
+// Who holds a claim: without a lease the connection, for as long as it lives; with one the nick, on any
+// connection, for as long as the lease runs.
 enum class Tenure : std::uint8_t { connection, lease };
 
 // Who asks, compared with who made the entry.
@@ -66,5 +67,8 @@ constexpr bool is_orphaned(const ClaimEntry& newest) noexcept {
 }
 
 ClaimAnswer answer_claim(const ClaimEntry& newest, Claimer claimer) noexcept;
+
+// The holder may, and what its nick has lost, but nobody has taken over, any connection of the nick.
+bool may_release(const ClaimEntry& newest, Claimer claimer) noexcept;
 
 } // namespace cloudsat::core

@@ -106,9 +106,10 @@ is( sql($holder, q{
 		SELECT pg_temp.by_holder(format('cloudsat.claim(%L) IS NULL', :'task'))}),
 	"t\norphaned|t\nclaimed w2.web.example.com, taken_over w1.web.example.com|1\nt",
 	'a lease that has run out is lost although the connection lives');
-sql('CREATE ROLE bot', 'GRANT cloudsat_server TO bot');
+sql('CREATE ROLE bot LOGIN', q{SELECT cloudsat.enlist('bot', 'server', 'w2.web.example.com')});
 like( ($node->psql('postgres', $holder . q{
 			SELECT FROM pg_temp.by_holder('set_config(''role'', ''bot'', false)');
+			SELECT FROM pg_temp.by_holder('cloudsat.register(''{w2.web.example.com}'')');
 			SELECT pg_temp.by_holder(format('cloudsat.claim(%L, lease => ''1 ms'') IS NOT NULL', :'task'));
 			SELECT FROM pg_temp.lost(:'task');
 			SELECT FROM cloudsat.claim(:'task');

@@ -47,13 +47,32 @@ TEST(Claim, WithoutLeaseTheConnectionHolds) {
 
 TEST(Claim, WithOneTheLeaseHolds) {
     for (ClaimAction action : {claimed, renewed, taken_over}) {
-        EXPECT_EQ(answers(held(action, Tenure::lease, false, true)), (Claimers{renew, refuse, refuse}));
-        // its holder may come back and go on, nobody else
-        EXPECT_EQ(answers(held(action, Tenure::lease, false, false)), (Claimers{renew, renew, refuse}));
-        for (bool connected : {false, true})
+        for (bool connected : {false, true}) {
+            // the nick's, on whichever connection
+            EXPECT_EQ(answers(held(action, Tenure::lease, false, connected)),
+                      (Claimers{renew, renew, refuse}));
             EXPECT_EQ(answers(held(action, Tenure::lease, true, connected)),
                       (Claimers{renew, take_over, take_over}));
+        }
     }
+}
+
+TEST(Claim, HolderReleases) {
+    using Releasers = std::array<bool, 3>; // the same connection, the same nick, a stranger
+    const auto releasers = [](const ClaimEntry& entry) {
+        return Releasers{may_release(entry, Claimer::same_connection), may_release(entry, Claimer::same_nick),
+                         may_release(entry, Claimer::stranger)};
+    };
+    for (bool over : {false, true})
+        for (bool connected : {false, true}) {
+            EXPECT_EQ(releasers(held(claimed, Tenure::lease, over, connected)),
+                      (Releasers{true, true, false}));
+            EXPECT_EQ(releasers(held(claimed, Tenure::connection, over, connected)),
+                      (Releasers{true, !connected, false}));
+            for (Tenure tenure : {Tenure::connection, Tenure::lease})
+                EXPECT_EQ(releasers(held(released, tenure, over, connected)),
+                          (Releasers{false, false, false}));
+        }
 }
 
 TEST(Claim, OrphanedIsWhatAStrangerTakesOver) {
