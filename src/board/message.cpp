@@ -9,6 +9,7 @@
 #include "board/board_clock.hpp"
 #include "board/disposition.hpp"
 #include "board/doorbell.hpp"
+#include "board/enlistment.hpp"
 #include "board/registration.hpp"
 #include "board/uuid.hpp"
 #include "core/address.hpp"
@@ -112,13 +113,12 @@ void check_size(Datum message) {
 namespace {
 
 Link link_to(const Found& parent, core::Disposition disposition) {
-    const int depth = parent.depth + 1;
-    if (depth > pg::settings().max_thread_depth) {
+    if (parent.depth >= pg::settings().max_thread_depth) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread is too deep"),
-                errdetail("The reply would be at depth %d; cloudsat.max_thread_depth allows %d.", depth,
-                          pg::settings().max_thread_depth));
+                errdetail("The reply would be at depth %lld; cloudsat.max_thread_depth allows %d.",
+                          static_cast<long long>(parent.depth) + 1, pg::settings().max_thread_depth));
     }
-    return {parent.uuid, disposition, parent.root, depth};
+    return {parent.uuid, disposition, parent.root, parent.depth + 1};
 }
 
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
@@ -193,6 +193,7 @@ using namespace cloudsat;
 
 static Datum post(PG_FUNCTION_ARGS) {
     board::require_writable("cloudsat.post()");
+    board::require_may_start_threads();
     pg::require_argument(fcinfo, 0, "chan");
     pg::require_argument(fcinfo, 1, "message");
     const Datum poster = board::own_nick();
@@ -204,6 +205,7 @@ SQL_FUNCTION(post);
 
 static Datum post_from(PG_FUNCTION_ARGS) {
     board::require_writable("cloudsat.post()");
+    board::require_may_start_threads();
     pg::require_argument(fcinfo, 0, "poster");
     pg::require_argument(fcinfo, 1, "chan");
     pg::require_argument(fcinfo, 2, "message");
@@ -221,6 +223,7 @@ static Datum post_many(PG_FUNCTION_ARGS) {
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext* call = SRF_FIRSTCALL_INIT();
         board::require_writable("cloudsat.post()");
+        board::require_may_start_threads();
         pg::require_argument(fcinfo, 0, "poster");
         pg::require_argument(fcinfo, 1, "chan");
         pg::require_argument(fcinfo, 2, "messages");

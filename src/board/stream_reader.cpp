@@ -146,7 +146,9 @@ bool StreamReader::step_in_index(core::Xact last_wanted, core::Xact& xact) {
         if (xact > last_wanted) {
             next_channel();
         } else if (!wanted_.contains(xact)) {
-            if (++passed_ > most_passed || !wanted_.next(xact)) {
+            if (!wanted_.next(xact)) {
+                next_channel(); // nothing is wanted from here on, were it the greatest number of all
+            } else if (++passed_ > most_passed) {
                 from_ = xact + 1;
                 is_there_ = false;
             }

@@ -343,21 +343,35 @@ Datum root(FunctionCallInfo fcinfo) {
     PG_RETURN_UUID_P(result);
 }
 
+// The depth of a parent, which is less than its reply's: so the way up has an end, whatever the links say.
+int require_above(const MessageRow& parent, bool is_reply, int depth_of_reply) {
+    const int depth = is_reply ? DatumGetInt32(parent.value(Field::depth)) : 0;
+    if (depth >= depth_of_reply) {
+        const core::UuidText text = core::print(from_datum(parent.value(Field::uuid)));
+        ereport(
+            ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+            errmsg("message %.*s does not lie above its reply", static_cast<int>(text.size()), text.data()),
+            errdetail("It is at depth %d, and a reply to it at depth %d.", depth, depth_of_reply),
+            errhint("Neither cloudsat.post() nor cloudsat.reply() writes such a message."));
+    }
+    return depth;
+}
+
 Datum ancestors(FunctionCallInfo fcinfo) {
     InitMaterializedSRF(fcinfo, 0);
     MessageReader reader;
     reader.open();
     Member member = look_up(reader, PG_GETARG_DATUM(0));
-    // The depth bounds the way to the root, whatever the links say
-    const int depth = member.depth;
+    int depth = member.depth;
     std::optional<Place> place;
     if (member.is_reply) {
         place = reader.find(UUIDPGetDatum(&member.before));
     }
-    for (int distance = 1; place && distance <= depth; ++distance) {
+    for (int distance = 1; place; ++distance) {
         CHECK_FOR_INTERRUPTS();
         const MessageRow row = reader.fetch(*place);
         const bool is_reply = row.is_reply();
+        depth = require_above(row, is_reply, depth);
         place = is_reply ? reader.find(row.value(Field::before)) : std::nullopt;
         ResultRow result;
         result.add(Int32GetDatum(distance));
