@@ -68,6 +68,7 @@ SELECT cloudsat.release(:'first', 'problem', 'no disk') AS failed, cloudsat.clai
 SELECT cloudsat.claim(:'first') IS NULL AS closed, count(*) AS held FROM cloudsat.claims;
 SELECT * FROM pg_temp.refusal(format('SELECT cloudsat.release(%L, ''end'', ''x'')', :'first'));
 RESET ROLE;
+SELECT cloudsat.register('{w1.web.example.com}') IS NOT NULL AS as_this_role;
 SELECT * FROM pg_temp.log(:'first');
 SELECT m.poster, m.chan, m.disposition, m.message, m.uuid IN (:'taken', :'failed', :'once_more', :'done') AS returned
   FROM cloudsat.messages AS m WHERE before = :'first' ORDER BY uuid;
@@ -101,8 +102,8 @@ SELECT cloudsat.claim(:'other') = :'done' AS goes_on;
 SELECT action, nick, pid = 1 AS other FROM cloudsat.claim_log WHERE message = :'other' ORDER BY "timestamp";
 
 -- only its holder gives it up, under whichever of his addresses, or an administrator, and then in the holder's name
-SELECT cloudsat.register('{w2.web.example.com}') IS NOT NULL AS w2;
 SET ROLE regress_cloudsat_claimer;
+SELECT cloudsat.register('{w2.web.example.com}') IS NOT NULL AS w2;
 SELECT cloudsat.claim(:'second') IS NULL AS refused;
 SELECT * FROM pg_temp.refusal(format('SELECT cloudsat.release(%L, ''end'', ''x'')', :'second'));
 SELECT cloudsat.register('{w2.web.example.com,w1.web.example.com}') IS NOT NULL AS both;
@@ -119,6 +120,7 @@ SELECT cloudsat.register('{w1.web.example.com}') IS NOT NULL AS w1;
 SELECT cloudsat.post('boss@example.com', 'web.example.com', 'seen') AS seen \gset
 SELECT cloudsat.claim(:'seen') IS NOT NULL AS claimed;
 SET ROLE regress_cloudsat_claimer;
+SELECT cloudsat.register('{w1.web.example.com}') IS NOT NULL AS w1;
 SELECT (SELECT count(*) FROM cloudsat.claims WHERE message = :'seen') AS seen, (SELECT count(*) FROM cloudsat.claims WHERE message = :'other') AS other;
 SELECT cloudsat.register('{}');
 SELECT count(*) AS unregistered FROM cloudsat.claims;

@@ -50,6 +50,7 @@ SELECT * FROM pg_temp.refusal('SELECT public.regress_lend()');
 SELECT cloudsat.reply(:'nick', 'acknowledged', 'taken up') AS reply \gset
 SELECT cloudsat.reply('second.example.com', 'ops.example.com', 'looking', :'reply', 'info') AS deeper \gset
 RESET ROLE;
+SELECT cloudsat.register('{bot@h1.example.com, second.example.com}') IS NOT NULL AS as_this_role;
 SELECT poster, chan, message, disposition, depth, before = :'nick' AS under_nick, before = :'reply' AS under_reply,
        root = :'nick' AS in_thread, "timestamp" = cloudsat.uuid_time(uuid) AS timed, xact = pg_current_xact_id() AS by_us
   FROM cloudsat.messages ORDER BY uuid;

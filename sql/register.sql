@@ -130,7 +130,9 @@ DROP FUNCTION public.regress_leak;
 SELECT cloudsat.dismiss('regress_cloudsat_reader');
 DROP ROLE regress_cloudsat_reader;
 
--- a registration is its login's: another one in the same connection has none
+-- a registration is its role's: another one in the same connection has none
+SELECT cloudsat.nick(), cloudsat.addresses();
+SELECT cloudsat.register('{h2.aws.example.com}') IS NOT NULL AS registered;
 CREATE ROLE regress_cloudsat_other SUPERUSER;
 SET SESSION AUTHORIZATION regress_cloudsat_other;
 SELECT cloudsat.nick(), cloudsat.addresses();

@@ -9,7 +9,7 @@
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
-#include "worker/dropdb.hpp"
+#include "worker/commands.hpp"
 #include "worker/status.hpp"
 #include "worker/supervisor.hpp"
 
@@ -26,10 +26,10 @@ void _PG_init(void) {
     board::watch_streams(); // before the registration, whose refusals come first then
     board::watch_registration();
     board::follow_transactions();
+    worker::watch_commands();
     if (process_shared_preload_libraries_in_progress) {
         worker::request_roster();
         board::request_doorbell_memory();
         worker::register_supervisor();
-        worker::make_way_for_database_commands();
     }
 }

@@ -16,6 +16,9 @@ extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -81,27 +84,51 @@ std::optional<Bookmark> newest_by_search(Relation table, Snapshot snapshot, Datu
     return newest;
 }
 
-} // namespace
-
-std::optional<Bookmark> find_bookmark(Datum nick) {
+std::optional<Bookmark> newest_in(Snapshot snapshot, Datum nick) {
     Relation table = table_open(bookmarks_table.oid(), AccessShareLock);
-    Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
     Relation index = open_index(table, {number_of(c_nick), number_of(c_time)});
     const std::optional<Bookmark> newest = index != nullptr ? newest_by_index(table, index, snapshot, nick)
                                                             : newest_by_search(table, snapshot, nick);
     if (index != nullptr) {
         index_close(index, AccessShareLock);
     }
-    UnregisterSnapshot(snapshot);
     table_close(table, NoLock);
     return newest;
 }
 
-void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor) {
+// Until the end of the transaction nobody else saves one of this nick. Two nicks that share a lock would only
+// wait for each other. In the last field users' advisory locks have 1 or 2, claims their own number.
+void lock_bookmarks(Datum nick) {
+    constexpr uint16 bookmarks = 0x6362;
+    const std::string_view key = address_view(nick).key();
+    const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(key.data()),
+                                            static_cast<int>(key.size()), 0);
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(hash >> 32), static_cast<uint32>(hash),
+                         bookmarks);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+} // namespace
+
+std::optional<Bookmark> find_bookmark(Datum nick) {
+    Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const std::optional<Bookmark> newest = newest_in(snapshot, nick);
+    UnregisterSnapshot(snapshot);
+    return newest;
+}
+
+std::optional<Bookmark> lock_newest_bookmark(Datum nick) {
+    lock_bookmarks(nick);
+    return newest_in(SnapshotSelf, nick); // rows are never updated, so none has two versions
+}
+
+void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor,
+                   const std::optional<Bookmark>& newest) {
     TimestampTz time = GetCurrentTimestamp();
-    if (const std::optional<Bookmark> last = find_bookmark(nick)) {
-        time = std::max(time, last->time + 1); // the newest one counts, whatever the clock does
+    if (newest) {
+        time = std::max(time, newest->time + 1); // the newest one counts, whatever the clock does
     }
     Datum values[columns] = {};
     bool nulls[columns] = {};

@@ -23,7 +23,12 @@ struct Bookmark {
 // The newest of this nick that is committed; in REPEATABLE READ and above, that the transaction sees.
 std::optional<Bookmark> find_bookmark(Datum nick);
 
-// Appends one, which is the newest of its nick then.
-void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor);
+// The newest of this nick, whatever the isolation level. Until the end of the transaction nobody else saves
+// one.
+std::optional<Bookmark> lock_newest_bookmark(Datum nick);
+
+// Appends one behind the newest, which lock_newest_bookmark gave.
+void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor,
+                   const std::optional<Bookmark>& newest);
 
 } // namespace cloudsat::board

@@ -132,7 +132,21 @@ bool is_administrator() {
 
 bool speaks_for_session() {
     const Oid caller = GetUserId();
-    return caller == GetOuterUserId() || caller == GetSessionUserId() || is_administrator(caller);
+    return caller == GetOuterUserId() || is_administrator(caller);
+}
+
+void require_may_start_threads() {
+    const Oid caller = GetUserId();
+    if (!is_member(caller, "cloudsat_server") || is_member(caller, "cloudsat_task") ||
+        is_administrator(caller)) {
+        return;
+    }
+    const char* name = GetUserNameFromId(caller, false);
+    ereport(
+        ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("role \"%s\" may not start threads", name),
+        errdetail(
+            "It is a bot of kind server, which replies. Bots of kind task and administrators start threads."),
+        errhint("Use cloudsat.reply(), or ask an administrator to dismiss it and to enlist it as task."));
 }
 
 void require_may_register(std::span<const core::AddressView> addresses) {
@@ -165,6 +179,18 @@ void require_kind(std::string_view text) {
                 errmsg("unknown kind \"%.*s\"", static_cast<int>(text.size()), text.data()),
                 errhint("Kinds are server, task, adhoc and admin."));
     }
+}
+
+[[noreturn]] void refuse_without_address(Oid role, std::string_view kind) {
+    const int size = static_cast<int>(kind.size());
+    const char* name = GetUserNameFromId(role, true);
+    ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+            errmsg("a bot of kind %.*s needs an address", size, kind.data()),
+            errdetail("It may register this address and those under it, and no other one."),
+            name != nullptr ? errhint("Use SELECT cloudsat.enlist(%s, '%.*s', 'host.example.com').",
+                                      quote_literal_cstr(quote_identifier(name)), size, kind.data())
+                            : 0);
+    pg_unreachable();
 }
 
 // Only a login can be a bot: a group would make bots of whoever is or will be in it.
@@ -231,8 +257,8 @@ static Datum enlist(PG_FUNCTION_ARGS) {
     const Oid role = PG_GETARG_OID(0);
     const std::string_view kind = pg::view(PG_GETARG_DATUM(1));
     board::require_kind(kind);
-    if (board::is_bound(kind)) {
-        pg::require_argument(fcinfo, 2, "address");
+    if (board::is_bound(kind) && PG_ARGISNULL(2)) {
+        board::refuse_without_address(role, kind);
     }
     const Datum address = PG_ARGISNULL(2) ? board::address_datum(core::AddressView()) : PG_GETARG_DATUM(2);
     board::require_can_be_bot(role);

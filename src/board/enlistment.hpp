@@ -18,9 +18,13 @@ namespace cloudsat::board {
 // Are both superusers or members of cloudsat_admin?
 bool is_administrator();
 
-// May the caller use what belongs to the session, its registration above all? The session's user may, its
-// login, and who is an administrator anyway.
+// May the caller use what belongs to the session, its registration above all? The session's user may, and who
+// is an administrator anyway.
 bool speaks_for_session();
+
+// Returns unless the caller is a bot of kind server and nothing more. Otherwise 42501 that says which kind
+// may.
+void require_may_start_threads();
 
 // Return when both users may do so with each of the addresses: they lie under those that the user is enlisted
 // for as server or task, or it is an administrator; cloudsat_adhoc may read anything. Otherwise 42501 with

@@ -29,15 +29,23 @@ $do$;
 -- reading one's own
 GRANT EXECUTE ON FUNCTION cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot)
+GRANT EXECUTE ON FUNCTION
+    cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot),
+    cloudsat.inbox(cloudsat.address, pg_catalog.pg_snapshot),
+    cloudsat.inbox(pg_catalog.text[], pg_catalog.pg_snapshot),
+    cloudsat.inbox(pg_catalog.text, pg_catalog.pg_snapshot),
+    cloudsat.current_snapshot()
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 -- registering, receiving and answering
 GRANT EXECUTE ON FUNCTION
-    cloudsat.register(cloudsat.address[]),
+    cloudsat.register(cloudsat.address[], pg_catalog.bool),
+    cloudsat.register(cloudsat.address, pg_catalog.bool),
+    cloudsat.register(pg_catalog.text[], pg_catalog.bool),
+    cloudsat.register(pg_catalog.text, pg_catalog.bool),
     cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool),
-    cloudsat.bookmark(),
+    cloudsat.bookmark(pg_catalog.bool),
     cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text),
     cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
     TO cloudsat_server, cloudsat_task;
@@ -52,12 +60,12 @@ GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
 GRANT EXECUTE ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- starting threads
+-- starting threads; a server may call it to be told which kind may
 GRANT EXECUTE ON FUNCTION
     cloudsat.post(cloudsat.address, pg_catalog.text),
     cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text),
     cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[])
-    TO cloudsat_task;
+    TO cloudsat_server, cloudsat_task;
 
 -- walking threads
 GRANT EXECUTE ON FUNCTION

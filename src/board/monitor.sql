@@ -110,7 +110,7 @@ COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when it is full, commi
 CREATE FUNCTION _cloudsat.transactions()
     RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
                    state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid, xmin pg_catalog.xid,
-                   writes pg_catalog.bool)
+                   writes pg_catalog.bool, waits_for pg_catalog.text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 BEGIN ATOMIC
     WITH writers AS (
@@ -123,29 +123,31 @@ BEGIN ATOMIC
                                    WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass)))
     SELECT CASE WHEN a.backend_type = 'client backend' THEN 'session' ELSE a.backend_type END, a.pid, a.application_name,
            a.usename, a.state, a.xact_start, a.backend_xid, a.backend_xmin,
-           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction) WHERE l.pid = a.pid)
+           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction) WHERE l.pid = a.pid),
+           a.wait_event
       FROM pg_catalog.pg_stat_activity AS a
      WHERE (a.datname = pg_catalog.current_database() OR a.datid IS NULL)
-       AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL) AND a.pid <> pg_catalog.pg_backend_pid()
+       AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL OR a.wait_event = 'ClientWrite')
+       AND a.pid <> pg_catalog.pg_backend_pid()
      UNION ALL
     SELECT 'prepared', NULL, p.gid, p.owner, 'prepared', p.prepared, p.transaction, NULL,
            EXISTS (SELECT FROM writers AS w JOIN pg_catalog.pg_locks AS l USING (virtualtransaction)
-                    WHERE l.transactionid = p.transaction)
+                    WHERE l.transactionid = p.transaction), NULL
       FROM pg_catalog.pg_prepared_xacts AS p WHERE p.database = pg_catalog.current_database()
      UNION ALL
     SELECT 'replication slot', s.active_pid, s.slot_name, NULL,
-           CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false
+           CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false, NULL
       FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
 END;
 COMMENT ON FUNCTION _cloudsat.transactions() IS 'what is open in this database, for cloudsat.horizon';
 
 CREATE VIEW cloudsat.horizon AS
     SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
-           greatest(pg_catalog.age(xid), pg_catalog.age(xmin)) AS transactions_since, writes
+           greatest(pg_catalog.age(xid), pg_catalog.age(xmin)) AS transactions_since, writes, waits_for
       FROM _cloudsat.transactions()
-     ORDER BY transactions_since DESC, since;
+     ORDER BY transactions_since DESC NULLS LAST, since;
 COMMENT ON VIEW cloudsat.horizon IS
-    'the open transactions of this database, the oldest first: they hold back vacuum, and their messages are still to come';
+    'the open transactions of this database, the oldest first: they hold back vacuum, and their messages are still to come; and the sessions that are stuck writing to a client';
 COMMENT ON COLUMN cloudsat.horizon.kind IS 'session, prepared (transaction), replication slot, or what the server calls the process';
 COMMENT ON COLUMN cloudsat.horizon.pid IS 'its process; null when there is none';
 COMMENT ON COLUMN cloudsat.horizon.name IS 'application_name of the session, name of the prepared transaction or of the slot';
@@ -157,3 +159,5 @@ COMMENT ON COLUMN cloudsat.horizon.xid IS 'its transaction id; null while it has
 COMMENT ON COLUMN cloudsat.horizon.xmin IS 'the oldest transaction whose end it does not see: vacuum keeps what ended since; null: none';
 COMMENT ON COLUMN cloudsat.horizon.transactions_since IS 'how many transaction ids were given out since';
 COMMENT ON COLUMN cloudsat.horizon.writes IS 'has it written to the board? Its messages come when it commits';
+COMMENT ON COLUMN cloudsat.horizon.waits_for IS
+    'what its process waits for, as in pg_stat_activity; ClientWrite: for a client that does not read what it is sent, such as notifications';

@@ -18,7 +18,10 @@
 
 extern "C" {
 #include "access/detoast.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 }
@@ -36,7 +39,7 @@ constexpr std::size_t max_subscriptions = 1000;
 struct Registration {
     MemoryContext context;
     Oid schema;                            // of the extension: DROP EXTENSION ends a registration
-    Oid user;                              // who logged in: after SET SESSION AUTHORIZATION it is nobody's
+    Oid role;                              // who registered: under another one the session is not registered
     std::span<Datum> addresses;            // as given, without repetitions; the nick first
     std::span<Datum> subscriptions;        // all their suffixes, descending: the root last
     std::span<core::ChannelName> channels; // those that we LISTEN on, ascending; not what the user had before
@@ -58,13 +61,16 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
     registration.at_subtransaction_end(event);
 }
 
-// The registration in force for this login and this extension, whoever asks.
-const Registration* in_force() {
+// The registration of this session with this extension, whichever role's it is.
+const Registration* in_session() {
     const Registration* current = registration.current();
-    if (current == nullptr || current->user != GetSessionUserId() || current->schema != pg::schema()) {
-        return nullptr;
-    }
-    return current;
+    return current != nullptr && current->schema == pg::schema() ? current : nullptr;
+}
+
+// The same if it is that of the session's role, whoever asks.
+const Registration* in_force() {
+    const Registration* current = in_session();
+    return current != nullptr && current->role == GetOuterUserId() ? current : nullptr;
 }
 
 // The same for the caller: what another role's function does in this session, it does not do as this session.
@@ -84,8 +90,13 @@ const Registration* mine() {
     if (in_force() != nullptr && !speaks_for_session()) {
         refuse_stranger();
     }
+    const Registration* others = in_session();
+    const char* role = others != nullptr ? GetUserNameFromId(others->role, true) : nullptr;
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("this session is not registered"),
+            role != nullptr ? errdetail("Role \"%s\" registered it, and it is role \"%s\"'s now.", role,
+                                        GetUserNameFromId(GetOuterUserId(), false))
+                            : 0,
             errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
     pg_unreachable();
 }
@@ -126,9 +137,7 @@ std::span<core::AddressView> subscriptions_of(std::span<const core::AddressView>
 }
 
 void put_in_force(Registration* next) {
-    if (next != nullptr) {
-        MemoryContextSetParent(next->context, TopMemoryContext);
-    }
+    MemoryContextSetParent(next->context, TopMemoryContext);
     registration.put(next);
 }
 
@@ -179,7 +188,7 @@ void listen(const core::ChannelName& name, void (*change)(const char*)) {
 // LISTENs to the channels of the subscriptions and UNLISTENs what an earlier registration listened to and
 // this one does not. A channel that the user listened to already stays the user's. Returns those that are
 // ours now.
-std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions) {
+std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions, bool listens) {
     const Registration* current = registration.current();
     const std::span<const core::ChannelName> ours =
         current != nullptr ? current->channels : std::span<core::ChannelName>();
@@ -190,7 +199,7 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
         static_cast<std::size_t>(std::unique(wanted.begin(), wanted.end(), same) - wanted.begin()));
 
     // only a process with a client can hear; LISTEN is refused in others, which may register all the same
-    const bool hears = MyBackendType == B_BACKEND;
+    const bool hears = listens && MyBackendType == B_BACKEND;
     const std::span<core::ChannelName> heard = hears ? listening() : std::span<core::ChannelName>();
     std::size_t kept = 0;
     for (const core::ChannelName& channel : wanted) {
@@ -212,6 +221,34 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
     return wanted;
 }
 
+// What is to be in force. In a context of its own, below the current one until it is.
+Registration* make_registration(std::span<const core::AddressView> addresses,
+                                std::span<const core::AddressView> suffixes,
+                                std::span<const core::ChannelName> channels) {
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "cloudsat registration", ALLOCSET_SMALL_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    auto* made = pg::make<Registration>(context);
+    const std::span<core::ChannelName> own_channels = room<core::ChannelName>(channels.size());
+    std::copy(channels.begin(), channels.end(), own_channels.begin());
+    *made = {context,
+             pg::schema(),
+             GetOuterUserId(),
+             copy_into_context(addresses),
+             copy_into_context(suffixes),
+             own_channels};
+    MemoryContextSwitchTo(caller);
+    return made;
+}
+
+bool have_same_nick(const Registration& a, const Registration& b) {
+    return address_view(a.addresses[0]) == address_view(b.addresses[0]);
+}
+
+bool hear_same(const Registration& a, const Registration& b) {
+    return std::ranges::equal(a.subscriptions, b.subscriptions, {}, address_view, address_view);
+}
+
 void record(Datum nick, std::span<const Datum> chans) {
     const Datum values[] = {nick, TimestampTzGetDatum(GetCurrentTimestamp()), copy(chans),
                             Int32GetDatum(MyProcPid), TimestampTzGetDatum(MyStartTimestamp)};
@@ -226,6 +263,18 @@ void record(Datum nick, std::span<const Datum> chans) {
 void watch_registration() {
     RegisterXactCallback(at_transaction_end, nullptr);
     RegisterSubXactCallback(at_subtransaction_end, nullptr);
+}
+
+void end_registration() {
+    const Registration* last = registration.current();
+    if (last == nullptr) {
+        return;
+    }
+    if (pg::is_schema(last->schema) && !XactReadOnly) {
+        record(last->addresses[0], {});
+    }
+    end_stream();
+    registration.put(nullptr);
 }
 
 Datum own_nick() {
@@ -248,8 +297,10 @@ std::span<const Datum> own_subscriptions() {
     return own->subscriptions;
 }
 
-std::span<const core::AddressView> read_addresses(Datum array) {
-    const pg::Elements given = pg::elements(array, address_type.oid());
+namespace {
+
+// Distinct, in the order given. `view_of` makes an address of an element.
+template <class F> std::span<const core::AddressView> distinct(const pg::Elements& given, F view_of) {
     std::span<core::AddressView> all = room<core::AddressView>(given.values.size());
     std::size_t count = 0;
     for (std::size_t i = 0; i < given.values.size(); ++i) {
@@ -258,7 +309,7 @@ std::span<const core::AddressView> read_addresses(Datum array) {
             ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("addresses must not contain null"),
                     errdetail("Element %zu is null.", i + 1));
         }
-        const core::AddressView address = address_view(given.values[i]);
+        const core::AddressView address = view_of(given.values[i]);
         if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), address) !=
             all.begin() + static_cast<std::ptrdiff_t>(count)) {
             continue;
@@ -270,6 +321,42 @@ std::span<const core::AddressView> read_addresses(Datum array) {
         all[count++] = address;
     }
     return all.first(count);
+}
+
+core::AddressView view_of_text(Datum text) {
+    return address_view(address_datum(require_address(pg::view(text))));
+}
+
+// The array that a text is, as a literal without a type would be read.
+Datum array_of_text(Datum literal) {
+    Oid input = InvalidOid;
+    Oid parameter = InvalidOid;
+    getTypeInputInfo(get_array_type(address_type.oid()), &input, &parameter);
+    return OidInputFunctionCall(input, TextDatumGetCString(literal), parameter, -1);
+}
+
+} // namespace
+
+std::span<const core::AddressView> read_addresses(Datum array) {
+    return distinct(pg::elements(array, address_type.oid()), address_view);
+}
+
+std::span<const core::AddressView> read_addresses(FunctionCallInfo fcinfo, int number) {
+    pg::require_argument(fcinfo, number, "addresses");
+    const Datum value = PG_GETARG_DATUM(number);
+    const Oid type = pg::argument_type(fcinfo, number);
+    if (type == TEXTARRAYOID) {
+        return distinct(pg::elements(value, TEXTOID), view_of_text);
+    }
+    if (type == TEXTOID && core::is_list(pg::view(value))) {
+        return read_addresses(array_of_text(value));
+    }
+    if (type == TEXTOID || type == address_type.oid()) {
+        std::span<core::AddressView> one = room<core::AddressView>(1);
+        one[0] = type == TEXTOID ? view_of_text(value) : address_view(value);
+        return one;
+    }
+    return read_addresses(value);
 }
 
 std::span<const Datum> subscriptions_to(std::span<const core::AddressView> addresses) {
@@ -314,55 +401,37 @@ static Datum register_session(PG_FUNCTION_ARGS) {
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("cannot register within security-restricted operation"));
     }
-    pg::require_argument(fcinfo, 0, "addresses");
-    const std::span<const core::AddressView> addresses = board::read_addresses(PG_GETARG_DATUM(0));
+    const std::span<const core::AddressView> addresses = board::read_addresses(fcinfo, 0);
+    pg::require_argument(fcinfo, 1, "listen");
     if (!board::speaks_for_session()) {
         board::refuse_stranger();
     }
     board::require_may_register(addresses);
-    const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
+    if (addresses.empty()) {
+        board::change_channels({}, false);
+        board::end_registration();
+        return board::copy({});
+    }
 
     // first everything that can fail, then what takes effect
-    board::Registration* next = nullptr;
-    MemoryContext context = nullptr;
-    if (!addresses.empty()) {
-        context = AllocSetContextCreate(CurrentMemoryContext, "cloudsat registration", ALLOCSET_SMALL_SIZES);
-        MemoryContext before = MemoryContextSwitchTo(context);
-        next = pg::make<board::Registration>(context);
-        *next = {context,
-                 pg::schema(),
-                 GetSessionUserId(),
-                 board::copy_into_context(addresses),
-                 board::copy_into_context(suffixes),
-                 {}};
-        MemoryContextSwitchTo(before);
+    const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
+    board::Registration* next =
+        board::make_registration(addresses, suffixes, board::change_channels(suffixes, PG_GETARG_BOOL(1)));
+    const board::Registration* last = board::in_session();
+    const bool goes_on = last != nullptr && last->role == next->role && board::have_same_nick(*last, *next);
+    if (last != nullptr && !board::have_same_nick(*last, *next)) {
+        board::record(last->addresses[0], {}); // a nick that this session gives up is no longer connected
     }
-    const std::span<const core::ChannelName> channels = board::change_channels(suffixes);
-    if (next != nullptr) {
-        next->channels = {static_cast<core::ChannelName*>(
-                              MemoryContextAlloc(context, std::max<std::size_t>(channels.size_bytes(), 1))),
-                          channels.size()};
-        std::copy(channels.begin(), channels.end(), next->channels.begin());
-    }
-    // a nick that this session gives up is no longer connected
-    const board::Registration* last = board::mine();
-    const bool same_nick = last != nullptr && next != nullptr &&
-                           board::address_view(last->addresses[0]) == board::address_view(next->addresses[0]);
-    if (last != nullptr && !same_nick) {
-        board::record(last->addresses[0], {});
-    }
-    if (next != nullptr) {
+    if (!goes_on || !board::hear_same(*last, *next)) {
         board::record(next->addresses[0], next->subscriptions);
     }
-    if (next == nullptr) {
-        board::end_stream();
-    } else if (same_nick) {
-        board::continue_stream();
+    if (goes_on) {
+        board::continue_stream(next->addresses[0]);
     } else {
         board::begin_stream(next->addresses[0]);
     }
     board::put_in_force(next);
-    return board::copy(next != nullptr ? next->subscriptions : std::span<Datum>());
+    return board::copy(next->subscriptions);
 }
 SQL_FUNCTION(register_session); // `register` is a keyword of C++
 

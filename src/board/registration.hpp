@@ -1,5 +1,6 @@
 // Registration: which addresses this session speaks as and which it hears. It lives in the backend's memory,
-// follows transactions and savepoints, and leaves an append-only trace in cloudsat.registered.
+// follows transactions and savepoints, and leaves an append-only trace in cloudsat.registered. It is the
+// registering role's: while the session's role is another one, the session is not registered.
 #pragma once
 
 #include <span>
@@ -13,6 +14,10 @@ namespace cloudsat::board {
 // To be called once, from _PG_init.
 void watch_registration();
 
+// Ends the registration, whichever role's it is, and its stream, if there is one. The channels stay as they
+// are.
+void end_registration();
+
 // The session's nick, an address. 55000 with a hint when the session is not registered. Valid until the next
 // register.
 Datum own_nick();
@@ -24,6 +29,9 @@ std::span<const Datum> own_subscriptions();
 // The addresses of an address[], distinct, in the order given. Raises when one is null, or when there are
 // more than a session may have.
 std::span<const core::AddressView> read_addresses(Datum array);
+// The same of an argument, which may also be a text[], an address, or a text: an address, or an array as a
+// literal.
+std::span<const core::AddressView> read_addresses(FunctionCallInfo fcinfo, int number);
 
 // What somebody who registered these would be subscribed to: all their suffixes, descending, as addresses.
 // Raises when they are too many.

@@ -21,10 +21,28 @@ COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began:
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
 
 -- Not SECURITY DEFINER: it must know who calls, and writes its row below SQL, where no privilege is asked for.
-CREATE FUNCTION cloudsat.register(addresses cloudsat.address[]) RETURNS cloudsat.address[]
+-- A literal without a type, as people write it and drivers send it, is text; so text may be an address or the literal of
+-- an array. Neither text nor text[] is taken for an address without a cast, so each has a function of its own.
+CREATE FUNCTION cloudsat.register(addresses cloudsat.address[], listen pg_catalog.bool DEFAULT true)
+    RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
-COMMENT ON FUNCTION cloudsat.register(cloudsat.address[]) IS
-    'registers this session: the first address is its nick, all are its own, it listens to all their suffixes, which are returned; an empty array cancels';
+COMMENT ON FUNCTION cloudsat.register(cloudsat.address[], pg_catalog.bool) IS
+    'registers this session: the first address is its nick, all are its own, it hears all their suffixes, which are returned, and listens to their channels if listen is true; an empty array cancels';
+CREATE FUNCTION cloudsat.register(addresses cloudsat.address, listen pg_catalog.bool DEFAULT true)
+    RETURNS cloudsat.address[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
+COMMENT ON FUNCTION cloudsat.register(cloudsat.address, pg_catalog.bool) IS
+    'registers this session under one address, like register(address[])';
+CREATE FUNCTION cloudsat.register(addresses pg_catalog.text[], listen pg_catalog.bool DEFAULT true)
+    RETURNS cloudsat.address[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
+COMMENT ON FUNCTION cloudsat.register(pg_catalog.text[], pg_catalog.bool) IS
+    'registers this session under these addresses, like register(address[])';
+CREATE FUNCTION cloudsat.register(addresses pg_catalog.text, listen pg_catalog.bool DEFAULT true)
+    RETURNS cloudsat.address[]
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
+COMMENT ON FUNCTION cloudsat.register(pg_catalog.text, pg_catalog.bool) IS
+    'registers this session under an address, or under those of an array such as {a@x.example.com,x.example.com}, like register(address[])';
 
 -- What this session registered. PARALLEL RESTRICTED: only the leader of a parallel query knows.
 CREATE FUNCTION cloudsat.nick() RETURNS cloudsat.address

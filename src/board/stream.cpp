@@ -51,6 +51,7 @@ struct Position {
 
     core::Xact* numbers() { return reinterpret_cast<core::Xact*>(this + 1); }
     core::SnapshotView received() { return {xmax, {numbers(), count}}; }
+    core::PositionView view() { return {received(), partial}; }
 };
 static_assert(alignof(Position) >= alignof(core::Xact));
 
@@ -98,16 +99,30 @@ void watch_streams() {
     RegisterSubXactCallback(at_subtransaction_end, nullptr);
 }
 
-void begin_stream(Datum nick) {
-    const Moment now = this_moment();
-    if (const std::optional<Bookmark> bookmark = find_bookmark(nick)) {
-        if (bookmark->position.received.xmax > this_moment().next) {
-            ereport(
-                ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+namespace {
+
+void require_past(const core::PositionView& bookmark) {
+    const core::Xact next = this_moment().next;
+    if (bookmark.received.xmax > next || (bookmark.partial && bookmark.partial->xact >= next)) {
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("bookmark lies in the future"),
                 errdetail("It was made in a cluster, or at a time, of which cloudsat.eras knows nothing."),
                 errhint("Delete it from cloudsat.bookmarks, or restore cloudsat.eras with it."));
-        }
+    }
+}
+
+core::PositionView unite(const core::PositionView& a, const core::PositionView& b) {
+    const std::size_t most = a.received.in_progress.size() + b.received.in_progress.size();
+    auto* room = static_cast<core::Xact*>(palloc(sizeof(core::Xact) * std::max<std::size_t>(most, 1)));
+    return core::unite(a, b, {room, most});
+}
+
+} // namespace
+
+void begin_stream(Datum nick) {
+    const Moment now = this_moment();
+    if (const std::optional<Bookmark> bookmark = find_bookmark(nick)) {
+        require_past(bookmark->position);
         put_position(++last_stream, bookmark->position, bookmark->floor);
         return;
     }
@@ -123,9 +138,16 @@ void begin_stream(Datum nick) {
     put_position(++last_stream, here, floor);
 }
 
-void continue_stream() {
+void continue_stream(Datum nick) {
     Position* here = position.current();
-    put_position(++last_stream, {here->received(), here->partial}, here->floor);
+    core::PositionView reached = here->view();
+    core::Floor floor = here->floor;
+    if (const std::optional<Bookmark> bookmark = find_bookmark(nick)) {
+        require_past(bookmark->position);
+        reached = unite(reached, bookmark->position);
+        floor = core::higher(floor, bookmark->floor);
+    }
+    put_position(++last_stream, reached, floor);
 }
 
 void end_stream() {
@@ -527,13 +549,35 @@ Datum receive(FunctionCallInfo fcinfo) {
 }
 
 Datum bookmark(FunctionCallInfo fcinfo) {
-    (void)fcinfo;
     require_writable("cloudsat.bookmark()");
+    pg::require_argument(fcinfo, 0, "force");
     const Datum nick = own_nick();
     Position* here = position.current();
     (void)began_era_offset();
-    save_bookmark(nick, {here->received(), here->partial}, here->floor);
+    core::PositionView reached = here->view();
+    core::Floor floor = here->floor;
+    const std::optional<Bookmark> newest = lock_newest_bookmark(nick);
+    if (newest && !PG_GETARG_BOOL(0)) { // what another connection has received stays received
+        require_past(newest->position);
+        if (core::covers(newest->position, reached)) {
+            PG_RETURN_VOID();
+        }
+        reached = unite(reached, newest->position);
+        floor = core::higher(floor, newest->floor);
+    }
+    save_bookmark(nick, reached, floor, newest);
     PG_RETURN_VOID();
+}
+
+// What a reader sees who looks now, on the board clock.
+Datum current_snapshot(FunctionCallInfo fcinfo) {
+    (void)fcinfo;
+    const std::uint64_t era = era_offset();
+    Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const Datum now = pg::pg_snapshot_datum(pg::snapshot_view(snapshot, era));
+    UnregisterSnapshot(snapshot);
+    return now;
 }
 
 // Everything that is on the channels now and was not in `since`.
@@ -558,8 +602,7 @@ void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, co
 }
 
 Datum inbox_of(FunctionCallInfo fcinfo) {
-    pg::require_argument(fcinfo, 0, "addresses");
-    const std::span<const core::AddressView> addresses = read_addresses(PG_GETARG_DATUM(0));
+    const std::span<const core::AddressView> addresses = read_addresses(fcinfo, 0);
     require_may_read(addresses);
     const std::span<const Datum> subscriptions = subscriptions_to(addresses);
     const core::SnapshotView since =
@@ -575,6 +618,7 @@ Datum inbox_of(FunctionCallInfo fcinfo) {
 
 SQL_FUNCTION(receive);
 SQL_FUNCTION(bookmark);
+SQL_FUNCTION(current_snapshot);
 SQL_FUNCTION(inbox_of);
 
 } // namespace cloudsat::board

@@ -12,8 +12,8 @@ void watch_streams();
 // For register(), before the registration takes effect. A stream begins at the nick's newest bookmark, or
 // now.
 void begin_stream(Datum nick);
-// The same nick with other addresses goes on where it was.
-void continue_stream();
+// The same nick goes on where it was, or where its newest bookmark is: behind all that either has received.
+void continue_stream(Datum nick);
 void end_stream();
 
 } // namespace cloudsat::board

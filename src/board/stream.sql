@@ -32,11 +32,12 @@ CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_cat
 COMMENT ON FUNCTION cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool) IS
     'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first';
 
-CREATE FUNCTION cloudsat.bookmark() RETURNS pg_catalog.void
+CREATE FUNCTION cloudsat.bookmark(force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_bookmark';
-COMMENT ON FUNCTION cloudsat.bookmark() IS
-    'saves how far this session has received, under its nick: register() goes on from there';
+COMMENT ON FUNCTION cloudsat.bookmark(pg_catalog.bool) IS
+    'saves how far this session has received, under its nick: register() goes on from there. What the newest bookmark of the nick has beyond that stays, unless force is true';
 
+-- For each type that addresses may come in, as with register.
 CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg_snapshot DEFAULT NULL)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
                    chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
@@ -45,3 +46,32 @@ CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot) IS
     'what is on the suffixes of these addresses and was not there in since; upto is the next since';
+CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address, since pg_catalog.pg_snapshot DEFAULT NULL)
+    RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
+                   chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
+                   disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4,
+                   upto pg_catalog.pg_snapshot)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
+COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address, pg_catalog.pg_snapshot) IS
+    'what is on the suffixes of an address and was not there in since, like inbox(address[], pg_snapshot)';
+CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text[], since pg_catalog.pg_snapshot DEFAULT NULL)
+    RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
+                   chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
+                   disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4,
+                   upto pg_catalog.pg_snapshot)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
+COMMENT ON FUNCTION cloudsat.inbox(pg_catalog.text[], pg_catalog.pg_snapshot) IS
+    'what is on the suffixes of these addresses and was not there in since, like inbox(address[], pg_snapshot)';
+CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text, since pg_catalog.pg_snapshot DEFAULT NULL)
+    RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
+                   chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
+                   disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4,
+                   upto pg_catalog.pg_snapshot)
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
+COMMENT ON FUNCTION cloudsat.inbox(pg_catalog.text, pg_catalog.pg_snapshot) IS
+    'what is on the suffixes of an address, or of those of an array, and was not there in since, like inbox(address[], pg_snapshot)';
+
+CREATE FUNCTION cloudsat.current_snapshot() RETURNS pg_catalog.pg_snapshot
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_current_snapshot';
+COMMENT ON FUNCTION cloudsat.current_snapshot() IS
+    'now, as a since for cloudsat.inbox: who begins with it reads what is committed from now on';

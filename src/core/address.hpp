@@ -108,6 +108,13 @@ private:
     FixedText<max_key_size> key_;
 };
 
+// Is this text an array of addresses, as SQL writes one, rather than an address? An array ends with a brace,
+// and no address does.
+constexpr bool is_list(std::string_view text) noexcept {
+    const std::size_t last = text.find_last_not_of(" \t\n\v\f\r");
+    return last != std::string_view::npos && text[last] == '}';
+}
+
 using AddressText = FixedText<max_address_size>;
 using ChannelName = FixedText<max_channel_size>;
 

@@ -35,6 +35,28 @@ SnapshotView with(SnapshotView snapshot, Xact xact, std::span<Xact> room) noexce
             room.first(static_cast<std::size_t>(end - room.begin()))};
 }
 
+PositionView unite(const PositionView& a, const PositionView& b, std::span<Xact> room) noexcept {
+    PositionView both{unite(a.received, b.received, room), std::nullopt};
+    for (const std::optional<Partial>& partial : {a.partial, b.partial}) {
+        if (!partial || both.received.contains(partial->xact)) {
+            continue;
+        }
+        // of two transactions the earlier one: the other is read from its beginning then
+        if (!both.partial || partial->xact < both.partial->xact ||
+            (partial->xact == both.partial->xact && both.partial->last < partial->last)) {
+            both.partial = partial;
+        }
+    }
+    return both;
+}
+
+bool covers(const PositionView& a, const PositionView& b) noexcept {
+    const std::optional<Partial>& partial = b.partial;
+    return !Unreceived(a.received, b.received).next(0) &&
+           (!partial || a.received.contains(partial->xact) ||
+            (a.partial && a.partial->xact == partial->xact && !(a.partial->last < partial->last)));
+}
+
 std::optional<Xact> Unreceived::next(Xact from) const noexcept {
     const auto& old = received_.in_progress;
     for (auto at = std::lower_bound(old.begin(), old.end(), from); at != old.end(); ++at) {

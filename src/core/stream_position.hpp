@@ -86,6 +86,12 @@ struct PositionView {
     std::optional<Partial> partial;
 };
 
+// Where a reader stands who has received what either has; a message is lost by neither. Only when both are in
+// the middle of a transaction, and not of the same one, part of one of them comes again. `room` as above.
+PositionView unite(const PositionView& a, const PositionView& b, std::span<Xact> room) noexcept;
+// Has `a` received all that `b` has?
+bool covers(const PositionView& a, const PositionView& b) noexcept;
+
 // A message that may be received. They are received in the order of this comparison.
 struct Candidate {
     Xact xact = 0;
@@ -142,5 +148,10 @@ struct Floor {
     // out, read between the two.
     void raise(SnapshotView received, std::int64_t now, Xact next) noexcept;
 };
+
+// Of two that are good for positions, the one that is better for their union.
+constexpr const Floor& higher(const Floor& a, const Floor& b) noexcept {
+    return a.time < b.time ? b : a;
+}
 
 } // namespace cloudsat::core

@@ -27,11 +27,16 @@ void forget(Datum, int, uint32) noexcept {
     ++current_generation;
 }
 
-Oid schema_oid(Schema& schema) {
+Oid find(Schema& schema) {
     if (schema.generation != current_generation) {
         schema.oid = get_namespace_oid(schema.name, true);
         schema.generation = current_generation;
     }
+    return schema.oid;
+}
+
+Oid schema_oid(Schema& schema) {
+    find(schema);
     if (!OidIsValid(schema.oid)) {
         schema.generation = 0;
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -49,6 +54,10 @@ void watch_names() {
 
 Oid schema() {
     return schema_oid(public_schema);
+}
+
+bool is_schema(Oid schema) {
+    return OidIsValid(schema) && find(public_schema) == schema;
 }
 
 Oid private_schema() {

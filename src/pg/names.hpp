@@ -11,6 +11,8 @@ namespace cloudsat::pg {
 // a hint when the extension is not installed in this database.
 Oid schema();
 Oid private_schema();
+// Is this the id of the schema cloudsat, as it is now? Never an error.
+bool is_schema(Oid schema);
 
 // One object of the schema cloudsat. Declare it static; oid() costs a comparison when nothing changed.
 class Name {

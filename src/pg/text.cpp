@@ -38,4 +38,11 @@ void require_argument(FunctionCallInfo fcinfo, int number, const char* name) {
     }
 }
 
+Oid argument_type(FunctionCallInfo fcinfo, int number) {
+    Oid* types = nullptr;
+    int count = 0;
+    get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+    return types[number];
+}
+
 } // namespace cloudsat::pg

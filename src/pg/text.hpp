@@ -23,4 +23,7 @@ Elements elements(Datum array, Oid element_type);
 // 22004 naming the argument, unless it is there. Arguments are counted from 0.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
+// The type with which the function that is called declares an argument.
+Oid argument_type(FunctionCallInfo fcinfo, int number);
+
 } // namespace cloudsat::pg

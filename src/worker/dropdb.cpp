@@ -11,11 +11,9 @@
 #include "worker/status.hpp"
 
 extern "C" {
-#include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
-#include "tcop/utility.h"
 #include "utils/timestamp.h"
 }
 
@@ -24,8 +22,6 @@ namespace {
 
 // Ours leave in a fraction of a second; should they not, the server's own message will do.
 constexpr long leave_milliseconds = 5'000;
-
-ProcessUtility_hook_type next_hook = nullptr;
 
 struct Option {
     const char* name;
@@ -66,13 +62,6 @@ const char* database_of(Node* command) {
     }
 }
 
-struct Way {
-    Node* command;
-    ProcessUtilityContext context;
-    Oid database; // that is held; else InvalidOid
-    bool had_workers;
-};
-
 // A command that the server will refuse anyway stops nobody: it is for another's database, for the session's
 // own, or in a transaction, which only RENAME may be in. (A template that everybody may copy is its owner's
 // to keep free.)
@@ -81,6 +70,8 @@ bool may_have_it(const Way& way, Oid database) {
                     (way.context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock());
     return in_place && database != MyDatabaseId && CLOUDSAT_OWNS_DATABASE(database, GetUserId());
 }
+
+} // namespace
 
 void make_way(void* argument) {
     auto* way = static_cast<Way*>(argument);
@@ -108,25 +99,6 @@ void give_back(const Way& way) {
     } else {
         release(way.database, Manner::for_now);
     }
-}
-
-void process_utility(PlannedStmt* planned, const char* text, bool read_only_tree,
-                     ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment* environment,
-                     DestReceiver* destination, QueryCompletion* completion) {
-    Way way{planned->utilityStmt, context, InvalidOid, false};
-    if (IsUnderPostmaster && !RecoveryInProgress()) {
-        pg::enter(make_way, &way);
-    }
-    (next_hook != nullptr ? next_hook : standard_ProcessUtility)(
-        planned, text, read_only_tree, context, parameters, environment, destination, completion);
-    give_back(way);
-}
-
-} // namespace
-
-void make_way_for_database_commands() {
-    next_hook = ProcessUtility_hook;
-    ProcessUtility_hook = process_utility;
 }
 
 } // namespace cloudsat::worker

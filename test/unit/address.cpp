@@ -433,3 +433,12 @@ TEST(Address, ChannelFitsAndIsNoOtherAddress) {
         }
     }
 }
+
+TEST(Address, ListsAreNoAddresses) {
+    for (std::string_view list : {"{}", "{a.b}", "{a.b, c@d} ", "[0:0]={a.b}\n", "{{a},{b}}"}) {
+        EXPECT_TRUE(is_list(list)) << list;
+        EXPECT_FALSE(parse_address(list)) << list;
+    }
+    for (std::string_view other : {"", " ", ".", "a.b", "{a}@b.c", "a}b@c", "{a.b"})
+        EXPECT_FALSE(is_list(other)) << other;
+}

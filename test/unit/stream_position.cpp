@@ -262,6 +262,16 @@ public:
         Floor floor;
     };
     State state() const { return {received_, partial_, floor_}; }
+    PositionView position() const { return {received_.view(), partial_}; }
+    // As another one with the same nick goes on from the newest bookmark
+    void join(const Reader& other) {
+        std::vector<Xact> numbers = room(received_, other.received_);
+        const PositionView both = unite(position(), other.position(), numbers);
+        const Snapshot joined(both.received);
+        partial_ = both.partial;
+        received_ = joined;
+        floor_ = higher(floor_, other.floor_);
+    }
     void restore(const State& state) {
         received_ = state.received;
         partial_ = state.partial;
@@ -389,6 +399,118 @@ TEST(Stream, EveryCommittedMessageOnce) {
                 << "seed " << seed << ", xact " << row.xact;
         }
     }
+}
+
+// Two connections of one nick, each of which joins the other's position now and then.
+class TwoReaders {
+public:
+    explicit TwoReaders(unsigned seed) : random_(seed), readers_{Reader(board_), Reader(board_)} {}
+
+    void run(int steps) {
+        while (steps-- > 0) {
+            step();
+            check();
+        }
+        while (!board_.open().empty())
+            board_.commit(any());
+        readers_[0].join(readers_[1]);
+        while (receive(readers_[0]) > 0)
+            ;
+        for (const Row& row : board_.rows()) { // nothing is lost to the nick
+            ASSERT_TRUE(received_.contains(row.number) || !board_.is_committed(row.xact));
+        }
+    }
+
+private:
+    Xact any() {
+        auto at = board_.open().begin();
+        std::advance(at, static_cast<long>(random_() % board_.open().size()));
+        return *at;
+    }
+    std::size_t receive(Reader& reader) {
+        const std::vector<std::uint64_t> taken = reader.receive(1 + random_() % 7);
+        received_.insert(taken.begin(), taken.end());
+        return taken.size();
+    }
+    void step() {
+        const auto what = random_() % 9;
+        if (what < 2 || board_.open().empty()) {
+            board_.begin();
+        } else if (what < 4) {
+            const Xact xact = any();
+            for (auto n = 1 + random_() % 20; n-- > 0;)
+                board_.write(xact);
+        } else if (what < 5) {
+            random_() % 4 == 0 ? board_.abort(any()) : board_.commit(any());
+        } else {
+            receive(readers_[random_() % 2]);
+        }
+    }
+    // What either has, the union has, and no more; one of them may then go on from there.
+    void check() {
+        Reader& a = readers_[random_() % 2];
+        const Reader& b = readers_[random_() % 2];
+        Reader both = a;
+        both.join(b);
+        const std::optional<Partial> pa = a.state().partial;
+        const std::optional<Partial> pb = b.state().partial;
+        const bool is_exact = !pa || !pb || pa->xact == pb->xact ||
+                              b.position().received.contains(pa->xact) ||
+                              a.position().received.contains(pb->xact);
+        bool a_has_all = true;
+        for (const Row& row : board_.rows()) {
+            if (!board_.is_committed(row.xact))
+                continue;
+            const bool either = a.has_received(row) || b.has_received(row);
+            ASSERT_TRUE(either || !both.has_received(row));
+            ASSERT_TRUE(both.has_received(row) || !either || !is_exact);
+            a_has_all = a_has_all && (a.has_received(row) || !b.has_received(row));
+            if (!both.has_received(row) && both.floor().time) {
+                ASSERT_GE(static_cast<std::int64_t>(row.number), *both.floor().time);
+            }
+        }
+        ASSERT_TRUE(a_has_all || !covers(a.position(), b.position()));
+        ASSERT_TRUE(covers(a.position(), a.position()));
+        ASSERT_TRUE(covers(both.position(), b.position()) || !is_exact);
+        if (is_exact) {
+            ASSERT_EQ(covers(b.position(), both.position()), covers(b.position(), a.position()));
+        }
+        if (random_() % 5 == 0)
+            a.join(b);
+    }
+
+    std::mt19937 random_;
+    Board board_;
+    Reader readers_[2];
+    std::set<std::uint64_t> received_;
+};
+
+TEST(Stream, OneOfTwoConnectionsGoesOnWhereEitherWas) {
+    for (unsigned seed = 0; seed < 200; ++seed) {
+        TwoReaders two(seed);
+        two.run(150);
+        ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed;
+    }
+}
+
+TEST(Position, CoversWhatIsLess) {
+    const Snapshot older(10, {5, 7});
+    const Snapshot newer(12, {7});
+    const PositionView a{newer.view(), std::nullopt};
+    const PositionView b{older.view(), std::nullopt};
+    EXPECT_TRUE(covers(a, b));
+    EXPECT_FALSE(covers(b, a));
+    const PositionView one{older.view(), Partial{5, id(1)}};
+    const PositionView two{older.view(), Partial{5, id(2)}};
+    EXPECT_TRUE(covers(two, one));
+    EXPECT_FALSE(covers(one, two));
+    EXPECT_TRUE(covers(a, two));
+    EXPECT_FALSE(covers(b, one));
+    std::vector<Xact> numbers = room(older, newer);
+    EXPECT_EQ(unite(one, two, numbers).partial, (Partial{5, id(2)}));
+    EXPECT_FALSE(unite(one, a, numbers).partial);
+    const PositionView other{older.view(), Partial{7, id(9)}};
+    EXPECT_EQ(unite(one, other, numbers).partial, (Partial{5, id(1)}));
 }
 
 } // namespace
