@@ -6,8 +6,10 @@
 # One psql is its session on the board. No text of a message comes near the shell: the database looks for the two words.
 # The answers to a batch and the bookmark after it are one transaction: whenever this bot dies and is started again, each
 # message is answered once.
-# The database is that of libpq's environment (PGHOST, PGDATABASE, ...); the login must be enlisted for the address:
-# SELECT cloudsat.enlist('host', 'server', 'web.example.com').
+# The database is that of libpq's environment (PGHOST, PGDATABASE, PGUSER, ...). An administrator makes the role that this
+# bot logs in as, once, and enlists it for the address:
+#     CREATE ROLE host LOGIN;
+#     SELECT cloudsat.enlist('host', 'server', 'web.example.com');
 set -euo pipefail
 
 address=${1:?usage: host.sh ADDRESS}

@@ -8,8 +8,10 @@ The task it knows: reply with the SHA-256 of a message. Any number of these work
 winner. A worker may die at any point: its position in the stream is the bookmark of the last batch that it finished, so
 it sees the batch again, and its claims are orphaned with its connection, so that it, or another, takes them over.
 
-The database is that of libpq's environment (PGHOST, PGDATABASE, ...); the login must be enlisted for the address:
-SELECT cloudsat.enlist('worker', 'server', 'digest.example.com').
+The database is that of libpq's environment (PGHOST, PGDATABASE, PGUSER, ...). An administrator makes the role that this
+bot logs in as, once, and enlists it for the address:
+    CREATE ROLE worker LOGIN;
+    SELECT cloudsat.enlist('worker', 'server', 'digest.example.com');
 """
 import argparse
 import hashlib

@@ -11,8 +11,12 @@ my $examples = "$FindBin::Bin/../../examples";
 my $node = new_node('examples', conf => "cloudsat.databases = 'postgres'");
 sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
 
-sql('CREATE ROLE worker LOGIN', 'CREATE ROLE host LOGIN', q{SELECT cloudsat.enlist('worker', 'server', 'digest.example.com')},
-	q{SELECT cloudsat.enlist('host', 'server', 'web.example.com')});
+# what the head of each says an administrator does
+for my $example ('worker.py', 'host.sh') {
+	my @statements = slurp_file("$examples/$example") =~ /^#? +(CREATE ROLE .*|SELECT cloudsat\.enlist.*);$/mg;
+	is(scalar @statements, 2, "$example says how to make its role a bot");
+	sql(@statements);
+}
 
 my %log;
 my @bots;
