@@ -6,14 +6,28 @@
 
 extern "C" {
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "nodes/primnodes.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 }
 
 namespace cloudsat::board {
+
+// Does an index with this predicate hold every row in which the column is not null?
+bool holds_all(List* predicate, AttrNumber column) {
+    if (predicate == NIL) {
+        return true;
+    }
+    const Node* condition = static_cast<const Node*>(linitial(predicate));
+    if (list_length(predicate) != 1 || !IsA(condition, NullTest)) {
+        return false;
+    }
+    const auto* test = reinterpret_cast<const NullTest*>(condition);
+    return test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+           reinterpret_cast<const Var*>(test->arg)->varattno == column;
+}
 
 Relation open_index(Relation table, std::initializer_list<AttrNumber> columns) {
     Relation found = nullptr;
@@ -24,7 +38,7 @@ Relation open_index(Relation table, std::initializer_list<AttrNumber> columns) {
         if (form->indisvalid && form->indnkeyatts >= static_cast<int>(columns.size()) &&
             std::equal(columns.begin(), columns.end(), form->indkey.values) &&
             index->rd_rel->relam == BTREE_AM_OID &&
-            heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr)) {
+            holds_all(RelationGetIndexPredicate(index), *columns.begin())) {
             found = index;
         } else {
             index_close(index, AccessShareLock);

@@ -7,12 +7,17 @@
 
 extern "C" {
 #include "access/stratnum.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 }
 
 namespace cloudsat::board {
 
-// The btree that begins with these columns and has all rows, opened; null when somebody dropped it.
+// Does an index with this predicate hold every row in which the column is not null?
+bool holds_all(List* predicate, AttrNumber column);
+
+// The btree that begins with these columns and has all rows in which the first of them is not null, opened;
+// null when somebody dropped it.
 Relation open_index(Relation table, std::initializer_list<AttrNumber> columns);
 
 // The function behind an operator of the index's column (from 0), for a scan key.

@@ -34,7 +34,7 @@ COMMENT ON COLUMN cloudsat.messages.xact IS 'the transaction that wrote it, for 
 CREATE TABLE cloudsat.messages_default PARTITION OF cloudsat.messages DEFAULT;
 ALTER TABLE cloudsat.messages_default ADD CONSTRAINT messages_default_pkey PRIMARY KEY (uuid);
 CREATE INDEX messages_default_chan_xact_idx ON cloudsat.messages_default (chan, xact);
-CREATE INDEX messages_default_root_idx ON cloudsat.messages_default (root) WHERE root IS NOT NULL;
+CREATE INDEX messages_default_root_idx ON cloudsat.messages_default (root, poster, uuid) WHERE root IS NOT NULL;
 COMMENT ON TABLE cloudsat.messages_default IS 'messages for which there is no dated partition (yet)';
 
 CREATE VIEW cloudsat.threads AS

@@ -7,6 +7,8 @@
 #include "board/message_reader.hpp"
 
 #include "board/append.hpp"
+#include "board/indexes.hpp"
+#include "board/uuid.hpp"
 
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
@@ -17,9 +19,10 @@ extern "C" {
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "nodes/primnodes.h"
+#include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "utils/fmgroids.h"
+#include "utils/partcache.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 }
@@ -28,20 +31,6 @@ namespace cloudsat::board {
 namespace {
 
 pg::Name messages_name{pg::Name::Kind::table, "messages"};
-
-// Does an index with this predicate hold every row in which the column is not null?
-bool holds_all(List* predicate, AttrNumber column) {
-    if (predicate == NIL) {
-        return true;
-    }
-    const Node* condition = static_cast<const Node*>(linitial(predicate));
-    if (list_length(predicate) != 1 || !IsA(condition, NullTest)) {
-        return false;
-    }
-    const auto* test = reinterpret_cast<const NullTest*>(condition);
-    return test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
-           reinterpret_cast<const Var*>(test->arg)->varattno == column;
-}
 
 // A btree index that begins with the column; none when somebody dropped it.
 Oid index_on(Relation relation, AttrNumber column) {
@@ -235,6 +224,32 @@ MessageRow MessageReader::wrap(Place place, HeapTuple copy) {
     }
     ExecStoreHeapTuple(copy, leaf.wrapped, false);
     return {leaf.wrapped, leaf.map};
+}
+
+List* MessageReader::partitions_since(const core::Uuid* floor) const {
+    PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
+    if (descriptor->nparts == 0) {
+        return NIL;
+    }
+    const PartitionBoundInfo bounds = descriptor->boundinfo;
+    int first = 0;
+    if (floor != nullptr) {
+        PartitionKey by = RelationGetPartitionKey(table_);
+        Datum key = as_datum(*floor);
+        bool equal = false;
+        first =
+            partition_range_datum_bsearch(by->partsupfunc, by->partcollation, bounds, 1, &key, &equal) + 1;
+    }
+    List* partitions = NIL;
+    for (int i = first; i <= bounds->ndatums; ++i) {
+        if (bounds->indexes[i] >= 0) {
+            partitions = lappend_oid(partitions, descriptor->oids[bounds->indexes[i]]);
+        }
+    }
+    if (partition_bound_has_default(bounds)) {
+        partitions = lappend_oid(partitions, descriptor->oids[bounds->default_index]);
+    }
+    return partitions;
 }
 
 void MessageReader::start_replies(Datum root) {

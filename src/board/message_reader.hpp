@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/uuid7.hpp"
+
 #include "pg/boundary.hpp"
 
 extern "C" {
@@ -101,6 +103,9 @@ protected:
     std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
 
     void open_table();
+    // Those that may hold a message with this uuid or a later one, in the order of time, the default one
+    // last.
+    List* partitions_since(const core::Uuid* floor) const;
     // Partition, block and line pointer, so that places are in the order in which the messages lie.
     static Place place_of(const TupleTableSlot* slot, std::uint16_t leaf);
 

@@ -151,7 +151,7 @@ BEGIN
                        partition, cloudsat.uuid_floor(lower(gap)), cloudsat.uuid_floor(upper(gap)));
         EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
         EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
-        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root) WHERE root IS NOT NULL',
+        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
                        partition || '_root_idx', partition);
         gaps := gaps || gap;
         names := names || partition;

@@ -6,17 +6,13 @@
 
 #include "board/address.hpp"
 #include "board/indexes.hpp"
-#include "board/uuid.hpp"
 
 #include "pg/compat.hpp"
 
 extern "C" {
 #include "access/relscan.h"
 #include "access/tableam.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "storage/bufmgr.h"
-#include "utils/partcache.h"
 }
 
 namespace cloudsat::board {
@@ -32,36 +28,10 @@ void StreamReader::start(std::span<const Datum> channels, core::Unreceived wante
                          std::optional<core::Uuid> floor) {
     channels_ = channels;
     wanted_ = wanted;
-    to_read_ = NIL;
+    to_read_ = partitions_since(floor ? &*floor : nullptr);
     next_to_read_ = 0;
     index_scan_ = nullptr;
     heap_scan_ = nullptr;
-    choose_partitions(floor);
-}
-
-// In the order of time, the default one last.
-void StreamReader::choose_partitions(std::optional<core::Uuid> floor) {
-    PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
-    if (descriptor->nparts == 0) {
-        return;
-    }
-    const PartitionBoundInfo bounds = descriptor->boundinfo;
-    int first = 0;
-    if (floor) {
-        PartitionKey by = RelationGetPartitionKey(table_);
-        Datum key = as_datum(*floor);
-        bool equal = false;
-        first =
-            partition_range_datum_bsearch(by->partsupfunc, by->partcollation, bounds, 1, &key, &equal) + 1;
-    }
-    for (int i = first; i <= bounds->ndatums; ++i) {
-        if (bounds->indexes[i] >= 0) {
-            to_read_ = lappend_oid(to_read_, descriptor->oids[bounds->indexes[i]]);
-        }
-    }
-    if (partition_bound_has_default(bounds)) {
-        to_read_ = lappend_oid(to_read_, descriptor->oids[bounds->default_index]);
-    }
 }
 
 // The next partition that is not empty.

@@ -26,7 +26,6 @@ public:
     void end(); // before its end; otherwise it ends itself
 
 private:
-    void choose_partitions(std::optional<core::Uuid> floor);
     bool begin_partition();
     void end_partition();
     bool step(core::Xact last_wanted, core::Xact& xact);

@@ -2,9 +2,15 @@
 
 #include "guardian/belay.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 
+#include "board/address.hpp"
+#include "board/disposition.hpp"
+#include "board/speech_reader.hpp"
+#include "board/uuid.hpp"
 #include "core/address.hpp"
 #include "core/server_options.hpp"
 #include "guardian/columns.hpp"
@@ -14,129 +20,221 @@
 #include "pg/text.hpp"
 
 extern "C" {
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
 
 namespace cloudsat::guardian {
 namespace {
 
-// For each thread the newest word of those who have a say, and of each who has none and was not told so the
-// newest belay. OFFSET 0 keeps the threads apart: each is a look into the index on root, in the partitions
-// since its day. Below the deepest reply there is no room for an answer.
-pg::Statement words(R"(
-    SELECT DISTINCT ON (w.i, w.stranger) w.i, w.uuid, w.poster::pg_catalog.text, w."timestamp",
-           w.belay, w.stranger IS NOT NULL, w.depth OPERATOR(pg_catalog.<) $8
-    FROM (SELECT n.i, n.incident, n.since, m.*,
-             CASE WHEN m.poster OPERATOR(pg_catalog.=) ANY ($3::cloudsat.address[]) THEN NULL
-                  WHEN EXISTS (SELECT FROM cloudsat.account_owners AS a
-                          WHERE a.server OPERATOR(pg_catalog.=) $1
-                          AND a.username OPERATOR(pg_catalog.=) n.owner)
-                  THEN CASE WHEN NOT EXISTS (SELECT FROM cloudsat.account_owners AS a
-                          WHERE a.server OPERATOR(pg_catalog.=) $1
-                          AND a.username OPERATOR(pg_catalog.=) n.owner
-                          AND a.owner OPERATOR(pg_catalog.=) m.poster) THEN m.poster END
-                  WHEN m.poster OPERATOR(pg_catalog.=) n.mailbox::cloudsat.address THEN NULL
-                  ELSE m.poster END AS stranger
-          FROM unnest($4, $5, $6, $7) WITH ORDINALITY AS n(incident, since, owner, mailbox, i)
-          CROSS JOIN LATERAL (
-              SELECT r.uuid, r.poster, r."timestamp", r.depth,
-                     r.disposition OPERATOR(pg_catalog.=) 'belay'::cloudsat.disposition AS belay
-              FROM cloudsat.messages AS r
-              WHERE r.root OPERATOR(pg_catalog.=) n.incident
-                AND r.uuid OPERATOR(pg_catalog.>) n.since
-                AND r.disposition OPERATOR(pg_catalog.=) ANY ('{belay,end}'::cloudsat.disposition[])
-                AND r.poster OPERATOR(pg_catalog.<>) $2::cloudsat.address
-              OFFSET 0) AS m
-         ) AS w
-    WHERE w.stranger IS NULL
-       OR (w.belay AND w.depth OPERATOR(pg_catalog.<) $8
-           AND NOT EXISTS (SELECT FROM cloudsat.messages AS s
-               JOIN cloudsat.messages AS g ON g.before OPERATOR(pg_catalog.=) s.uuid
-               WHERE s.root OPERATOR(pg_catalog.=) w.incident
-                 AND s.uuid OPERATOR(pg_catalog.>) w.since
-                 AND s.poster OPERATOR(pg_catalog.=) w.stranger
-                 AND g.root OPERATOR(pg_catalog.=) w.incident
-                 AND g.uuid OPERATOR(pg_catalog.>) w.since
-                 AND g.poster OPERATOR(pg_catalog.=) $2::cloudsat.address))
-    ORDER BY w.i, w.stranger, w.uuid DESC)",
-                    {TEXTOID, TEXTOID, TEXTARRAYOID, UUIDARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-                     INT4OID});
+// OFFSET 0 keeps the threads apart: each is a look into the key of account_owners.
+pg::Statement mapped_owners(R"(
+    SELECT n.i, a.owner::pg_catalog.text
+    FROM unnest($2) WITH ORDINALITY AS n(owner, i)
+    CROSS JOIN LATERAL (SELECT o.owner FROM cloudsat.account_owners AS o
+        WHERE o.server OPERATOR(pg_catalog.=) $1
+          AND o.username OPERATOR(pg_catalog.=) n.owner
+        OFFSET 0) AS a
+    ORDER BY n.i)",
+                            {TEXTOID, TEXTARRAYOID});
 
-pg_uuid_t* copy(const pg_uuid_t& uuid) {
-    auto* result = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
-    *result = uuid;
+// A thread of which so many strangers, or so many words of the guardian, were looked at says no more.
+constexpr int most_strangers = 16;
+constexpr int most_answers = 200;
+constexpr int most_lately = 100; // words of one stranger since the last poll
+constexpr int any_number = std::numeric_limits<int>::max();
+
+core::Uuid uuid_of(const pg_uuid_t& uuid) {
+    core::Uuid result;
+    std::memcpy(result.bytes.data(), uuid.data, sizeof uuid.data);
+    return result;
+}
+pg_uuid_t uuid_of(const core::Uuid& uuid) {
+    pg_uuid_t result;
+    std::memcpy(result.data, uuid.bytes.data(), sizeof result.data);
     return result;
 }
 
 // Replies have later uuids than what they reply to, unless the clock was set back in between: a day's grace.
-pg_uuid_t* day_before(const pg_uuid_t& uuid) {
+core::Uuid day_before(const pg_uuid_t& uuid) {
     constexpr std::uint64_t day_ms = 24 * 60 * 60 * 1000;
     std::uint64_t ms = 0;
     for (int i = 0; i < 6; ++i) {
         ms = ms << 8U | uuid.data[i];
     }
     ms -= ms < day_ms ? ms : day_ms;
-    auto* result = static_cast<pg_uuid_t*>(palloc0(sizeof(pg_uuid_t)));
-    for (int i = 5; i >= 0; --i) {
-        result->data[i] = static_cast<unsigned char>(ms);
+    core::Uuid result;
+    for (std::size_t i = 6; i-- > 0;) {
+        result.bytes[i] = static_cast<std::uint8_t>(ms);
         ms >>= 8U;
     }
     return result;
 }
 
-Datum admins_of(const Server& server) {
-    Column admins;
-    std::string_view list = server.options.admins;
-    while (const auto admin = core::next_item(list)) {
-        admins.add_text(*admin);
+// Those who have a say in a thread.
+struct Voices {
+    Datum* list = nullptr;
+    int count = 0, capacity = 0;
+
+    void add(std::string_view text) {
+        const auto address = core::parse_address(text);
+        if (!address) {
+            return;
+        }
+        if (count == capacity) {
+            capacity = capacity == 0 ? 4 : capacity * 2;
+            const Size size = sizeof(Datum) * static_cast<Size>(capacity);
+            list = static_cast<Datum*>(list == nullptr ? palloc(size) : repalloc(list, size));
+        }
+        list[count++] = board::address_datum(address.value().view());
     }
-    return admins.array(TEXTOID);
+    bool have(core::AddressView address) const {
+        return std::any_of(list, list + count,
+                           [address](Datum one) { return board::address_view(one) == address; });
+    }
+};
+static_assert(pg::Plain<Voices>);
+
+// The owners by account_owners, or else the one whose mailbox the name is; and the admins, who are the first.
+std::span<Voices> voices_in(const Server& server, std::span<const OpenThread> threads) {
+    auto* list = static_cast<Voices*>(palloc_extended(sizeof(Voices) * threads.size(), MCXT_ALLOC_HUGE));
+    const std::span<Voices> result(new (list) Voices[threads.size()], threads.size());
+    Column owners;
+    for (const OpenThread& thread : threads) {
+        owners.add_told(thread.owner);
+    }
+    const Datum values[] = {pg::to_text(server.name), owners.array(TEXTOID)};
+    const uint64 rows = mapped_owners.run(values);
+    for (uint64 row = 0; row < rows; ++row) {
+        bool isnull = false;
+        const auto index = static_cast<std::size_t>(DatumGetInt64(pg::spi_value(row, 1, isnull)) - 1);
+        result[index].add(pg::view(pg::spi_value(row, 2, isnull)));
+    }
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+        if (result[i].count == 0 && !threads[i].owner.empty()) {
+            result[i].add(as_mailbox(threads[i].owner));
+        }
+        std::string_view admins = server.options.admins;
+        while (const auto admin = core::next_item(admins)) {
+            result[i].add(*admin);
+        }
+    }
+    return result;
 }
 
-void read_word(OpenThread& thread, uint64 row) {
-    bool isnull = false;
+core::Disposition disposition_of(const board::MessageRow& row) {
+    return board::disposition_value(row.value(board::Field::disposition));
+}
+bool is_word(const board::MessageRow& row, void* /*context*/) {
+    const core::Disposition disposition = disposition_of(row);
+    return disposition == core::Disposition::belay || disposition == core::Disposition::end;
+}
+// Below the deepest reply there is no room for an answer.
+bool has_room(const board::MessageRow& row) {
+    return DatumGetInt32(row.value(board::Field::depth)) < pg::settings().max_thread_depth;
+}
+bool is_belay_with_room(const board::MessageRow& row, void* /*context*/) {
+    return disposition_of(row) == core::Disposition::belay && has_room(row);
+}
+
+std::string_view text_of(core::AddressView address) {
+    const core::AddressText text = core::print(address);
+    return {pnstrdup(text.view().data(), text.size()), text.size()};
+}
+
+void read_word(OpenThread& thread, const board::MessageRow& row) {
     thread.spoken = true;
-    const bool room = DatumGetBool(pg::spi_value(row, 7, isnull));
-    thread.reply = room ? *DatumGetUUIDP(pg::spi_value(row, 2, isnull)) : thread.incident;
-    thread.by = pg::view(pg::spi_value(row, 3, isnull));
-    thread.at = DatumGetTimestampTz(pg::spi_value(row, 4, isnull));
-    thread.belay = DatumGetBool(pg::spi_value(row, 5, isnull));
+    thread.word = board::from_datum(row.value(board::Field::uuid));
+    thread.reply = has_room(row) ? uuid_of(thread.word) : thread.incident;
+    thread.by = text_of(board::address_view(row.value(board::Field::poster)));
+    thread.at = DatumGetTimestampTz(row.value(board::Field::timestamp));
+    thread.belay = disposition_of(row) == core::Disposition::belay;
+}
+
+// Looks for an answer of the guardian to a word of this stranger.
+struct Told {
+    board::SpeechReader* parents;
+    core::AddressView stranger;
+    int seen;
+};
+bool tells(const board::MessageRow& row, void* context) {
+    auto& told = *static_cast<Told*>(context);
+    ++told.seen;
+    if (board::address_view(row.value(board::Field::chan)) != told.stranger) {
+        return false;
+    }
+    const auto place = told.parents->find(row.value(board::Field::before));
+    return place &&
+           board::address_view(told.parents->fetch(*place).value(board::Field::poster)) == told.stranger;
+}
+
+bool is_told(board::SpeechReader& reader, Datum guardian, core::AddressView stranger) {
+    Told told{.parents = &reader, .stranger = stranger, .seen = 0};
+    return reader.newest(guardian, most_answers, tells, &told) || told.seen >= most_answers;
 }
 
 } // namespace
 
-std::span<const UnheardBelay> listen(const Server& server, std::span<OpenThread> threads) {
+void listen(const Server& server, std::span<OpenThread> threads) {
     if (threads.empty()) {
-        return {};
+        return;
     }
-    Column incidents, since, owners, mailboxes;
-    for (const OpenThread& thread : threads) {
-        incidents.add(UUIDPGetDatum(copy(thread.incident)));
-        since.add(UUIDPGetDatum(day_before(thread.incident)));
-        owners.add_told(thread.owner);
-        mailboxes.add_told(as_mailbox(thread.owner));
-    }
-    const Datum values[] = {pg::to_text(server.name), pg::to_text(server.options.address),
-                            admins_of(server),        incidents.array(UUIDOID),
-                            since.array(UUIDOID),     owners.array(TEXTOID),
-                            mailboxes.array(TEXTOID), Int32GetDatum(pg::settings().max_thread_depth)};
-    PushActiveSnapshot(GetLatestSnapshot());
-    const uint64 rows = words.run(values, {}, true);
-    PopActiveSnapshot();
-    auto* list =
-        static_cast<UnheardBelay*>(palloc_extended(sizeof(UnheardBelay) * (rows + 1), MCXT_ALLOC_HUGE));
-    std::size_t unheard = 0;
-    for (uint64 row = 0; row < rows; ++row) {
-        bool isnull = false;
-        const auto index = static_cast<std::size_t>(DatumGetInt64(pg::spi_value(row, 1, isnull)) - 1);
-        if (DatumGetBool(pg::spi_value(row, 6, isnull))) {
-            new (&list[unheard++]) UnheardBelay{index, *DatumGetUUIDP(pg::spi_value(row, 2, isnull)),
-                                                pg::view(pg::spi_value(row, 3, isnull))};
-        } else {
-            read_word(threads[index], row);
+    const std::span<Voices> voices = voices_in(server, threads);
+    const core::Address guardian = board::require_address(server.options.address);
+    board::SpeechReader reader;
+    reader.open_now();
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+        OpenThread& thread = threads[i];
+        reader.in_thread(uuid_of(thread.incident), day_before(thread.incident));
+        for (const Datum voice : std::span(voices[i].list, static_cast<std::size_t>(voices[i].count))) {
+            if (board::address_view(voice) == guardian.view()) {
+                continue;
+            }
+            const auto row = reader.newest(voice, any_number, is_word, nullptr);
+            if (row && (!thread.spoken || board::from_datum(row->value(board::Field::uuid)) > thread.word)) {
+                read_word(thread, *row);
+            }
         }
     }
+    reader.close_now();
+}
+
+std::span<const UnheardBelay> listen_to_strangers(const Server& server, std::span<const OpenThread> threads,
+                                                  TimestampTz since) {
+    const std::optional<core::Uuid> lately = board::uuid_floor_of(since);
+    if (threads.empty() || !lately) {
+        return {};
+    }
+    const std::span<Voices> voices = voices_in(server, threads);
+    const core::Address guardian = board::require_address(server.options.address);
+    const Datum speaker = board::address_datum(guardian.view());
+    auto* list = static_cast<UnheardBelay*>(
+        palloc_extended(sizeof(UnheardBelay) * threads.size() * most_strangers, MCXT_ALLOC_HUGE));
+    std::size_t unheard = 0;
+    board::SpeechReader reader;
+    reader.open_now();
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+        const core::Uuid root = uuid_of(threads[i].incident);
+        reader.in_thread(root, *lately);
+        std::optional<core::Address> poster = reader.next_poster(nullptr);
+        for (int strangers = 0; poster && strangers < most_strangers; poster = reader.next_poster(&*poster)) {
+            if (poster->view() == guardian.view() || voices[i].have(poster->view())) {
+                continue;
+            }
+            ++strangers;
+            const Datum stranger = board::address_datum(poster->view());
+            const auto row = reader.newest(stranger, most_lately, is_belay_with_room, nullptr);
+            if (!row) {
+                continue;
+            }
+            const pg_uuid_t reply = uuid_of(board::from_datum(row->value(board::Field::uuid)));
+            reader.in_thread(root, day_before(threads[i].incident));
+            if (!is_told(reader, speaker, poster->view())) {
+                new (&list[unheard++]) UnheardBelay{i, reply, text_of(poster->view())};
+            }
+            reader.in_thread(root, *lately);
+        }
+    }
+    reader.close_now();
     return {list, unheard};
 }
 

@@ -4,12 +4,13 @@
 //
 // The newest belay or end of somebody who has a say counts. It is looked for in the thread each time, with
 // nothing kept but the hold itself: so nothing is missed that is committed late, and a hold outlives its
-// thread.
+// thread. Only what those have said who have a say is read, newest first: others may say what they like.
 #pragma once
 
 #include <span>
 #include <string_view>
 
+#include "core/uuid7.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/server.hpp"
 
@@ -28,6 +29,7 @@ struct OpenThread {
 
     // from listen(): the newest word, if there is one
     bool spoken = false;
+    core::Uuid word{};
     bool belay = false;       // else an end
     pg_uuid_t reply{};        // to which the answer goes
     std::string_view by = {}; // canonical; lives as long as SPI
@@ -46,9 +48,14 @@ struct UnheardBelay {
     std::string_view poster;
 };
 
-// Reads the words in all of these threads by one query, as they are committed at this moment, whatever the
-// snapshot of the transaction. Needs SPI, and the answer lives as long.
-std::span<const UnheardBelay> listen(const Server& server, std::span<OpenThread> threads);
+// Reads the words in all of these threads, as they are committed at this moment, whatever the snapshot of the
+// transaction. Needs SPI, and the answer lives as long.
+void listen(const Server& server, std::span<OpenThread> threads);
+
+// Belays since then of those who have no say. A courtesy: of a thread in which very many speak, only some are
+// told.
+std::span<const UnheardBelay> listen_to_strangers(const Server& server, std::span<const OpenThread> threads,
+                                                  TimestampTz since);
 
 // For one thread.
 bool is_belayed(const Server& server, OpenThread thread);

@@ -381,6 +381,9 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, Keeps
                    : core::say_belay_ended(incident, thread.by, r.arena));
 }
 
+// For what is committed late.
+constexpr std::int64_t grace_of_strangers = 60 * core::micros_per_second;
+
 // Hears what was said in the threads of the incidents that are on.
 void hear(Recording& r) {
     const std::span<Candidate> candidates(r.candidates, r.count);
@@ -401,7 +404,10 @@ void hear(Recording& r) {
     if (open == 0) {
         return;
     }
-    const std::span<const UnheardBelay> strangers = listen(*r.cycle.server, {threads, open});
+    listen(*r.cycle.server, {threads, open});
+    const TimestampTz last = r.cycle.past.last_success;
+    const std::span<const UnheardBelay> strangers = listen_to_strangers(
+        *r.cycle.server, {threads, open}, (last == 0 ? r.now : last) - grace_of_strangers);
     for (std::size_t i = 0; i < open; ++i) {
         Candidate& candidate = candidates[indexes[i]];
         take_word(r, threads[i], candidate.entry, candidate.kept);

@@ -1,0 +1,188 @@
+// Reads what somebody said in a thread, see speech_reader.hpp.
+
+#include "board/speech_reader.hpp"
+
+#include "board/address.hpp"
+#include "board/indexes.hpp"
+#include "board/uuid.hpp"
+
+#include "pg/compat.hpp"
+
+extern "C" {
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
+#include "utils/snapmgr.h"
+}
+
+namespace cloudsat::board {
+
+void SpeechReader::open_now() {
+    open_table();
+    // As in open_latest(): no message that maintain() is moving is missed.
+    const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
+    if (OidIsValid(by_default)) {
+        open_partition(by_default);
+    }
+    snapshot_ = RegisterSnapshot(GetLatestSnapshot());
+    partitions_ = NIL;
+    speeches_ = nullptr;
+    speech_count_ = speech_capacity_ = 0;
+}
+
+void SpeechReader::close_now() {
+    for (int i = 0; i < speech_count_; ++i) {
+        Speech& speech = speeches_[i];
+        for (IndexScanDesc scan : {speech.said, speech.posters}) {
+            if (scan != nullptr) {
+                index_endscan(scan);
+            }
+        }
+        if (speech.index != nullptr) {
+            index_close(speech.index, NoLock);
+        }
+        ExecDropSingleTupleTableSlot(speech.slot);
+    }
+    close();
+}
+
+void SpeechReader::in_thread(const core::Uuid& root, const core::Uuid& since) {
+    root_ = root;
+    since_ = since;
+    list_free(partitions_);
+    partitions_ = partitions_since(&since_);
+}
+
+SpeechReader::Speech& SpeechReader::speech_of(Oid partition) {
+    const std::uint16_t leaf = open_partition(partition);
+    for (int i = speech_count_; i-- > 0;) {
+        if (speeches_[i].leaf == leaf) {
+            return speeches_[i];
+        }
+    }
+    if (speech_count_ == speech_capacity_) {
+        const int more = speech_capacity_ == 0 ? 8 : speech_capacity_ * 2;
+        const Size size = sizeof(Speech) * static_cast<Size>(more);
+        speeches_ = static_cast<Speech*>(speeches_ == nullptr ? palloc(size) : repalloc(speeches_, size));
+        speech_capacity_ = more;
+    }
+    const Leaf& opened = *leaves_[leaf];
+    speeches_[speech_count_] = {.leaf = leaf,
+                                .index = open_index(opened.relation, {column_of(Field::root, opened.map),
+                                                                      column_of(Field::poster, opened.map),
+                                                                      column_of(Field::uuid, opened.map)}),
+                                .said = nullptr,
+                                .posters = nullptr,
+                                .slot = table_slot_create(opened.relation, nullptr)};
+    return speeches_[speech_count_++];
+}
+
+// Of the thread, those whose poster compares so with this one, from `since` on when three keys are given.
+void SpeechReader::begin(Speech& speech, IndexScanDesc& scan, Datum poster, StrategyNumber strategy,
+                         int keys) {
+    if (scan == nullptr) {
+        scan = CLOUDSAT_INDEX_BEGINSCAN(leaves_[speech.leaf]->relation, speech.index, snapshot_, keys);
+    }
+    const StrategyNumber strategies[] = {BTEqualStrategyNumber, strategy, BTGreaterEqualStrategyNumber};
+    const Datum values[] = {as_datum(root_), poster, as_datum(since_)};
+    ScanKeyData list[3];
+    for (int i = 0; i < keys; ++i) {
+        ScanKeyEntryInitialize(&list[i], 0, static_cast<AttrNumber>(i + 1), strategies[i], InvalidOid,
+                               speech.index->rd_indcollation[i], operator_of(speech.index, i, strategies[i]),
+                               values[i]);
+    }
+    index_rescan(scan, list, keys, nullptr, 0);
+}
+
+std::optional<MessageRow> SpeechReader::newest_by_index(Speech& speech, Datum poster, int most, Wanted wanted,
+                                                        void* context) {
+    begin(speech, speech.said, poster, BTEqualStrategyNumber, 3);
+    while (most-- > 0 && index_getnext_slot(speech.said, BackwardScanDirection, speech.slot)) {
+        CHECK_FOR_INTERRUPTS();
+        const MessageRow row(speech.slot, leaves_[speech.leaf]->map);
+        if (wanted(row, context)) {
+            return row;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<MessageRow> SpeechReader::newest_by_heap(Speech& speech, Datum poster, Wanted wanted,
+                                                       void* context) {
+    std::optional<core::Uuid> newest;
+    const Leaf& leaf = *leaves_[speech.leaf];
+    SysScanDesc scan = systable_beginscan(leaf.relation, InvalidOid, false, snapshot_, 0, nullptr);
+    while (HeapTupleIsValid(systable_getnext(scan))) {
+        CHECK_FOR_INTERRUPTS();
+        const MessageRow row(scan->slot, leaf.map);
+        if (!row.is_reply() || from_datum(row.value(Field::root)) != root_ ||
+            address_view(row.value(Field::poster)) != address_view(poster)) {
+            continue;
+        }
+        const core::Uuid uuid = from_datum(row.value(Field::uuid));
+        if (uuid >= since_ && (!newest || uuid > *newest) && wanted(row, context)) {
+            newest = uuid;
+            ExecCopySlot(speech.slot, scan->slot);
+        }
+    }
+    systable_endscan(scan);
+    return newest ? std::optional(MessageRow(speech.slot, leaf.map)) : std::nullopt;
+}
+
+std::optional<MessageRow> SpeechReader::newest(Datum poster, int most, Wanted wanted, void* context) {
+    std::optional<MessageRow> found;
+    core::Uuid best{};
+    // The default partition is the last one, and may hold any; of the others, the later one the later
+    // messages.
+    for (int i = list_length(partitions_); i-- > 0;) {
+        Speech& speech = speech_of(list_nth_oid(partitions_, i));
+        if (RelationGetNumberOfBlocks(leaves_[speech.leaf]->relation) == 0) {
+            continue; // most of those that are made ahead
+        }
+        const bool indexed = speech.index != nullptr;
+        const auto row = indexed ? newest_by_index(speech, poster, most, wanted, context)
+                                 : newest_by_heap(speech, poster, wanted, context);
+        if (!row) {
+            continue;
+        }
+        const core::Uuid uuid = from_datum(row->value(Field::uuid));
+        if (!found || uuid > best) {
+            found = row;
+            best = uuid;
+        }
+        if (i + 1 < list_length(partitions_)) {
+            break;
+        }
+    }
+    return found;
+}
+
+std::optional<core::Address> SpeechReader::next_poster(const core::Address* after) {
+    const core::Address none{}; // the root: smaller than any other, and itself a poster perhaps
+    const Datum from = address_datum(after == nullptr ? none.view() : after->view());
+    const StrategyNumber strategy = after == nullptr ? BTGreaterEqualStrategyNumber : BTGreaterStrategyNumber;
+    std::optional<core::Address> first;
+    for (int i = 0; i < list_length(partitions_); ++i) {
+        Speech& speech = speech_of(list_nth_oid(partitions_, i));
+        if (speech.index == nullptr) {
+            continue;
+        }
+        begin(speech, speech.posters, from, strategy, 2);
+        if (!index_getnext_slot(speech.posters, ForwardScanDirection, speech.slot)) {
+            continue;
+        }
+        const MessageRow row(speech.slot, leaves_[speech.leaf]->map);
+        const core::AddressView poster = address_view(row.value(Field::poster));
+        if (!first || poster < first->view()) {
+            core::FixedText<core::max_key_size> key;
+            key.push(poster.key());
+            first = core::Address(key);
+        }
+    }
+    pfree(DatumGetPointer(from));
+    return first;
+}
+
+} // namespace cloudsat::board
