@@ -53,7 +53,8 @@ END;
 COMMENT ON FUNCTION cloudsat.archived(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
     'the archived messages of a queue, oldest first';
 
--- Two who take at once get different messages: neither waits for the other.
+-- Two who take at once get different messages: neither waits for the other. What was chosen is locked, and so found again by
+-- its place, at one look for each, whatever the planner believes of the table.
 CREATE FUNCTION cloudsat.take_archived(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
     max pg_catalog.int8,
     OUT id pg_catalog.int8, OUT archived_at pg_catalog.timestamptz, OUT exchange pg_catalog.text,
@@ -73,13 +74,12 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH chosen AS MATERIALIZED (
-        SELECT m.id FROM cloudsat.archived_messages AS m
+        SELECT m.ctid AS place FROM cloudsat.archived_messages AS m
         WHERE m.server = take_archived.server AND m.vhost = take_archived.vhost AND m.queue = take_archived.queue
         ORDER BY m.id LIMIT take_archived.max FOR UPDATE SKIP LOCKED
     ), taken AS (
         DELETE FROM cloudsat.archived_messages AS m
-        WHERE m.server = take_archived.server AND m.vhost = take_archived.vhost AND m.queue = take_archived.queue
-          AND m.id = ANY (ARRAY(SELECT c.id FROM chosen AS c))
+        WHERE m.ctid = ANY (ARRAY(SELECT c.place FROM chosen AS c))
         RETURNING m.*
     )
     SELECT t.id, t.archived_at, t.exchange, t.routing_key, t.redelivered, cloudsat.amqp_properties(t.properties), t.body,
