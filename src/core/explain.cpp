@@ -43,7 +43,8 @@ public:
                                      queue.source == SizeSource::none ? std::nullopt : queue.facts.messages,
                                  .ready = queue.source == SizeSource::none ? std::nullopt : queue.facts.ready,
                                  .liveness = liveness_of(queue.facts.state),
-                                 .stream = queue.facts.type == "stream"},
+                                 .stream = queue.facts.type == "stream",
+                                 .archived = queue.in_archive},
           now_(judge(queue.standing, sample_, queue.limits, queue.owner, queue.circumstances)) {}
 
     Explanation explain() {
@@ -234,6 +235,19 @@ private:
         add("archive_size", std::nullopt, detail.keep(arena_));
     }
 
+    void say_delay() {
+        Clauses detail(arena_);
+        put_origin(detail.more(), "delete_delay", policy() != nullptr && policy()->delete_delay.has_value(),
+                   {}, q_.options->delete_delay);
+        const Micros left = delay_left(q_.limits, q_.standing.delay_from, q_.circumstances.now);
+        if (left > 0 && q_.standing.delay_from != 0) {
+            detail.more().put(duration(left)).put(" of it to go");
+        } else if (left > 0) {
+            detail.more().put("counts from the warning on");
+        }
+        add("delete_delay", duration(q_.limits.delete_delay), detail.keep(arena_));
+    }
+
     void say_limits() {
         const ServerOptions& o = *q_.options;
         const PolicyMatch* p = policy();
@@ -242,6 +256,7 @@ private:
         say_archive_size();
         say_limit("delete_size", q_.limits.delete_size, p != nullptr && p->delete_size.has_value(),
                   o.delete_size, "");
+        say_delay();
         const std::string_view origin =
             p == nullptr ? "default" : text().put("policy ").put(p->id).keep(arena_);
         const auto yes = [](bool value) { return std::optional<std::string_view>(value ? "yes" : "no"); };
@@ -378,7 +393,9 @@ private:
             detail.more().messages(q_.archived).put(" archived since it began");
             break;
         case Archive::full:
-            detail.more().put(reason_of(Bar::full));
+            detail.more().put(has_room(q_.limits, q_.in_archive)
+                                  ? "it held as many of its messages as it may, and has room again"
+                                  : reason_of(Bar::full));
             break;
         case Archive::withheld:
             detail.more().put(q_.withheld_because.empty() ? reason_of(Bar::withheld) : q_.withheld_because);
@@ -494,6 +511,8 @@ private:
         look.owner = q_.owner;
         look.enforce = q_.circumstances.enforce;
         look.belayed = q_.standing.belayed;
+        look.archive_resumes = q_.standing.archive == Archive::full && has_room(q_.limits, q_.in_archive);
+        look.delay = delay_left(q_.limits, q_.standing.delay_from, q_.circumstances.now);
         look.age = q_.intended_for;
         return resolve(look);
     }
@@ -571,6 +590,9 @@ private:
         }
         if (standing.retry_after != never) {
             then.now = std::max(then.now, standing.retry_after);
+        }
+        if (standing.delay_from != 0) {
+            then.now = std::max(then.now, standing.delay_from + q_.limits.delete_delay);
         }
         const Prospect found = prospect(standing, sample, q_.limits, q_.owner, then);
         for (std::size_t i = 0; i < found.count; ++i) {

@@ -26,6 +26,7 @@ struct PolicyMatch {
     std::optional<std::int64_t> archive_size = {}; // -1: never
     std::optional<std::int64_t> max_archive_size = {};
     std::optional<std::int64_t> delete_size = {};
+    std::optional<Micros> delete_delay = {};
 };
 
 enum class Record : std::uint8_t { none, there, gone };

@@ -73,6 +73,30 @@ Writer& put_size(Writer& out, const Incident& incident) {
     return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
 }
 
+// A time that a person may use to come to the queue's help.
+Writer& put_delay(Writer& out, Micros delay) {
+    struct Unit {
+        std::string_view name;
+        Micros length;
+    };
+    constexpr Unit units[] = {{"day", 86'400 * micros_per_second},
+                              {"hour", 3'600 * micros_per_second},
+                              {"minute", 60 * micros_per_second},
+                              {"second", micros_per_second}};
+    for (const auto& [name, length] : units) {
+        if (delay > 0 && (delay % length == 0 || length == micros_per_second)) {
+            const Micros count = (delay + length - 1) / length;
+            return out.put(", at the earliest ")
+                .put(count)
+                .put(" ")
+                .put(name)
+                .put(count == 1 ? "" : "s")
+                .put(" after this warning");
+        }
+    }
+    return out;
+}
+
 } // namespace
 
 bool never_deleted(const Incident& incident) noexcept {
@@ -94,9 +118,8 @@ std::string_view say_prospects(const Incident& incident, std::pmr::memory_resour
     if (never_deleted(incident)) {
         out.put("It will not be deleted, however large it grows.\n");
     } else if (incident.enforce) {
-        out.put("Above ")
-            .put(incident.limits.delete_size)
-            .put(" it will be deleted, with all its messages.\n");
+        out.put("Above ").put(incident.limits.delete_size).put(" it will be deleted, with all its messages");
+        put_delay(out, incident.limits.delete_delay).put(".\n");
     } else {
         out.put("Above ").put(incident.limits.delete_size);
         out.put(" it would be deleted; for now this guardian only says so.\n");

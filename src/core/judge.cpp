@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 4> level_names{"normal", "warned", "archi
 constexpr std::array<std::string_view, 4> archive_names{"", "on", "full", "withheld"};
 constexpr std::array<std::string_view, 4> live_states{"running", "idle", "flow", "live"};
 
-constexpr std::array<std::string_view, 18> reasons{
+constexpr std::array<std::string_view, 20> reasons{
     "",
     "an intention to delete it is open",
     "a policy exempts it",
@@ -27,9 +27,11 @@ constexpr std::array<std::string_view, 18> reasons{
     "it is a stream",
     "taking its messages would disturb somebody",
     "the archive holds as many of its messages as it may",
+    "its archived messages were not counted",
     "a policy makes it unbounded",
     "it was belayed",
     "it is archived first",
+    "delete_delay has not passed yet",
     "the last attempt failed, and it is too early for another",
 };
 static_assert(reasons.size() == static_cast<std::size_t>(Bar::retry_later) + 1);
@@ -87,8 +89,14 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
     if (verdict.archive_wanted) {
         return Bar::archive_first;
     }
+    if (verdict.next.archive == Archive::full && limits.max_archive_size && !sample.archived) {
+        return Bar::uncounted;
+    }
     if (!c.may_delete) {
         return Bar::partial_sweep;
+    }
+    if (delay_left(limits, verdict.next.delay_from, c.now) > 0) {
+        return Bar::delayed;
     }
     if (!c.enforce) {
         return Bar::not_enforced;
@@ -122,6 +130,13 @@ void end_archiving(Verdict& verdict, Owner owner) noexcept {
 void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, const Limits& limits,
                    Owner owner, Level confirmed, const Circumstances& circumstances) noexcept {
     Standing& next = verdict.next;
+    // What was full goes on as soon as there is room, though the size may have to be exceeded no more.
+    const bool resumed =
+        next.archive == Archive::full &&
+        (!limits.max_archive_size || (sample.archived && has_room(limits, *sample.archived)));
+    if (resumed) {
+        next.archive = Archive::none;
+    }
     const bool over = !limits.archive_size || size <= rearm_size(*limits.archive_size) ||
                       !circumstances.enforce || next.belayed;
     if (over || next.archive != Archive::on) {
@@ -132,7 +147,9 @@ void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, co
     }
     if (over) {
         next.archive = Archive::none; // and may begin anew when it is exceeded again
-    } else if (next.archive == Archive::none && confirmed >= Level::archiving &&
+    } else if (resumed && bar_of_archiving(next, sample, circumstances) != Bar::none) {
+        next.archive = Archive::full; // another poll decides
+    } else if (next.archive == Archive::none && (confirmed >= Level::archiving || resumed) &&
                verdict.archive_bar == Bar::none) {
         next.archive = Archive::on;
         next.level = Level::archiving;
@@ -188,6 +205,18 @@ Bar left_alone(const Limits& limits, Owner owner) noexcept {
     return owner == Owner::reserved ? Bar::reserved : Bar::none;
 }
 
+bool has_room(const Limits& limits, std::int64_t archived) noexcept {
+    return !limits.max_archive_size || archived < *limits.max_archive_size;
+}
+
+Micros delay_left(const Limits& limits, Micros delay_from, Micros now) noexcept {
+    if (limits.delete_delay == 0) {
+        return 0;
+    }
+    const Micros passed = delay_from == 0 ? 0 : std::max<Micros>(now - delay_from, 0);
+    return std::max<Micros>(limits.delete_delay - passed, 0);
+}
+
 namespace {
 
 Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
@@ -205,6 +234,12 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
             next.level = Level::normal;
             next.archive = Archive::none;
             next.would_delete = false;
+            next.delay_from = 0;
+        } else if (verdict.bar == Bar::acted_lately && limits.archive_size &&
+                   *judged_size(sample, limits.basis) <= rearm_size(*limits.archive_size)) {
+            // Old or not, the number says that archiving has done what it was begun for.
+            end_archiving(verdict, owner);
+            next.archive = Archive::none;
         }
         return verdict;
     }
@@ -217,14 +252,19 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
     if (was.level == Level::normal && confirmed >= Level::warned) {
         if (owner == Owner::person) {
             next.level = Level::warned;
+            next.delay_from = circumstances.now;
             verdict.warned = true;
         } else {
             verdict.warn_bar = Bar::no_owner;
         }
     }
     judge_archive(verdict, sample, size, limits, owner, confirmed, circumstances);
+    if (wanted == Level::deleted && next.delay_from == 0) {
+        next.delay_from = circumstances.now;
+    }
     if (next.level == Level::warned && size <= rearm_size(limits.warn_size)) {
         next.level = Level::normal;
+        next.delay_from = 0;
         next.would_delete = false;
         verdict.recovered = true;
     }
@@ -238,8 +278,9 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
             next.would_delete = true;
             verdict.would_delete = true;
         }
-    } else if (next.level == Level::normal && next.would_delete && size <= rearm_size(limits.delete_size)) {
+    } else if (next.level == Level::normal && size <= rearm_size(limits.delete_size)) {
         next.would_delete = false; // a queue without an owner has no incident that could end it
+        next.delay_from = 0;
     }
     return verdict;
 }

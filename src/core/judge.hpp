@@ -6,7 +6,7 @@
 //
 // Between warned and deleted lies archiving, where archive_size is given: --archive_size on two polls-->
 // archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as it has not
-// begun on a queue that it may take, the queue is not deleted.
+// begun on a queue that it may take, the queue is not deleted. A full archive that has room again goes on.
 //
 // A queue that was belayed is warned about and recovers like any other, and nothing is done to it. That ends
 // with the incident.
@@ -46,13 +46,14 @@ struct Limits {
     Basis basis = Basis::total;
     std::optional<std::int64_t> archive_size = {};     // absent: nothing is archived
     std::optional<std::int64_t> max_archive_size = {}; // messages the archive may hold; absent: any number
+    Micros delete_delay = 0; // least time between an incident's warning and the deletion
 
     friend bool operator==(const Limits&, const Limits&) = default;
 };
 
 // How the archive stands to a queue: nothing to do; taking its messages; not any more, because it holds as
 // many as it may; or not at all, because that would disturb somebody. The last two end when the queue is
-// small again.
+// small again, and `full` as soon as there is room.
 enum class Archive : std::uint8_t { none, on, full, withheld };
 std::string_view to_string(Archive archive) noexcept; // empty for none
 Archive parse_archive(std::string_view text) noexcept;
@@ -64,7 +65,10 @@ struct Standing {
     bool would_delete = false;       // said once per incident, while not enforcing
     bool belayed = false;            // an owner or admin keeps it from being archived and deleted
     bool intended = false;           // an intention to delete is open; the act decides, not the judge
-    Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back
+    Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back,
+                                     // or ends it when it has made the queue small
+    Micros delay_from = 0;           // the warning, or, where nobody is warned, when it first was above
+                                     // delete_size: from then on delete_delay counts; 0: not yet
     Micros acted_at = 0;             // last request that changed the queue; 0: never
     Micros retry_after = 0;          // no new intention before; 0: at once
 
@@ -75,7 +79,8 @@ struct Sample {
     std::optional<std::int64_t> messages; // absent is unknown, never 0
     std::optional<std::int64_t> ready;
     Liveness liveness = Liveness::unknown;
-    bool stream = false; // counts of a stream say nothing of what is unread
+    bool stream = false;                       // counts of a stream say nothing of what is unread
+    std::optional<std::int64_t> archived = {}; // messages of it in the archive; absent: not counted
 };
 
 struct Circumstances {
@@ -101,9 +106,11 @@ enum class Bar : std::uint8_t {
     stream,
     withheld,
     full,
+    uncounted,
     unbounded,
     belayed,
     archive_first,
+    delayed, // from deleting
     retry_later,
 };
 // Half a sentence that lives for ever, "enforce is off"; empty for none.
@@ -137,6 +144,12 @@ constexpr Micros hold_after_action = 10 * micros_per_second;
 constexpr std::int64_t rearm_size(std::int64_t limit) noexcept {
     return limit - limit / 5 - (limit % 5 != 0 ? 1 : 0);
 }
+
+// Whether the archive may hold more of a queue.
+bool has_room(const Limits& limits, std::int64_t archived) noexcept;
+
+// How long it must not be deleted yet, by delete_delay; 0: it may.
+Micros delay_left(const Limits& limits, Micros delay_from, Micros now) noexcept;
 
 // The number that counts against the limits, when there is one.
 std::optional<std::int64_t> judged_size(const Sample& sample, Basis basis) noexcept;

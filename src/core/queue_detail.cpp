@@ -47,6 +47,7 @@ void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept 
     detail.single_active_consumer = bool_at(arguments, "x-single-active-consumer").value_or(false);
     detail.expires = count_at(arguments, "x-expires").has_value();
     detail.delivery_limit = count_at(arguments, "x-delivery-limit");
+    detail.priorities = count_at(arguments, "x-max-priority").value_or(0) > 0;
 }
 
 void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
@@ -94,7 +95,7 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
     return detail;
 }
 
-std::string_view reason_to_stand_back(const QueueDetail& queue) noexcept {
+std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly) noexcept {
     const Facts& facts = queue.facts;
     if (facts.type != "classic" && facts.type != "quorum") {
         return facts.type == "stream" ? "it is a stream" : "its type is not known here";
@@ -113,6 +114,10 @@ std::string_view reason_to_stand_back(const QueueDetail& queue) noexcept {
     }
     if (queue.delivery_limit && *queue.delivery_limit < least_delivery_limit) {
         return "its delivery limit is low, and an attempt that fails counts";
+    }
+    if (queue.priorities && !expressly) {
+        return "it has priorities, and its most urgent messages would be taken first: only a policy with an "
+               "archive_size of its own has it archived";
     }
     return {};
 }

@@ -22,14 +22,16 @@ struct QueueDetail {
         consumers_told; // of whom it is known what they are; absent: the broker tells nothing
     bool exclusive_consumer = false;
     bool single_active_consumer = false;
-    bool expires = false; // by an argument or a policy
+    bool expires = false;    // by an argument or a policy
+    bool priorities = false; // x-max-priority, which no policy of the broker can give
     std::optional<std::int64_t> delivery_limit;
 };
 
 Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena);
 
 // Half a sentence that lives for ever; empty when messages may be taken.
-std::string_view reason_to_stand_back(const QueueDetail& queue) noexcept;
+// `expressly`: a policy of its own says that this queue is archived.
+std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly = false) noexcept;
 
 // A quorum queue counts how often a message was given back, and drops it beyond its limit (20 by default from
 // RabbitMQ 4.0 on). So attempts that fail are not repeated often.

@@ -21,6 +21,12 @@ Resolution resolve_unseen(const SecondLook& look) noexcept {
     if (look.belayed) {
         return withdraw(Bar::belayed);
     }
+    if (look.archive_resumes) {
+        return withdraw(Bar::archive_first);
+    }
+    if (look.delay > 0) {
+        return withdraw(Bar::delayed);
+    }
     if (look.age > oldest_intention) {
         return withdraw("the intention is older than an hour");
     }

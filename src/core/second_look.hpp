@@ -26,7 +26,9 @@ struct SecondLook {
     Owner owner = Owner::none;
     bool enforce = false;
     bool belayed = false;
-    Micros age = 0; // of the intention
+    bool archive_resumes = false; // its archive was full when the intention was written, and has room again
+    Micros delay = 0;             // that it must not be deleted yet
+    Micros age = 0;               // of the intention
 };
 
 enum class Resolve : std::uint8_t { proceed, withdraw, gone };

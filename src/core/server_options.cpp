@@ -14,6 +14,7 @@ constexpr Micros millisecond = 1000;
 constexpr Micros minute = 60 * micros_per_second;
 constexpr Micros hour = 60 * minute;
 constexpr Micros day = 24 * hour;
+constexpr Micros longest_delay = 365 * day;
 constexpr std::int64_t kibi = 1024;
 constexpr std::int64_t most_messages = std::numeric_limits<std::int64_t>::max();
 
@@ -58,6 +59,7 @@ constexpr std::array rules{
     number_rule("archive_size", OptionKind::count, &S::archive_size, 0, most_messages),
     number_rule("max_archive_size", OptionKind::count, &S::max_archive_size, 0, most_messages),
     number_rule("delete_size", OptionKind::count, &S::delete_size, 0, most_messages),
+    number_rule("delete_delay", OptionKind::duration, &S::delete_delay, 0, longest_delay),
     number_rule("enforce", OptionKind::boolean, &S::enforce, 0, 1),
     mapping_rule("user", OptionKind::text, &M::user),
     mapping_rule("password", OptionKind::text, &M::password),

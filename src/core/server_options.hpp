@@ -53,6 +53,7 @@ struct ServerOptions {
     std::int64_t archive_size = off;
     std::int64_t max_archive_size = off;
     std::int64_t delete_size = 8000;
+    std::int64_t delete_delay = 0 * micros_per_second;
     std::int64_t tls_verify = 1;
     std::int64_t enforce = 0;
 };

@@ -95,13 +95,15 @@ Sample sample_of(const Entry& entry, const Facts& before, const Facts& merged) n
     // The broker has quorum queues at 0 for seconds after it was started. When it was down between two polls,
     // nobody saw it go: the first 0 is no number to judge by, the second one is.
     if (merged.type == "quorum" && entry.seen.messages == 0 && before.messages.value_or(0) > 0) {
-        return {.messages = {}, .ready = {}, .liveness = liveness_of(merged.state)};
+        return {
+            .messages = {}, .ready = {}, .liveness = liveness_of(merged.state), .archived = entry.archived};
     }
     // The numbers of this sweep only: a row without them is not judged by older ones.
     return {.messages = entry.seen.messages,
             .ready = entry.seen.ready,
             .liveness = liveness_of(merged.state), // metrics tell none: then the last one told
-            .stream = merged.type == "stream"};
+            .stream = merged.type == "stream",
+            .archived = entry.archived};
 }
 
 } // namespace

@@ -72,6 +72,7 @@ struct Entry {
     Known row;
     Facts seen;
     SizeSource seen_in = SizeSource::none;
+    std::optional<std::int64_t> archived; // messages of it in the archive; counted only where that is full
 };
 
 // What a sweep keeps of a queue: that it is known, and what the listings told.

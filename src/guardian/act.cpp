@@ -10,6 +10,7 @@
 #include "core/queue_listing.hpp"
 #include "core/url.hpp"
 #include "guardian/amqp.hpp"
+#include "guardian/archive.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
@@ -40,7 +41,8 @@ constexpr std::string_view names_look = "?disable_stats=true&";
 pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
-           q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at
+           q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at,
+           q.archive OPERATOR(pg_catalog.=) 'full', q.delay_from
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -118,6 +120,9 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
     intention.archived = optional_int8(row, 16).value_or(0);
     const Datum belayed_at = pg::spi_value(row, 17, isnull);
     intention.belayed_at = isnull ? 0 : DatumGetTimestampTz(belayed_at);
+    intention.archive_full = optional_bool(row, 18).value_or(false);
+    const Datum delay_from = pg::spi_value(row, 19, isnull);
+    intention.delay_from = isnull ? 0 : DatumGetTimestampTz(delay_from);
 }
 
 enum class Seen { yes, no, unclear };
@@ -306,6 +311,14 @@ void hear(const Server& server, std::span<Intention> list) {
     }
 }
 
+bool archive_has_room(const Server& server, const Intention& intention) {
+    const core::Limits& limits = intention.look.limits;
+    return limits.archive_size &&
+           (!limits.max_archive_size ||
+            core::has_room(
+                limits, count_archived(server, intention.vhost, intention.name, *limits.max_archive_size)));
+}
+
 // What this side says of them now: limits, owners, the board.
 void consult(const Intentions& all, std::span<Intention> list) {
     auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * list.size() + 1));
@@ -318,6 +331,8 @@ void consult(const Intentions& all, std::span<Intention> list) {
         intention.look.limits = rules[i].limits;
         intention.look.owner = rules[i].owner;
         intention.look.enforce = all.server->options.enforce != 0;
+        intention.look.delay = core::delay_left(rules[i].limits, intention.delay_from, GetCurrentTimestamp());
+        intention.look.archive_resumes = intention.archive_full && archive_has_room(*all.server, intention);
         if (rules[i].owner == core::Owner::person) {
             intention.owner_name = join(all.arena, {rules[i].owner_name});
         }

@@ -44,6 +44,8 @@ struct Intention {
     int attempts = 0;
     int failures = 0;
     std::int64_t archived = 0; // while it was to be archived
+    bool archive_full = false; // when the intention was written
+    TimestampTz delay_from = 0;
     TimestampTz acted_at = 0;
 
     // from look()

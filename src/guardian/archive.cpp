@@ -78,7 +78,7 @@ pg::Statement note_archived(R"(
                             {TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID});
 pg::Statement note_small(R"(
     UPDATE cloudsat.queues AS q
-    SET acted_at = $4
+    SET acted_at = $4, archive = NULL
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
       AND q.name OPERATOR(pg_catalog.=) $3)",
@@ -154,23 +154,13 @@ std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* 
         ArchiveQueue& queue = list[chosen];
         queue = list[row];
         queue.limits = rule.limits;
+        queue.by_policy = rule.archived_by_policy;
         if (rule.owner == core::Owner::person) {
             queue.owner_name = join(arena, {rule.owner_name});
         }
         chosen += is_belayed(server, queue) ? 0 : 1;
     }
     return {list, chosen};
-}
-
-void count_stored(const Server& server, ArchiveQueue& queue) {
-    if (!queue.limits.max_archive_size) {
-        return;
-    }
-    const Datum values[] = {pg::to_text(server.name), pg::to_text(queue.vhost), pg::to_text(queue.name),
-                            Int64GetDatum(*queue.limits.max_archive_size)};
-    stored_messages.run(values, {}, false, 1);
-    bool isnull = false;
-    queue.stored = DatumGetInt64(pg::spi_value(0, 1, isnull));
 }
 
 void conclude(ArchiveQueue& queue, ArchiveOutcome outcome, std::string_view reason = {}) {
@@ -246,7 +236,8 @@ void look(Archiving& a, ArchiveQueue& queue) {
         conclude(queue, ArchiveOutcome::passed);
         return;
     }
-    if (const std::string_view reason = core::reason_to_stand_back(detail); !reason.empty()) {
+    if (const std::string_view reason = core::reason_to_stand_back(detail, queue.by_policy);
+        !reason.empty()) {
         conclude(queue, ArchiveOutcome::withheld, reason);
         return;
     }
@@ -365,7 +356,7 @@ public:
         case ArchiveOutcome::none:
         case ArchiveOutcome::passed:
             break;
-        case ArchiveOutcome::small: { // and so the listings may tell old numbers for a while
+        case ArchiveOutcome::small: { // and so it ends; and the listings may tell old numbers for a while
             const Datum values[] = {server(), vhost(), name(), TimestampTzGetDatum(now_)};
             note_small.run(values);
             break;
@@ -483,7 +474,9 @@ Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext c
     pg::spi_begin();
     const std::span<ArchiveQueue> queues = choose(*server, arena, now);
     for (ArchiveQueue& queue : queues) {
-        count_stored(*server, queue);
+        if (const auto most = queue.limits.max_archive_size) {
+            queue.stored = count_archived(*server, queue.vhost, queue.name, *most);
+        }
     }
     pg::spi_end();
     if (queues.empty()) {
@@ -505,6 +498,15 @@ Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext c
     pg::make<Hangup>(context, &http);
     pg::make<AmqpHangup>(context, a->amqp);
     return a;
+}
+
+std::int64_t count_archived(const Server& server, std::string_view vhost, std::string_view queue,
+                            std::int64_t most) {
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(vhost), pg::to_text(queue),
+                            Int64GetDatum(most)};
+    stored_messages.run(values, {}, false, 1);
+    bool isnull = false;
+    return DatumGetInt64(pg::spi_value(0, 1, isnull));
 }
 
 bool take(Archiving& a) {

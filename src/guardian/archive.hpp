@@ -45,6 +45,7 @@ struct ArchiveQueue {
     std::string_view name;
     core::Facts before; // as known
     core::Limits limits;
+    bool by_policy = false;      // archive_size is a policy's own
     std::string_view owner_name; // empty when there is nobody to tell
     bool in_incident = false;
     pg_uuid_t incident{};
@@ -89,6 +90,10 @@ Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext c
 bool take(Archiving& archiving);
 void store(Archiving& archiving);
 void settle(Archiving& archiving);
+
+// Messages of a queue in the archive, as far as `most`. Needs SPI.
+std::int64_t count_archived(const Server& server, std::string_view vhost, std::string_view queue,
+                            std::int64_t most);
 
 // When store() raised: the messages go back to their queue, and the next store() tells of the failure.
 void give_back(Archiving& archiving, std::string_view reason);

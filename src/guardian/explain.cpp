@@ -45,7 +45,7 @@ pg::Statement row_of_queue(R"(
            pg_catalog.date_trunc('second', q.first_seen)::pg_catalog.text,
            pg_catalog.date_trunc('second', q.gone_at)::pg_catalog.text,
            q.incident, q.belayed_at, q.belayed_by,
-           pg_catalog.date_trunc('second', q.belayed_at)::pg_catalog.text
+           pg_catalog.date_trunc('second', q.belayed_at)::pg_catalog.text, q.delete_delay, q.delay_from
     FROM cloudsat.queues AS q
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
@@ -109,7 +109,8 @@ enum : int {
     c_owner, c_owner_kind, c_growth, c_incident, c_incident_size, c_archive, c_archived, c_attempts, c_failures,
     c_would_delete, c_intended, c_acted_at, c_retry_after, c_intended_at, c_first_seen, c_gone_at,
     c_incident_at_text, c_would_delete_at_text, c_intended_at_text, c_retry_after_text, c_archive_retry_text,
-    c_first_seen_text, c_gone_at_text, c_incident_uuid, c_belayed_at, c_belayed_by, c_belayed_at_text
+    c_first_seen_text, c_gone_at_text, c_incident_uuid, c_belayed_at, c_belayed_by, c_belayed_at_text,
+    c_delete_delay, c_delay_from
 };
 // clang-format on
 
@@ -178,9 +179,10 @@ core::Limits limits_of_row() {
     limits.delete_size = int8_at(c_delete_size);
     limits.archive_size = optional_int8(0, c_archive_size);
     limits.max_archive_size = optional_int8(0, c_max_archive_size);
+    bool isnull = false;
+    limits.delete_delay = micros_of(*DatumGetIntervalP(pg::spi_value(0, c_delete_delay, isnull)));
     limits.unbounded = optional_bool(0, c_unbounded).value_or(false);
     limits.exempt = optional_bool(0, c_exempt).value_or(false);
-    bool isnull = false;
     limits.basis = parse_basis(pg::view(pg::spi_value(0, c_basis, isnull)));
     return limits;
 }
@@ -206,10 +208,14 @@ void read_row(Inquiry& inquiry, core::QueueCase& result) {
     result.belayed_at = text_at(inquiry, c_belayed_at_text);
     result.standing.would_delete = optional_bool(0, c_would_delete).value_or(false);
     result.standing.intended = optional_bool(0, c_intended).value_or(false);
+    result.standing.delay_from = time_at(c_delay_from);
     result.standing.acted_at = time_at(c_acted_at);
     result.standing.retry_after = time_at(c_retry_after);
     result.judged_so = limits_of_row() == result.limits && text_at(inquiry, c_owner) == result.owner_name &&
                        parse_owner(text_at(inquiry, c_owner_kind)) == result.owner;
+    if (!result.judged_so && result.standing.archive == core::Archive::withheld) {
+        result.standing.archive = core::Archive::none; // as the next poll will have it
+    }
     result.growth = DatumGetFloat8(pg::spi_value(0, c_growth, isnull));
     result.incident = text_at(inquiry, c_incident);
     result.incident_size = optional_int8(0, c_incident_size);

@@ -10,6 +10,8 @@ CREATE TABLE cloudsat.queue_policies (
     delete_size pg_catalog.int8 CHECK (delete_size OPERATOR(pg_catalog.>=) 0),
     archive_size pg_catalog.int8 CHECK (archive_size OPERATOR(pg_catalog.>=) -1),
     max_archive_size pg_catalog.int8 CHECK (max_archive_size OPERATOR(pg_catalog.>=) 0),
+    delete_delay pg_catalog.interval CHECK (delete_delay OPERATOR(pg_catalog.>=) '0'
+                AND delete_delay OPERATOR(pg_catalog.<=) '365 days'),
     unbounded   pg_catalog.bool NOT NULL DEFAULT false,
     exempt      pg_catalog.bool NOT NULL DEFAULT false,
     basis       pg_catalog.text NOT NULL DEFAULT 'total'
@@ -30,6 +32,7 @@ COMMENT ON COLUMN cloudsat.queue_policies.warn_size IS 'above it the owner is wa
 COMMENT ON COLUMN cloudsat.queue_policies.delete_size IS 'above it the queue is deleted; null: as the server says';
 COMMENT ON COLUMN cloudsat.queue_policies.archive_size IS 'above it messages are archived; null: as the server says, and not at all when unbounded; -1: never';
 COMMENT ON COLUMN cloudsat.queue_policies.max_archive_size IS 'messages that the archive may hold of each queue; null: as the server says';
+COMMENT ON COLUMN cloudsat.queue_policies.delete_delay IS 'least time between the warning and the deletion; null: as the server says';
 COMMENT ON COLUMN cloudsat.queue_policies.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queue_policies.exempt IS 'left alone: neither warned about nor deleted';
 COMMENT ON COLUMN cloudsat.queue_policies.basis IS 'which number counts: total (all messages) or ready (those that wait for a consumer)';

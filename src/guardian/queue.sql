@@ -31,6 +31,7 @@ CREATE TABLE cloudsat.queues (
     delete_size    pg_catalog.int8        NOT NULL,
     archive_size   pg_catalog.int8,
     max_archive_size pg_catalog.int8,
+    delete_delay   pg_catalog.interval    NOT NULL DEFAULT '0',
     unbounded      pg_catalog.bool        NOT NULL DEFAULT false,
     exempt         pg_catalog.bool        NOT NULL DEFAULT false,
     basis          pg_catalog.text        NOT NULL DEFAULT 'total'
@@ -56,6 +57,7 @@ CREATE TABLE cloudsat.queues (
     belayed_by     pg_catalog.text,
     belayed_at     pg_catalog.timestamptz,
     would_delete_at pg_catalog.timestamptz,
+    delay_from     pg_catalog.timestamptz,
     archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full', 'withheld'])),
     archive_began  pg_catalog.timestamptz,
     archived       pg_catalog.int8        NOT NULL DEFAULT 0,
@@ -100,6 +102,7 @@ COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above it the own
 COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above it the queue is deleted';
 COMMENT ON COLUMN cloudsat.queues.archive_size IS 'limit in force: above it messages are archived; null: none are';
 COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: messages that the archive may hold of it; null: any number';
+COMMENT ON COLUMN cloudsat.queues.delete_delay IS 'limit in force: least time between the warning and the deletion';
 COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
 COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
 COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
@@ -111,6 +114,7 @@ COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
 COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who keeps it from being archived and deleted, until the incident is over';
 COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'when they said so on the board; null: it is not on hold';
 COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
+COMMENT ON COLUMN cloudsat.queues.delay_from IS 'from when delete_delay counts: the warning, or, where nobody is warned, the first poll that found it above delete_size';
 COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
 COMMENT ON COLUMN cloudsat.queues.archive_began IS 'when the first message was archived since archive is on';
 COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since then';

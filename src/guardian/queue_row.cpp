@@ -31,8 +31,8 @@ enum Field : int {
     f_server, f_vhost, f_name, f_type, f_durable, f_exclusive, f_auto_delete, f_arguments, f_state,
     f_messages, f_ready, f_unacknowledged, f_consumers, f_memory, f_size_source, f_owner,
     f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_archive_size,
-    f_max_archive_size, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
-    f_incident_size, f_incident_at, f_belayed_by, f_belayed_at, f_would_delete_at, f_archive,
+    f_max_archive_size, f_delete_delay, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
+    f_incident_size, f_incident_at, f_belayed_by, f_belayed_at, f_would_delete_at, f_delay_from, f_archive,
     f_archive_began, f_archived, f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact,
     f_attempts, f_failures, f_acted_at, f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
 };
@@ -44,26 +44,28 @@ pg::Statement upsert(R"(
     INSERT INTO cloudsat.queues AS q (server,
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, archive,
+        warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
+        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
         archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
         attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
     n.arguments::pg_catalog.jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
     n.memory, n.size_source, n.owner, n.owner_kind, n.level::cloudsat.level,
     n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.archive_size,
-    n.max_archive_size, n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
-    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.archive, n.archive_began,
+    n.max_archive_size,
+    pg_catalog.make_interval(secs => n.delete_delay::pg_catalog.float8 OPERATOR(pg_catalog./) 1000000),
+    n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
+    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.delay_from, n.archive, n.archive_began,
     n.archived, n.archive_failures, n.archive_retry, n.intended_at,
     n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
     n.first_seen, n.changed_at, n.gone_at
     FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
-    $39, $40, $41, $42, $43, $44, $45, $46, $47, $48) AS n(
+    $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50) AS n(
         vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, archive_size, max_archive_size, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, archive,
+        warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
+        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
         archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
         attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     ON CONFLICT (server, vhost, name) DO UPDATE SET
@@ -75,11 +77,11 @@ pg::Statement upsert(R"(
         owner_kind = EXCLUDED.owner_kind, level = EXCLUDED.level, pending = EXCLUDED.pending,
         policy = EXCLUDED.policy, warn_size = EXCLUDED.warn_size,
         delete_size = EXCLUDED.delete_size, archive_size = EXCLUDED.archive_size,
-        max_archive_size = EXCLUDED.max_archive_size, unbounded = EXCLUDED.unbounded,
+        max_archive_size = EXCLUDED.max_archive_size, delete_delay = EXCLUDED.delete_delay, unbounded = EXCLUDED.unbounded,
         exempt = EXCLUDED.exempt, basis = EXCLUDED.basis, growth = EXCLUDED.growth,
         incident = EXCLUDED.incident, incident_size = EXCLUDED.incident_size,
         incident_at = EXCLUDED.incident_at, belayed_by = EXCLUDED.belayed_by,
-        belayed_at = EXCLUDED.belayed_at, would_delete_at = EXCLUDED.would_delete_at,
+        belayed_at = EXCLUDED.belayed_at, would_delete_at = EXCLUDED.would_delete_at, delay_from = EXCLUDED.delay_from,
         archive = EXCLUDED.archive, archive_began = EXCLUDED.archive_began,
         archived = EXCLUDED.archived, archive_failures = EXCLUDED.archive_failures,
         archive_retry = EXCLUDED.archive_retry,
@@ -91,9 +93,9 @@ pg::Statement upsert(R"(
     {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
      TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
      INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID,
+     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID,
      BOOLARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-     TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+     TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
      INT8ARRAYOID, INT4ARRAYOID,
      TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID,
      TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID});
@@ -105,8 +107,8 @@ constexpr Oid field_types[] = {
     InvalidOid, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID,
     INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID,
     TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
-    INT8OID, BOOLOID, BOOLOID, TEXTOID, FLOAT8OID, InvalidOid, UUIDOID,
-    INT8OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
+    INT8OID, INT8OID, BOOLOID, BOOLOID, TEXTOID, FLOAT8OID, InvalidOid, UUIDOID,
+    INT8OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
     INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
     TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 // clang-format on
@@ -138,6 +140,7 @@ public:
         row.standing.belayed = !nulls_[f_belayed_at];
         row.standing.intended = !nulls_[f_intended_at];
         row.standing.archive = core::parse_archive(text(f_archive));
+        row.standing.delay_from = time(f_delay_from);
         row.standing.acted_at = time(f_acted_at);
         row.standing.retry_after = time(f_retry_after);
         row.policy = int8(f_policy);
@@ -145,6 +148,7 @@ public:
         row.limits.delete_size = int8(f_delete_size);
         row.limits.archive_size = optional_int8(f_archive_size);
         row.limits.max_archive_size = optional_int8(f_max_archive_size);
+        row.limits.delete_delay = micros_of(*DatumGetIntervalP(values_[f_delete_delay]));
         row.limits.unbounded = DatumGetBool(values_[f_unbounded]);
         row.limits.exempt = DatumGetBool(values_[f_exempt]);
         row.limits.basis = parse_basis(text(f_basis));
@@ -257,6 +261,10 @@ bool QueueScan::next(std::string_view& vhost, std::string_view& name, core::Know
     return false;
 }
 
+bool QueueScan::archive_is_full() const {
+    return core::parse_archive(Reader(slot_).text(f_archive)) == core::Archive::full;
+}
+
 bool QueueScan::in_incident() const {
     return !slot_->tts_isnull[f_incident] && slot_->tts_isnull[f_gone_at];
 }
@@ -315,6 +323,11 @@ core::Owner parse_owner(std::string_view text) noexcept {
 }
 core::Basis parse_basis(std::string_view text) noexcept {
     return text == "ready" ? core::Basis::ready : core::Basis::total;
+}
+
+core::Micros micros_of(const Interval& interval) noexcept {
+    constexpr std::int64_t days_per_month = 30; // as PostgreSQL compares intervals
+    return interval.time + (interval.day + interval.month * days_per_month) * USECS_PER_DAY;
 }
 
 void lock_queues() {
@@ -378,6 +391,7 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
     columns_[f_delete_size].add_int8(row.limits.delete_size);
     columns_[f_archive_size].add_int8(row.limits.archive_size);
     columns_[f_max_archive_size].add_int8(row.limits.max_archive_size);
+    columns_[f_delete_delay].add_int8(row.limits.delete_delay);
     columns_[f_unbounded].add_bool(row.limits.unbounded);
     columns_[f_exempt].add_bool(row.limits.exempt);
     columns_[f_basis].add_text(to_string(row.limits.basis));
@@ -396,6 +410,7 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
     columns_[f_belayed_by].add_told(belayed ? kept.belayed_by : std::string_view{});
     columns_[f_belayed_at].add_time(belayed ? kept.belayed_at : 0);
     columns_[f_would_delete_at].add_time(kept.would_delete_at);
+    columns_[f_delay_from].add_time(row.standing.delay_from);
     columns_[f_archive].add_told(core::to_string(row.standing.archive));
     columns_[f_archive_began].add_time(kept.archive_began);
     columns_[f_archived].add_int8(kept.archived);

@@ -7,6 +7,10 @@
 #include "guardian/columns.hpp"
 #include "guardian/cycle.hpp"
 
+extern "C" {
+#include "datatype/timestamp.h"
+}
+
 struct RelationData;
 struct SnapshotData;
 struct TableScanDescData;
@@ -46,6 +50,7 @@ public:
     // that
     // {"a":1,"b":2} and {"b": 2, "a": 1} are the same.
     bool in_incident() const;
+    bool archive_is_full() const;
     Keepsake kept() const;
     std::optional<std::string_view> other_arguments(std::string_view told);
     void end(); // an ERROR ends it, too
@@ -70,7 +75,7 @@ public:
 
 private:
     // as many as the table has; the first is the server and stays empty
-    static constexpr int column_count = 49;
+    static constexpr int column_count = 51;
     Column columns_[column_count];
 };
 static_assert(pg::Plain<QueueRows>);
@@ -78,6 +83,7 @@ static_assert(pg::Plain<QueueRows>);
 std::string_view to_string(core::Owner owner) noexcept; // empty for none
 std::string_view to_string(core::Basis basis) noexcept;
 core::Owner parse_owner(std::string_view text) noexcept;
+core::Micros micros_of(const Interval& interval) noexcept;
 core::Basis parse_basis(std::string_view text) noexcept;
 
 } // namespace cloudsat::guardian

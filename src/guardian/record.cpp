@@ -10,6 +10,7 @@
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
 #include "guardian/account.hpp"
+#include "guardian/archive.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/enforcement.hpp"
@@ -126,6 +127,10 @@ struct Candidate {
 // However many queues there are, only so many are in memory with all that is known of them.
 constexpr std::size_t batch_size = 2048;
 
+// Of a batch, so many archived messages are counted. The queues take turns; one whose turn it is not is
+// neither archived nor deleted.
+constexpr std::int64_t most_counted = 1'000'000;
+
 struct Recording {
     explicit Recording(Cycle& which) : cycle(which) {}
 
@@ -177,10 +182,30 @@ void apply_rules(Recording& r) {
         entry.ruled =
             entry.known && (entry.row.limits != rule.limits || entry.row.policy != rule.policy ||
                             entry.row.owner != rule.owner || entry.row.owner_name != rule.owner_name);
+        if (entry.ruled && entry.row.standing.archive == core::Archive::withheld) {
+            entry.row.standing.archive = core::Archive::none; // by other rules it may be taken
+        }
         entry.row.limits = rule.limits;
         entry.row.policy = rule.policy;
         entry.row.owner = rule.owner;
         entry.row.owner_name = rule.owner_name;
+    }
+}
+
+// How many messages the archive has of those queues for which it is full: as many as it may, or is there
+// room?
+void count_archived(Recording& r) {
+    std::int64_t counted = 0;
+    const std::span<Candidate> candidates(r.candidates, r.count);
+    const std::size_t first = r.count == 0 ? 0 : static_cast<std::size_t>(r.cycle.past.cycle) % r.count;
+    for (std::size_t i = 0; i < r.count && counted < most_counted; ++i) {
+        core::Entry& entry = candidates[(first + i) % r.count].entry;
+        const core::Limits& limits = entry.row.limits;
+        if (entry.row.standing.archive == core::Archive::full && !entry.row.gone && limits.max_archive_size) {
+            entry.archived = count_archived(*r.cycle.server, r.cycle.sweep->vhost_of(entry), entry.name,
+                                            *limits.max_archive_size);
+            counted += *entry.archived;
+        }
     }
 }
 
@@ -494,6 +519,7 @@ void begin_batch(Recording& r) {
 void end_batch(Recording& r) {
     if (r.count > 0) {
         apply_rules(r);
+        count_archived(r);
         hear(r);
         for (auto& [entry, kept] : std::span(r.candidates, r.count)) {
             const core::Step step = core::step(entry, r.cycle.sweep->vhosts()[entry.vhost], r.context);
@@ -559,7 +585,7 @@ void judge_known(Recording& r) {
         sighting->met = true;
         entry.see(*sighting);
         compare_arguments(r, scan, entry);
-        if (needs_rules(r, entry) || scan.in_incident() ||
+        if (needs_rules(r, entry) || scan.in_incident() || scan.archive_is_full() ||
             core::step(entry, sweep.vhosts()[entry.vhost], r.context).write) {
             add(r, entry, scan.kept());
         }

@@ -6,22 +6,28 @@
 
 #include "guardian/columns.hpp"
 #include "guardian/owners.hpp"
+#include "guardian/queue_row.hpp"
 #include "guardian/result.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
 
 namespace cloudsat::guardian {
 namespace {
 
 pg::Statement policies_fingerprint(R"(
     SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', $2, $3, $4, $5,
-           $6, $7, $8, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id),
+           $6, $7, $8, $9, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id),
            (SELECT pg_catalog.string_agg(a::pg_catalog.text, E'\n' ORDER BY a.username, a.owner)
             FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1)),
            0)::pg_catalog.text
     FROM cloudsat.queue_policies AS p
     WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
-                                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID});
+                                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID,
+                                    INT8OID});
 
 // The one place that says which policies match a queue `n`, and which of them counts.
 // clang-format off
@@ -45,7 +51,9 @@ pg::Statement rules_of_queues(R"(
            coalesce(p.max_archive_size, $9), p.unbounded, p.exempt, p.basis, o.owner,
            $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7,
            EXISTS (SELECT FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1
-               AND a.username OPERATOR(pg_catalog.=) o.owner)
+               AND a.username OPERATOR(pg_catalog.=) o.owner),
+           coalesce(p.delete_delay, pg_catalog.make_interval(secs => $10::pg_catalog.float8
+               OPERATOR(pg_catalog./) 1000000)), p.archive IS NOT NULL
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
     CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
            o
@@ -53,11 +61,11 @@ pg::Statement rules_of_queues(R"(
            OPERATOR(pg_catalog.<>) -1 THEN q.archive_size END AS archive)" MATCHING_POLICIES
                               R"(LIMIT 1) AS p ON true)",
                               {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
-                               INT8OID, INT8OID});
+                               INT8OID, INT8OID, INT8OID});
 
 pg::Statement policies_of_queue(R"(
     SELECT q.id, q.priority::pg_catalog.int8, q.comment, q.warn_size, q.archive_size, q.max_archive_size,
-           q.delete_size FROM (SELECT $2 AS vhost, $3 AS name) AS n CROSS JOIN LATERAL
+           q.delete_size, q.delete_delay FROM (SELECT $2 AS vhost, $3 AS name) AS n CROSS JOIN LATERAL
            (SELECT q.*)" MATCHING_POLICIES ") AS q ORDER BY q.priority DESC, q.id",
                                 {TEXTOID, TEXTOID, TEXTOID});
 
@@ -71,6 +79,12 @@ core::Owner kind_of(std::string_view owner, bool reserved, bool mapped) {
     return mapped || !as_mailbox(owner).empty() ? core::Owner::person : core::Owner::none;
 }
 
+std::optional<core::Micros> optional_delay(uint64 row, int column) {
+    bool isnull = false;
+    const Datum value = pg::spi_value(row, column, isnull);
+    return isnull ? std::nullopt : std::optional(micros_of(*DatumGetIntervalP(value)));
+}
+
 } // namespace
 
 std::string_view fingerprint_rules(const Server& server) {
@@ -82,7 +96,8 @@ std::string_view fingerprint_rules(const Server& server) {
                             Int64GetDatum(options.delete_size),
                             Int64GetDatum(options.archive_size),
                             Int64GetDatum(options.max_archive_size),
-                            BoolGetDatum(options.amqp_url.empty())};
+                            BoolGetDatum(options.amqp_url.empty()),
+                            Int64GetDatum(options.delete_delay)};
     policies_fingerprint.run(values, {}, false, 1);
     bool isnull = false;
     return pg::view(pg::spi_value(0, 1, isnull));
@@ -109,7 +124,8 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                             pg::to_text(options.owner_pattern),
                             pg::to_text(options.reserved_owners),
                             Int64GetDatum(options.archive_size),
-                            Int64GetDatum(options.max_archive_size)};
+                            Int64GetDatum(options.max_archive_size),
+                            Int64GetDatum(options.delete_delay)};
     const bool nulls[] = {false,
                           false,
                           false,
@@ -118,7 +134,8 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                           false,
                           options.reserved_owners.empty(),
                           options.archive_size == core::off,
-                          options.max_archive_size == core::off};
+                          options.max_archive_size == core::off,
+                          false};
     const uint64 rows = rules_of_queues.run(values, nulls, sight == Sight::of_query);
     for (uint64 row = 0; row < rows; ++row) {
         bool isnull = false;
@@ -144,6 +161,8 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
         const Datum reserved = pg::spi_value(row, 11, isnull);
         const bool is_reserved = !isnull && DatumGetBool(reserved);
         const bool mapped = DatumGetBool(pg::spi_value(row, 12, isnull));
+        rule.limits.delete_delay = micros_of(*DatumGetIntervalP(pg::spi_value(row, 13, isnull)));
+        rule.archived_by_policy = by_policy && DatumGetBool(pg::spi_value(row, 14, isnull));
         rule.owner = kind_of(rule.owner_name, is_reserved, mapped);
     }
     return result;
@@ -162,7 +181,8 @@ std::span<const core::PolicyMatch> find_policies(const Server& server, const Que
                                            .warn_size = optional_int8(row, 4),
                                            .archive_size = optional_int8(row, 5),
                                            .max_archive_size = optional_int8(row, 6),
-                                           .delete_size = optional_int8(row, 7)};
+                                           .delete_size = optional_int8(row, 7),
+                                           .delete_delay = optional_delay(row, 8)};
     }
     return {list, rows};
 }

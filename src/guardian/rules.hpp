@@ -19,6 +19,7 @@ struct Rules {
     std::int64_t policy = 0; // 0: the server's own limits
     core::Owner owner = core::Owner::none;
     std::string_view owner_name;
+    bool archived_by_policy = false; // archive_size is the policy's own
 };
 
 struct QueueName {

@@ -365,11 +365,14 @@ Limits archiving() {
 class Archiving : public testing::Test {
 protected:
     Verdict poll(std::int64_t messages, const Circumstances& c = enforcing(), Owner owner = Owner::person) {
-        const Verdict verdict = judge(standing, size(messages), limits, owner, c);
+        Sample sample = size(messages);
+        sample.archived = archived;
+        const Verdict verdict = judge(standing, sample, limits, owner, c);
         standing = verdict.next;
         return verdict;
     }
     Limits limits = archiving();
+    std::optional<std::int64_t> archived;
     Standing standing;
 };
 
@@ -434,6 +437,8 @@ TEST_F(Archiving, ADeletionWaitsForIt) {
 }
 
 TEST_F(Archiving, WithoutItNothingWaits) {
+    limits.max_archive_size = 100;
+    archived = 100;
     for (const Archive archive : {Archive::full, Archive::withheld}) {
         standing = {};
         standing.archive = archive;
@@ -446,20 +451,117 @@ TEST_F(Archiving, WithoutItNothingWaits) {
     EXPECT_TRUE(poll(9000).delete_intended);
 }
 
-TEST_F(Archiving, FullBeginsAnewOnlyAfterItWasSmall) {
+TEST_F(Archiving, FullGoesOnWhenThereIsRoom) {
+    limits.max_archive_size = 500;
     poll(5000);
     poll(5000);
     standing.archive = Archive::full; // the act has found it so
+    archived = 500;
     const Verdict over = poll(5000);
     EXPECT_TRUE(over.archive_ended);
     EXPECT_EQ(standing.level, Level::warned);
     for (int i = 0; i < 5; ++i) {
         EXPECT_FALSE(poll(5000).archive_wanted);
     }
+    archived = 499;
+    EXPECT_TRUE(poll(3500).archive_wanted) << "at once, though archive_size is not exceeded";
+    EXPECT_EQ(standing.level, Level::archiving);
+
+    standing.archive = Archive::full;
+    archived = 500;
+    limits.max_archive_size.reset();
+    const Verdict unlimited = poll(9000);
+    EXPECT_TRUE(unlimited.archive_ended && unlimited.archive_wanted) << "also before a poll saw it full";
+    EXPECT_FALSE(unlimited.delete_intended);
+
+    limits.max_archive_size = 500;
+    standing.archive = Archive::full;
     poll(3200);
-    EXPECT_EQ(standing.archive, Archive::none);
+    EXPECT_EQ(standing.archive, Archive::none) << "and it is over when the queue is small";
+}
+
+TEST_F(Archiving, IsNotDeletedBesideAnArchiveWithRoom) {
+    limits.max_archive_size = 500;
+    archived = 500;
+    poll(9000);
+    poll(9000);
+    standing.archive = Archive::full;
+    poll(9000);
+    standing.intended = false;
+    archived = 0;
+    const Verdict verdict = poll(9000);
+    EXPECT_TRUE(verdict.archive_wanted);
+    EXPECT_EQ(verdict.delete_bar, Bar::archive_first);
+
+    standing.archive = Archive::full;
+    archived.reset();
+    poll(9000);
+    EXPECT_EQ(poll(9000).delete_bar, Bar::uncounted) << "nor beside one that nobody has counted";
+}
+
+TEST_F(Archiving, EndsByThePollThatSeesItSmall) {
     poll(5000);
-    EXPECT_TRUE(poll(5000).archive_wanted);
+    poll(5000);
+    standing.acted_at = now - second; // the act has made it small, and the numbers may be old
+    EXPECT_TRUE(poll(3200).archive_ended);
+    EXPECT_EQ(standing.archive, Archive::none);
+    EXPECT_EQ(standing.level, Level::warned);
+}
+
+class Delay : public testing::Test {
+protected:
+    Limits limits{.delete_delay = 60 * second};
+    Standing standing;
+    Micros time = now;
+    Verdict poll(std::int64_t messages, Owner owner = Owner::person) {
+        const Verdict verdict =
+            judge(standing, size(messages), limits, owner, {.now = time, .enforce = true});
+        standing = verdict.next;
+        time += second;
+        return verdict;
+    }
+};
+
+TEST_F(Delay, CountsFromTheWarning) {
+    poll(9000);
+    const Verdict warned = poll(9000);
+    EXPECT_TRUE(warned.warned);
+    EXPECT_EQ(warned.delete_bar, Bar::delayed);
+    while (time < now + 61 * second) {
+        EXPECT_FALSE(poll(9000).delete_intended);
+    }
+    EXPECT_TRUE(poll(9000).delete_intended);
+}
+
+TEST_F(Delay, EachIncidentHasItsOwn) {
+    poll(3000);
+    poll(3000);
+    time += 3600 * second;
+    EXPECT_FALSE(poll(9000).delete_intended) << "one poll";
+    EXPECT_TRUE(poll(9000).delete_intended) << "the warning is old enough";
+    standing.intended = false;
+    poll(1000);
+    poll(9000);
+    EXPECT_EQ(poll(9000).delete_bar, Bar::delayed) << "of the next incident it is not";
+}
+
+TEST_F(Delay, WhereNobodyIsWarnedItCountsFromTheFirstPollAboveDeleteSize) {
+    poll(9000, Owner::none);
+    EXPECT_EQ(poll(9000, Owner::none).delete_bar, Bar::delayed);
+    poll(7000, Owner::none); // not small enough for the delay to begin anew
+    time = now + 60 * second;
+    poll(9000, Owner::none);
+    EXPECT_TRUE(poll(9000, Owner::none).delete_intended);
+    standing.intended = false;
+    poll(6400, Owner::none);
+    poll(9000, Owner::none);
+    EXPECT_EQ(poll(9000, Owner::none).delete_bar, Bar::delayed);
+}
+
+TEST_F(Delay, OfNoneNothingWaits) {
+    limits.delete_delay = 0;
+    poll(9000);
+    EXPECT_TRUE(poll(9000).delete_intended);
 }
 
 TEST_F(Archiving, NotWhenNothingIsEnforced) {

@@ -41,6 +41,10 @@ public:
             const std::int64_t room = std::min<std::int64_t>(c.limits.delete_size - c.limits.warn_size, 40);
             c.limits.archive_size = c.limits.warn_size + upto(room);
         }
+        if (one_in(2)) {
+            c.limits.max_archive_size = upto(3);
+        }
+        c.limits.delete_delay = one_of<Micros>({0, 0, second, 60 * second});
         c.limits.unbounded = one_in(8);
         c.limits.exempt = one_in(12);
         c.limits.basis = one_of({Basis::total, Basis::ready});
@@ -52,9 +56,13 @@ public:
         c.standing.belayed = one_in(6);
         c.standing.archive = one_of({Archive::none, Archive::on, Archive::full, Archive::withheld});
         c.standing.acted_at = one_of<Micros>({0, 0, now - 5 * second, now - 10 * second, now - 11 * second});
+        c.standing.delay_from = one_of<Micros>({0, now, now - 30 * second, now - 60 * second});
         c.standing.retry_after = one_of<Micros>({0, 0, now, now + second, INT64_MAX});
         c.sample.liveness = one_of({Liveness::unknown, Liveness::live, Liveness::live, Liveness::dead});
         c.sample.stream = one_in(8);
+        if (!one_in(4)) {
+            c.sample.archived = upto(3);
+        }
         c.circumstances.now = now;
         c.circumstances.up_since = one_of<Micros>({0, 0, now - 14 * second, now - 15 * second});
         c.circumstances.enforce = one_in(2);

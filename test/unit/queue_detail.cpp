@@ -24,6 +24,14 @@ protected:
     std::pmr::monotonic_buffer_resource arena_;
 };
 
+TEST_F(QueueDetailTest, PrioritiesNeedAPolicy) {
+    const QueueDetail detail =
+        read(R"({"name":"q","type":"classic","consumer_details":[],"arguments":{"x-max-priority":10}})");
+    EXPECT_TRUE(reason_to_stand_back(detail).starts_with("it has priorities"));
+    EXPECT_EQ(reason_to_stand_back(detail, true), "");
+    EXPECT_EQ(reason(R"(,"type":"classic","arguments":{"x-max-priority":0})"), "") << "there is one only";
+}
+
 TEST_F(QueueDetailTest, WhatIsRead) {
     const QueueDetail detail = read(
         R"({"name":"q","type":"quorum","state":"running","durable":true,"exclusive":false,"auto_delete":false,)"

@@ -34,6 +34,8 @@ TEST(SecondLook, EachReasonWithdraws) {
     const Resolution found[] = {
         after([](SecondLook& l) { l.enforce = false; }),
         after([](SecondLook& l) { l.age = oldest_intention + 1; }),
+        after([](SecondLook& l) { l.archive_resumes = true; }),
+        after([](SecondLook& l) { l.delay = 1; }),
         after([](SecondLook& l) { l.belayed = true; }),
         after([](SecondLook& l) { l.limits.exempt = true; }),
         after([](SecondLook& l) { l.limits.unbounded = true; }),
