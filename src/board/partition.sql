@@ -67,8 +67,7 @@ END
 $do$;
 COMMENT ON FUNCTION _cloudsat.creator() IS 'the session that created the extension in this database, and when';
 
--- Before the dated partitions are there, a restore shows in who restores. psql says nothing of it, so whoever created the
--- extension is suspected for a while.
+-- Before the dated partitions are there, a restore shows in who restores.
 CREATE FUNCTION _cloudsat.restoring() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
@@ -77,15 +76,23 @@ BEGIN ATOMIC
         (SELECT pg_catalog.format('Process %s is pg_restore.', a.pid)
            FROM pg_catalog.pg_stat_activity AS a
            JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
-          WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1),
-        (SELECT pg_catalog.format('Process %s has just created the extension, and may restore its tables.', a.pid)
-           FROM _cloudsat.creator() AS c
-           JOIN pg_catalog.pg_stat_activity AS a ON a.pid = c.pid AND a.backend_start = c.backend_start
-          WHERE pg_catalog.clock_timestamp() < c.created + '1 minute'::pg_catalog.interval
-            AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval));
+          WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1));
 END;
 COMMENT ON FUNCTION _cloudsat.restoring() IS
     'null, or by what a restore of this database shows: the launcher keeps no house and starts no guard meanwhile';
+
+-- psql says nothing of what it does. So whoever has just created the extension may go on with it for a while.
+CREATE FUNCTION _cloudsat.being_created() RETURNS pg_catalog.text
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+BEGIN ATOMIC
+    SELECT pg_catalog.format('Process %s has just created it. Work begins when that has gone, or has done nothing for ten seconds.', a.pid)
+      FROM _cloudsat.creator() AS c
+      JOIN pg_catalog.pg_stat_activity AS a ON a.pid = c.pid AND a.backend_start = c.backend_start
+     WHERE pg_catalog.clock_timestamp() < c.created + '1 minute'::pg_catalog.interval
+       AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval;
+END;
+COMMENT ON FUNCTION _cloudsat.being_created() IS
+    'null, or which session has just created the extension: the launcher leaves it alone for a while, as it may be filling the tables';
 
 -- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
 -- periods to come locks the default partition alone. Only for a period that has begun is the whole board locked, for the

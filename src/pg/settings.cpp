@@ -4,12 +4,15 @@
 #include "pg/settings.hpp"
 
 #include <climits>
+#include <cstring>
 
 #include "core/address.hpp"
 #include "core/url.hpp"
 #include "pg/boundary.hpp"
 
 extern "C" {
+#include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 }
@@ -125,6 +128,17 @@ const Text mail_texts[] = {
     {"cloudsat.mail_from", "The address that mails are sent from.", &values.mail_from, 0, check_mail_from},
 };
 
+bool is_preloaded = false;
+bool is_defined = false; // no setting is given its first value any more
+
+void warn() {
+    ereport(WARNING, errmsg("cloudsat.databases has no effect in this server"),
+            errdetail("Workers are kept in these databases by a server that preloads cloudsat."),
+            errhint("Add cloudsat to shared_preload_libraries and restart the server, or use "
+                    "cloudsat.start() in each "
+                    "database."));
+}
+
 // Only the form: a database may be created later.
 bool check_databases(char** value, void**, GucSource) {
     List* names = NIL;
@@ -133,6 +147,9 @@ bool check_databases(char** value, void**, GucSource) {
     if (!well) {
         GUC_check_errdetail(
             "It must be a comma-separated list of names, quoted like identifiers where need be.");
+    } else if (**value != '\0' && is_defined && !is_preloaded && IsTransactionState() &&
+               std::strcmp(*value, values.databases) != 0) {
+        warn(); // by ALTER SYSTEM: other sources are read while no transaction is open
     }
     return well;
 }
@@ -141,6 +158,12 @@ bool check_databases(char** value, void**, GucSource) {
 
 const Settings& settings() {
     return values;
+}
+
+void warn_of_databases() {
+    if (*values.databases != '\0' && !is_preloaded) {
+        warn();
+    }
 }
 
 void define_settings() {
@@ -165,6 +188,8 @@ void define_settings() {
                              &values.smtp_tls, static_cast<int>(SmtpTls::require), tls_values, PGC_SIGHUP, 0,
                              nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("cloudsat");
+    is_preloaded = process_shared_preload_libraries_in_progress;
+    is_defined = true;
 }
 
 } // namespace cloudsat::pg

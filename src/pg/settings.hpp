@@ -36,6 +36,10 @@ struct Settings {
 // The values in force, kept up to date by the server.
 const Settings& settings();
 
+// A WARNING when cloudsat.databases is set and nobody will heed it, because the server does not preload
+// cloudsat.
+void warn_of_databases();
+
 // To be called once, from _PG_init.
 void define_settings();
 

@@ -57,8 +57,9 @@ struct Launcher {
     bool held;     // a restore of this database seems to be going on: do nothing that it would stumble over
     Oid messages;  // the board's table
     bool detached; // its partitions may have changed: cleanup() may have left some to be dropped
-    bool looked;   // presence and wards are known
-    bool over;     // start() began it, and the extension is not there any more
+    bool restore_told;
+    bool looked; // presence and wards are known
+    bool over;   // start() began it, and the extension is not there any more
     bool catalog_changed = true;
     TimestampTz next_look;
     TimestampTz next_upkeep;
@@ -156,25 +157,32 @@ bool may_come() {
     return state.presence != pg::Presence::present && !VirtualXactLock(state.orders.starter, false);
 }
 
-// Does a restore of this database seem to be going on? It would fail over a partition that it wants to make
-// itself, and over a row that a guard has written. Asked of an extension that was just found, until it says
-// no. Who calls start() says that there is none.
-bool is_being_restored(Oid extension) {
-    static pg::Statement statement("SELECT _cloudsat.restoring()", {});
+// Does a restore of this database seem to be going on, or could it? It would fail over a partition that it
+// wants to make itself, and over a row that a guard has written. Asked of an extension that was just found,
+// until the answer is no. Who calls start() says that there is none.
+bool is_being_filled(Oid extension) {
+    static pg::Statement statement("SELECT _cloudsat.restoring(), _cloudsat.being_created()", {});
     if (state.orders.origin == Origin::person || (extension == state.extension && !state.held)) {
         return false;
     }
     pg::spi_begin();
     statement.run({}, {}, true);
-    bool none = false;
-    const Datum sign = pg::spi_value(0, 1, none);
-    if (!none && !state.held) {
+    bool not_restored = false;
+    bool not_new = false;
+    const Datum restore = pg::spi_value(0, 1, not_restored);
+    const Datum creation = pg::spi_value(0, 2, not_new);
+    if (!not_restored && !state.restore_told) {
         ereport(LOG, errhidecontext(true),
                 errmsg("%s waits: a restore seems to be going on", MyBgworkerEntry->bgw_name),
-                errdetail("%s", TextDatumGetCString(sign)));
+                errdetail("%s", TextDatumGetCString(restore)));
+    } else if (not_restored && !not_new && !state.held) {
+        ereport(LOG, errhidecontext(true),
+                errmsg("%s waits for the session that created the extension", MyBgworkerEntry->bgw_name),
+                errdetail("%s", TextDatumGetCString(creation)));
     }
+    state.restore_told = !not_restored;
     pg::spi_end();
-    return !none;
+    return !not_restored || !not_new;
 }
 
 // Is the extension there, and which brokers?
@@ -188,7 +196,7 @@ void look() {
     bool held = state.held;
     if (presence == pg::Presence::present) {
         extension = get_extension_oid("cloudsat", true);
-        held = is_being_restored(extension);
+        held = is_being_filled(extension);
         if (held) {
             keep_wards({});
         } else {

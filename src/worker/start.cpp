@@ -1,6 +1,7 @@
 // start() and stop(): the workers of this database, by hand. Both act at once, not at commit: processes know
 // no transactions. (A launcher that is started together with CREATE EXTENSION waits for that to commit.)
 
+#include "pg/settings.hpp"
 #include "pg/wait.hpp"
 #include "worker/process.hpp"
 
@@ -61,6 +62,7 @@ Datum start(FunctionCallInfo) {
                 errmsg("cannot start cloudsat's workers without the postmaster"));
     }
     wait_for_duty(handle);
+    pg::warn_of_databases();
     return BoolGetDatum(true);
 }
 SQL_FUNCTION(start);

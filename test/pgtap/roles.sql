@@ -91,6 +91,7 @@ INSERT INTO matrix VALUES
     ('function', '_cloudsat.prune_events(timestamp with time zone)',        '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.creator()',                                     '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.restoring()',                                   '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.being_created()',                               '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.unfinished()',                                  '-',  '-',  '-',  '-'),
     -- watching it
     ('view',     'throughput',                                              '-',  '-',  'r',  'r'),
