@@ -60,11 +60,14 @@ ISOLATION_OPTS = --inputdir=test/isolation --encoding=UTF8 --no-locale
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-deprecated-volatile -Wno-gnu-statement-expression -Wno-c99-extensions \
 	$(if $(WERROR),-Werror)
 
+# There may be a pg_config without the server's headers: Debian's libpq-dev brings one.
 PG_CONFIG ?= pg_config
-ifneq (,$(shell command -v $(PG_CONFIG) 2>/dev/null))
+PGXS           := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+SERVER_HEADERS := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+ifneq (,$(and $(wildcard $(PGXS)),$(wildcard $(SERVER_HEADERS)/postgres.h)))
 # -isystem: warnings are for our code, not for the server's headers (clang does not even accept them otherwise).
 # The clobber check watches the one place where a jump buffer and C++ meet, src/pg/boundary.cpp.
-PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -Isrc -MMD -MP -DCLOUDSAT_VERSION=\"$(EXTVERSION)\"
+PG_CPPFLAGS = -isystem $(SERVER_HEADERS) -Isrc -MMD -MP -DCLOUDSAT_VERSION=\"$(EXTVERSION)\"
 PG_CXXFLAGS = -std=c++20 $(WARNINGS) $(if $(findstring clang,$(CXX)),,-Wclobbered)
 # PGXS links with the C compiler, which does not bring the C++ runtime along
 SHLIB_LINK    = -lcurl -lsimdjson -lstdc++
@@ -74,16 +77,29 @@ override with_llvm = no
 
 EXTRA_CLEAN = $(SOURCES:.cpp=.d) src/exports.list $(DATA_built)
 
-PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# A folder of our own among the documentation of the server and its extensions; PGXS leaves it behind.
+docmoduledir := extension/$(EXTENSION)
+uninstall: uninstall-docs
+uninstall-docs:
+	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/, $(notdir $(DOCS)))
+	rmdir '$(DESTDIR)$(docdir)/$(docmoduledir)' 2>/dev/null || true
+.PHONY: uninstall-docs
 
 $(DATA_built): $(SQL_PARTS) cloudsat.control Makefile
 	cat $(SQL_PARTS) > $@
 
 -include $(SOURCES:.cpp=.d)
 else
-all install installcheck clean:
-	@echo "cloudsat: $(PG_CONFIG) not found: install postgresql-server-dev-NN, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+ifeq (,$(SERVER_HEADERS))
+MISSING = $(PG_CONFIG) not found
+else
+MISSING = $(if $(wildcard $(SERVER_HEADERS)/postgres.h),$(PGXS) is not there,$(SERVER_HEADERS) has no headers of the server)
+endif
+all install installcheck uninstall clean:
+	@echo "cloudsat: $(MISSING): install postgresql-server-dev-NN, or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+.PHONY: all install installcheck uninstall clean
 endif
 
 -include test/test.mk
