@@ -1,8 +1,7 @@
 // AMQP 0-9-1 on the wire, as far as a guest needs it who looks at queues, takes messages and gives them back:
 // frames, methods, their fields. Pure bytes: opens nothing, waits for nothing, and keeps no state of a
 // conversation (net/amqp.hpp does). Why not librabbitmq's: it waits in send() for as long as a broker under a
-// memory alarm likes, recurses into header tables as deep as a stranger nested them, and does not encode an
-// empty key.
+// memory alarm likes, and before 0.14 it recurses into header tables as deep as a stranger nested them.
 #pragma once
 
 #include <cstddef>

@@ -26,6 +26,8 @@ constexpr std::uint16_t channel = 1;
 // What RabbitMQ proposes; frames may be smaller, never larger.
 constexpr std::size_t most_frame = 131072;
 constexpr std::size_t input_size = 2 * most_frame;
+// What one step deals with at most: a peer that never pauses must not keep its caller from looking around.
+constexpr std::size_t most_in_step = 256 * 1024;
 constexpr std::uint16_t wanted_heartbeat_s = 60;
 constexpr std::int64_t close_patience_ms = 1000;
 constexpr std::string_view consumer_tag = "cloudsat";
@@ -138,6 +140,7 @@ void Amqp::begin(Task task) {
 
 void Amqp::end() noexcept {
     task_ = Task::none;
+    awaited_ = {};
 }
 
 void Amqp::start_open(const AmqpLogin& login) {
@@ -195,6 +198,7 @@ void Amqp::start_count(std::string_view queue) {
 
 void Amqp::put_count(std::string_view queue) {
     constexpr std::uint8_t passive = 1;
+    ++questions_;
     FrameWriter(out_)
         .begin(channel, Method::queue_declare)
         .word(0)
@@ -207,6 +211,7 @@ void Amqp::put_count(std::string_view queue) {
 void Amqp::start_remove(std::string_view queue) {
     begin(Task::remove);
     removed_ = 0;
+    awaited_ = Method::queue_delete_ok;
     FrameWriter(out_).begin(channel, Method::queue_delete).word(0).short_string(queue).octet(0).end();
     step();
 }
@@ -230,6 +235,7 @@ void Amqp::start_taking(std::string_view queue, Taking way, std::uint16_t window
     }
     consuming_ = true;
     asked_ = most;
+    awaited_ = Method::basic_qos_ok;
     FrameWriter out(out_);
     out.begin(channel, Method::basic_qos).dword(0).word(static_cast<std::uint16_t>(window_)).octet(0).end();
     out.begin(channel, Method::basic_consume)
@@ -313,6 +319,7 @@ void Amqp::ask_whether_drained(std::int64_t idle) {
 void Amqp::cancel() {
     if (consuming_ && !cancelling_) {
         cancelling_ = true;
+        ++cancels_;
         FrameWriter(out_).begin(channel, Method::basic_cancel).short_string(consumer_tag).octet(0).end();
     }
 }
@@ -342,12 +349,14 @@ void Amqp::start_publishing(std::string_view queue) {
     refusal_.clear();
     returned_ = returned_content_ = false;
     incoming_ = Incoming::nothing;
+    awaited_ = Method::confirm_select_ok;
     FrameWriter(out_).begin(channel, Method::confirm_select).octet(0).end();
     step();
 }
 
 void Amqp::publish(std::string_view properties, std::string_view body) {
     constexpr std::uint8_t mandatory = 1; // else a message to a missing queue would be confirmed, and lost
+    const std::size_t before = out_.size();
     FrameWriter out(out_);
     out.begin(channel, Method::basic_publish)
         .word(0)
@@ -356,8 +365,9 @@ void Amqp::publish(std::string_view properties, std::string_view body) {
         .octet(mandatory)
         .end();
     out.content(channel, properties, body, frame_max_);
-    unconfirmed_.push_back({++published_, body.size(), false});
-    unconfirmed_bytes_ += body.size();
+    const std::size_t size = out_.size() - before;
+    unconfirmed_.push_back({++published_, size, false});
+    unconfirmed_bytes_ += size;
     ++unanswered_;
     constexpr std::size_t worth_sending = 64 * 1024;
     if (out_.size() - out_sent_ >= worth_sending) {
@@ -379,6 +389,7 @@ void Amqp::start_close() {
         return;
     }
     incoming_ = Incoming::nothing;
+    awaited_ = Method::channel_close_ok;
     // The channel first: its answer comes when all that we said on it has been dealt with.
     FrameWriter(out_).begin(channel, Method::channel_close).word(200).short_string("").word(0).word(0).end();
     step();
@@ -396,8 +407,10 @@ void Amqp::abandon() noexcept {
         curl_.let_go(); // a connection that is not curl's to use is closed without a word
     }
     state_ = State::closed;
-    task_ = Task::none;
+    end();
     in_begin_ = in_end_ = 0;
+    unread_ = false;
+    questions_ = cancels_ = published_ = 0;
     wipe(out_);
     wipe(password_);
     out_sent_ = 0;
@@ -465,6 +478,9 @@ void Amqp::fail_by_close(Fields fields) {
 }
 
 int Amqp::timeout_ms() const noexcept {
+    if (unread_ && task_ != Task::none) {
+        return 0;
+    }
     const std::int64_t now = monotonic_ms();
     std::int64_t next = std::numeric_limits<std::int64_t>::max();
     const auto by = [&next](std::int64_t deadline) { next = std::min(next, deadline); };
@@ -519,6 +535,7 @@ void Amqp::greet() {
         return;
     }
     state_ = State::greeting;
+    awaited_ = Method::connection_start;
     progress_ms_ = sent_ms_ = monotonic_ms();
     out_ += core::amqp::protocol_header;
 }
@@ -530,14 +547,16 @@ bool Amqp::wants_input() const noexcept {
 }
 
 void Amqp::exchange() {
+    std::size_t room = most_in_step;
     for (;;) {
         ask_for_more();
         const bool sent = send_some();
-        const bool received = state_ != State::closed && wants_input() && receive_some();
+        const bool received = state_ != State::closed && wants_input() && receive_some(room);
         if (state_ == State::closed || (!sent && !received)) {
             break;
         }
     }
+    unread_ = room == 0;
     if (state_ != State::closed) {
         watch();
     }
@@ -573,10 +592,11 @@ bool Amqp::send_some() {
     return some;
 }
 
-// Deals with whole frames, and reads more as long as the task wants it. True when something came.
-bool Amqp::receive_some() {
+// Deals with whole frames, and reads more as long as the task wants it and the step has room. True when
+// something came.
+bool Amqp::receive_some(std::size_t& room) {
     bool some = false;
-    for (;;) {
+    while (room > 0) {
         Frame frame;
         const std::string_view bytes(in_.data() + in_begin_, in_end_ - in_begin_);
         switch (core::amqp::read_frame(bytes, frame_max_, frame)) {
@@ -585,6 +605,7 @@ bool Amqp::receive_some() {
             return false;
         case core::amqp::Framing::whole:
             in_begin_ += frame.size;
+            room -= std::min(room, frame.size);
             some = true;
             on_frame(frame);
             if (state_ == State::closed || !wants_input()) {
@@ -614,6 +635,7 @@ bool Amqp::receive_some() {
         }
         in_end_ += received;
     }
+    return some;
 }
 
 void Amqp::watch() {
@@ -663,6 +685,11 @@ void Amqp::look_at_time() {
 
 namespace {
 
+bool is_about_connection(const Frame& frame) noexcept {
+    constexpr std::uint16_t connection_class = 10;
+    return frame.type == FrameType::method && Fields(frame.payload).word() == connection_class;
+}
+
 // While we leave, nothing else is of interest.
 bool is_farewell(const Frame& frame) noexcept {
     const auto method = static_cast<Method>(Fields(frame.payload).dword());
@@ -674,12 +701,16 @@ bool is_farewell(const Frame& frame) noexcept {
 } // namespace
 
 void Amqp::on_frame(const Frame& frame) {
-    if (task_ == Task::close && !is_farewell(frame)) {
+    if (frame.type == FrameType::heartbeat || (task_ == Task::close && !is_farewell(frame))) {
+        return;
+    }
+    if (frame.channel != (is_about_connection(frame) ? 0 : channel)) {
+        fail(FaultKind::protocol, "sent a frame on a channel that was not opened");
         return;
     }
     switch (frame.type) {
     case FrameType::heartbeat:
-        return;
+        break;
     case FrameType::method: {
         Fields fields(frame.payload);
         on_method(static_cast<Method>(fields.dword()), fields);
@@ -692,16 +723,60 @@ void Amqp::on_frame(const Frame& frame) {
         on_body(frame.payload);
         break;
     }
-    if (state_ != State::closed) {
-        progress_ms_ = monotonic_ms();
+}
+
+// Whether the conversation has come to where this method belongs.
+bool Amqp::is_due(Method method) const noexcept {
+    switch (method) {
+    case Method::connection_close:
+    case Method::connection_blocked:
+    case Method::connection_unblocked:
+        return true;
+    case Method::channel_close:
+        return state_ == State::ready;
+    case Method::queue_declare_ok:
+        return questions_ > 0;
+    case Method::basic_cancel:
+        return consuming_;
+    case Method::basic_cancel_ok:
+        return cancels_ > 0;
+    case Method::basic_deliver:
+        return task_ == Task::batch && consuming_ && came_ < acknowledged_ + window_;
+    case Method::basic_get_ok:
+    case Method::basic_get_empty:
+        return task_ == Task::batch && on_their_way_ > 0;
+    case Method::basic_return:
+        return unanswered_ > 0;
+    case Method::basic_ack:
+    case Method::basic_nack:
+        return published_ > 0;
+    default: // among them channel.flow: RabbitMQ has not sent it since 2.8
+        return method == awaited_;
     }
 }
+
+namespace {
+
+// What brings the task forward by itself; of confirms, on_confirm() says.
+bool is_progress(Method method) noexcept {
+    return method != Method::connection_blocked && method != Method::connection_unblocked &&
+           method != Method::basic_return && method != Method::basic_ack && method != Method::basic_nack;
+}
+
+} // namespace
 
 void Amqp::on_method(Method method, Fields fields) {
     if (incoming_ != Incoming::nothing && method != Method::connection_close &&
         method != Method::connection_blocked && method != Method::connection_unblocked) {
         fail(FaultKind::protocol, "sent a method in the middle of a message");
         return;
+    }
+    if (!is_due(method)) {
+        fail(FaultKind::protocol, "sent a method that was not asked for");
+        return;
+    }
+    if (is_progress(method)) {
+        progress_ms_ = monotonic_ms();
     }
     switch (method) {
     case Method::connection_start:
@@ -711,6 +786,7 @@ void Amqp::on_method(Method method, Fields fields) {
         on_tune(fields);
         break;
     case Method::connection_open_ok:
+        awaited_ = Method::channel_open_ok;
         FrameWriter(out_).begin(channel, Method::channel_open).short_string("").end();
         break;
     case Method::channel_open_ok:
@@ -737,21 +813,20 @@ void Amqp::on_method(Method method, Fields fields) {
         fail_by_close(fields);
         break;
     case Method::channel_close_ok:
+        awaited_ = Method::connection_close_ok;
         FrameWriter(out_).begin(0, Method::connection_close).word(200).short_string("").word(0).word(0).end();
         break;
     case Method::connection_close_ok:
         abandon();
         break;
-    case Method::channel_flow:
-        FrameWriter(out_).begin(channel, Method::channel_flow_ok).octet(fields.octet()).end();
-        break;
     case Method::queue_declare_ok:
         fields.short_string();
         count_.ready = fields.dword();
         count_.consumers = fields.dword();
-        if (task_ == Task::count) {
+        --questions_;
+        if (task_ == Task::count && questions_ == 0) { // else it answers what a batch has asked
             end();
-        } else if (count_.ready == 0) {
+        } else if (task_ == Task::batch && count_.ready == 0) {
             cancel();
         }
         break;
@@ -760,14 +835,20 @@ void Amqp::on_method(Method method, Fields fields) {
         end();
         break;
     case Method::basic_qos_ok:
+        awaited_ = Method::basic_consume_ok;
         break;
     case Method::basic_consume_ok:
     case Method::confirm_select_ok:
         end();
         break;
     case Method::basic_cancel: // the queue is gone, or has moved
-    case Method::basic_cancel_ok:
         end_consuming();
+        break;
+    case Method::basic_cancel_ok:
+        --cancels_;
+        if (cancelling_ && cancels_ == 0) { // else the broker's own cancel was faster
+            end_consuming();
+        }
         break;
     case Method::basic_deliver:
         fields.short_string(); // the consumer's tag
@@ -777,7 +858,7 @@ void Amqp::on_method(Method method, Fields fields) {
         on_delivery(fields, true);
         break;
     case Method::basic_get_empty:
-        on_their_way_ -= on_their_way_ > 0 ? 1 : 0;
+        --on_their_way_;
         drained_ = true;
         if (task_ == Task::batch && exhausted()) {
             end();
@@ -815,6 +896,7 @@ void Amqp::on_method(Method method, Fields fields) {
 }
 
 void Amqp::on_start(Fields fields) {
+    awaited_ = Method::connection_tune;
     fields.octet();
     fields.octet();
     fields.long_string(); // what the broker is
@@ -837,6 +919,7 @@ void Amqp::on_start(Fields fields) {
 }
 
 void Amqp::on_tune(Fields fields) {
+    awaited_ = Method::connection_open_ok;
     const std::uint16_t channels = fields.word();
     const std::size_t frame_max = fields.dword();
     const std::uint16_t heartbeat = fields.word();
@@ -862,12 +945,7 @@ std::string_view Amqp::keep(std::string_view bytes) {
 
 void Amqp::on_delivery(Fields fields, bool got) {
     if (got) {
-        on_their_way_ -= on_their_way_ > 0 ? 1 : 0;
-    }
-    if (task_ != Task::batch) {
-        // Between two batches nothing is read; a delivery while anything else is asked would have no memory.
-        fail(FaultKind::protocol, "sent a message that was not asked for");
-        return;
+        --on_their_way_;
     }
     delivery_ = {};
     delivery_.tag = fields.qword();
@@ -896,6 +974,7 @@ void Amqp::on_header(std::string_view payload) {
                                            " bytes, more than max_body allows");
             return;
         }
+        progress_ms_ = monotonic_ms();
         delivery_.properties = keep(header.properties);
         delivery_.body_size = static_cast<std::size_t>(header.body_size);
         auto* room = static_cast<char*>(
@@ -908,11 +987,13 @@ void Amqp::on_header(std::string_view payload) {
 }
 
 void Amqp::on_body(std::string_view payload) {
-    if (incoming_ != Incoming::body || payload.size() > body_left_) {
+    if (incoming_ != Incoming::body || payload.empty() || payload.size() > body_left_) {
         fail(FaultKind::protocol, "sent a message's body out of turn");
         return;
     }
     if (!returned_content_) {
+        // Each byte buys a millisecond: a body that comes slower than that for long counts as silence.
+        progress_ms_ = std::min(monotonic_ms(), progress_ms_ + static_cast<std::int64_t>(payload.size()));
         std::memcpy(delivery_.body + (delivery_.body_size - static_cast<std::size_t>(body_left_)),
                     payload.data(), payload.size());
     }
@@ -931,7 +1012,7 @@ void Amqp::end_message() {
     batch_.push_back(delivery_);
     batch_bytes_ += delivery_.body_size;
     ++came_;
-    last_message_ms_ = monotonic_ms();
+    last_message_ms_ = progress_ms_ = monotonic_ms();
     ending_ = ending_ || came_ >= most_;
     maybe_cancel();
     if (batch_.size() >= limits_.messages || batch_bytes_ >= limits_.bytes || exhausted()) {
@@ -962,6 +1043,10 @@ void Amqp::ask_for_more() {
 }
 
 void Amqp::on_confirm(std::uint64_t tag, bool multiple, bool taken) {
+    if (tag == 0 || tag > published_) {
+        fail(FaultKind::protocol, "confirmed a message that was not published");
+        return;
+    }
     if (!taken && refusal_.empty()) {
         refusal_ = "the queue takes no more messages";
     }
@@ -972,6 +1057,7 @@ void Amqp::on_confirm(std::uint64_t tag, bool multiple, bool taken) {
     for (; at != unconfirmed_.end() && at->number <= tag; ++at) {
         if (!at->answered) {
             at->answered = true;
+            progress_ms_ = monotonic_ms();
             unconfirmed_bytes_ -= at->bytes;
             --unanswered_;
             if (taken && !returned_) {

@@ -8,6 +8,11 @@
 //     }
 //     use amqp.fault() first, then what the task was to bring
 //
+// A step deals with a bounded number of bytes, whatever comes: between two steps the caller looks around. A
+// method is taken only where the conversation calls for it, and anything else ends the connection, so that a
+// peer which never stops can make us neither answer nor remember without end. What brings nothing forward
+// does not put off the end of patience.
+//
 // Whatever goes wrong ends the connection, and so gives back to its queue every message that was not
 // acknowledged: a fault never loses one. An object of this class lives in a memory context or for the whole
 // process, never on a stack that an ereport may jump over; it calls nothing of the server's.
@@ -108,9 +113,9 @@ public:
 
     // Publishes to the queue through the default exchange, with confirms. publish() puts a message in line,
     // and may throw std::bad_alloc; start_confirming() sends, and is done when no more than `unconfirmed`
-    // bytes of bodies are without an answer, or when the broker has refused one and answered all. confirmed()
-    // are the numbers, counted from 1 in the order of publish(), that the broker has taken over since the
-    // last clear_confirmed().
+    // bytes, as they are sent, are without an answer, or when the broker has refused one and answered all.
+    // confirmed() are the numbers, counted from 1 in the order of publish(), that the broker has taken over
+    // since the last clear_confirmed().
     void start_publishing(std::string_view queue);
     void publish(std::string_view properties, std::string_view body);
     void start_confirming(std::size_t unconfirmed);
@@ -148,12 +153,13 @@ private:
     void greet();
     void exchange();
     bool send_some();
-    bool receive_some();
+    bool receive_some(std::size_t& room);
     void watch();
     void look_at_time();
     bool wants_input() const noexcept;
 
     void on_frame(const core::amqp::Frame& frame);
+    bool is_due(core::amqp::Method method) const noexcept;
     void on_method(core::amqp::Method method, core::amqp::Fields fields);
     void on_start(core::amqp::Fields fields);
     void on_tune(core::amqp::Fields fields);
@@ -188,11 +194,15 @@ private:
 
     std::vector<char> in_;
     std::size_t in_begin_ = 0, in_end_ = 0;
+    bool unread_ = false; // the last step left something behind
     std::string out_;
     std::size_t out_sent_ = 0;
     std::size_t frame_max_ = 0, max_body_ = 0;
     bool watching_output_ = false;
     std::string blocked_; // the broker takes no messages now, and says why
+
+    core::amqp::Method awaited_{};              // the answer that is due next; none: 0
+    std::uint64_t questions_ = 0, cancels_ = 0; // counts and cancels without an answer
 
     QueueCount count_;
     std::int64_t removed_ = 0;

@@ -20,7 +20,8 @@ using cloudsat::core::MailFate;
 using Clock = std::chrono::steady_clock;
 
 // Takes one connection: greets with the first line, and answers each line that comes with the next one. After
-// DATA a line counts once the text has ended. "hang" says nothing any more, "close" hangs up.
+// DATA a line counts once the text has ended. "hang" says nothing any more, "close" hangs up, "flood X" says
+// X over and over, for three seconds or until the client hangs up.
 class Server {
 public:
     explicit Server(std::vector<std::string> lines) : lines_(std::move(lines)) {
@@ -59,6 +60,10 @@ private:
                 hear(client, "");
                 break;
             }
+            if (line.starts_with("flood ")) {
+                flood(client, line.substr(6));
+                break;
+            }
             const std::string out = line + "\r\n";
             if (send(client, out.data(), out.size(), MSG_NOSIGNAL) < 0)
                 break;
@@ -67,6 +72,17 @@ private:
                 break;
         }
         close(client);
+    }
+    static void flood(int client, std::string bytes) {
+        while (bytes.size() < 100'000)
+            bytes += bytes;
+        const auto limit = Clock::now() + std::chrono::seconds(3);
+        ssize_t sent = 1;
+        while (sent > 0 && Clock::now() < limit) {
+            pollfd room{.fd = client, .events = POLLOUT, .revents = 0};
+            if (poll(&room, 1, 100) > 0)
+                sent = ::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
     }
     // until that has come; false at the end
     bool hear(int client, const std::string& end) {
@@ -224,6 +240,24 @@ TEST_F(SmtpTest, AnAddressThatIsACommandIsRefused) {
     smtp.start(mail);
     EXPECT_TRUE(smtp.done());
     EXPECT_EQ(smtp.reply().fate, MailFate::refused);
+}
+
+// Whether libcurl speaks just then or we do.
+TEST_F(SmtpTest, AFloodEndsAndNoStepTakesLong) {
+    const std::vector<std::string> dialogue{"220 hello", "250-me\r\n250 SIZE", "250 ok", "250 ok", "354 go"};
+    mail.timeout_ms = 1000;
+    for (std::size_t phase = 0; phase <= dialogue.size(); ++phase) {
+        for (const std::string bytes : {"220-x\r\n", "250-x\r\n", "354-x\r\n", "x", "\r\n", "250 ok\r\n"}) {
+            SCOPED_TRACE(std::to_string(phase) + " " + bytes);
+            std::vector<std::string> lines(dialogue.begin(),
+                                           dialogue.begin() + static_cast<std::ptrdiff_t>(phase));
+            lines.push_back("flood " + bytes);
+            slowest = {};
+            const Outcome outcome = send(lines);
+            EXPECT_LT(slowest, std::chrono::milliseconds(500));
+            EXPECT_LT(outcome.ms, 3000);
+        }
+    }
 }
 
 } // namespace
