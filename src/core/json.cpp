@@ -14,11 +14,6 @@ namespace {
 
 static_assert(json_padding >= simdjson::SIMDJSON_PADDING);
 
-// A client may declare a queue with arguments nested thousands deep (the AMQP frame of 128 KB allows some
-// 20,000), and the broker lists it. simdjson's default of 1024 would let one such queue blind us for its
-// whole vhost.
-constexpr std::size_t max_parse_depth = 32768;
-
 DecodeFault fault_of(simdjson::error_code error) noexcept {
     switch (error) {
     case simdjson::SUCCESS:
@@ -149,31 +144,6 @@ private:
     std::pmr::string& out_;
 };
 
-} // namespace
-
-DecodeFault JsonDocument::parse(JsonText text) {
-    if (text.text.empty())
-        return fault_of(simdjson::EMPTY);
-    const bool must_copy = text.slack < json_padding;
-    // An explicit allocation is the only way to raise the depth; parse() keeps it when it is large enough.
-    if (text.text.size() > parser_.capacity())
-        if (const auto error = parser_.allocate(text.text.size(), max_parse_depth))
-            return fault_of(error);
-    return fault_of(parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_));
-}
-
-DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
-    if (const auto fault = parse(text); fault.kind != FaultKind::none)
-        return fault;
-    dom::object page;
-    if (root_.get(rows) == simdjson::SUCCESS ||
-        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
-        return {};
-    return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
-}
-
-namespace {
-
 void skip_space(std::string_view& text) noexcept {
     const auto at = text.find_first_not_of(" \t\r\n");
     text.remove_prefix(std::min(at, text.size()));
@@ -227,7 +197,163 @@ std::size_t element_size(std::string_view text) noexcept {
     return at;
 }
 
+// Valid JSON may hold what simdjson cannot: a number beyond 64 bits or beyond double, half of a surrogate
+// pair, more brackets than it has room for. Any client may declare a queue with such an argument, and the
+// broker lists it. So one value is given up and not the document: tame() rewrites what is odd, and copies all
+// else, faults included.
+bool may_be_odd(simdjson::error_code error) noexcept {
+    switch (error) { // newer versions have errors of their own for numbers, so what is left out is named
+    case simdjson::SUCCESS:
+    case simdjson::CAPACITY:
+    case simdjson::MEMALLOC:
+    case simdjson::TAPE_ERROR:
+    case simdjson::UTF8_ERROR:
+    case simdjson::EMPTY:
+    case simdjson::UNESCAPED_CHARS:
+    case simdjson::UNCLOSED_STRING:
+        return false;
+    default:
+        return true;
+    }
+}
+
+// Less than simdjson's 1024, and far more than max_render_depth leaves.
+constexpr std::size_t max_tame_depth = 1000;
+
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+
+// The size of the number that the text begins with, by JSON's grammar; 0 when it begins with none.
+std::size_t number_size(std::string_view text) noexcept {
+    std::size_t at = 0;
+    const auto digits = [&] {
+        const std::size_t first = at;
+        while (at < text.size() && is_digit(text[at]))
+            ++at;
+        return at - first;
+    };
+    const auto skip = [&](std::string_view any) {
+        const bool there = at < text.size() && any.find(text[at]) != std::string_view::npos;
+        at += there ? 1 : 0;
+        return there;
+    };
+    skip("-");
+    const bool zero = at < text.size() && text[at] == '0';
+    const std::size_t whole = digits();
+    if (whole == 0 || (zero && whole > 1))
+        return 0;
+    if (skip(".") && digits() == 0)
+        return 0;
+    if (skip("eE")) {
+        skip("+-");
+        if (digits() == 0)
+            return 0;
+    }
+    return at;
+}
+
+// Appends the number, as a text when it is too large; gives the size of what it has dealt with.
+std::size_t tame_number(std::string_view text, std::string& out) {
+    const std::size_t size = std::max<std::size_t>(number_size(text), 1);
+    const auto number = text.substr(0, size);
+    constexpr std::size_t always_fits = 18;
+    std::string_view behind = text.substr(size);
+    skip_space(behind);
+    dom::parser parser;
+    // In the place of a key it is wrong, and must not become right.
+    if (number.size() <= always_fits && number.find_first_of("eE") == std::string_view::npos)
+        out += number;
+    else if (behind.starts_with(':') ||
+             parser.parse(number.data(), number.size()).error() == simdjson::SUCCESS)
+        out += number;
+    else
+        out.append(1, '"').append(number).append(1, '"');
+    return size;
+}
+
+// The code unit of an escape \uXXXX that the text begins with.
+std::optional<unsigned> escaped_unit(std::string_view text) noexcept {
+    constexpr std::size_t prefix = 2, digits = 4;
+    unsigned unit = 0;
+    if (!text.starts_with("\\u") || text.size() < prefix + digits)
+        return std::nullopt;
+    const char* const first = text.data() + prefix;
+    const auto read = std::from_chars(first, first + digits, unit, 16);
+    return read.ptr == first + digits ? std::optional(unit) : std::nullopt;
+}
+
+// Appends a string with its quotes; half of a surrogate pair becomes U+FFFD.
+void tame_string(std::string_view text, std::string& out) {
+    constexpr std::size_t escape = 6;
+    constexpr auto is_high = [](unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; };
+    constexpr auto is_low = [](unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; };
+    while (!text.empty()) {
+        std::size_t size = text.starts_with('\\') ? 2 : 1;
+        if (const auto unit = escaped_unit(text)) {
+            const auto next = escaped_unit(text.substr(escape)).value_or(0);
+            const bool pair = is_high(*unit) && is_low(next);
+            size = pair ? 2 * escape : escape;
+            if (!pair && (is_high(*unit) || is_low(*unit))) {
+                out += "\\ufffd";
+                text.remove_prefix(size);
+                continue;
+            }
+        }
+        out += text.substr(0, size);
+        text.remove_prefix(std::min(size, text.size()));
+    }
+}
+
+std::string tame(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + 64);
+    std::size_t depth = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        const Mark mark = mark_of(c);
+        if (mark == Mark::quote) {
+            const std::size_t end = std::min(behind_string(text, at), text.size());
+            tame_string(text.substr(at, end - at), out);
+            at = end;
+        } else if (mark == Mark::open && depth == max_tame_depth) {
+            out += "null";
+            at += element_size(text.substr(at));
+        } else if (c == '-' || is_digit(c)) {
+            at += tame_number(text.substr(at), out);
+        } else {
+            depth += mark == Mark::open ? 1 : 0;
+            depth -= mark == Mark::close && depth > 0 ? 1 : 0;
+            out += c;
+            ++at;
+        }
+    }
+    return out;
+}
+
 } // namespace
+
+DecodeFault JsonDocument::parse(JsonText text) {
+    if (text.text.empty())
+        return fault_of(simdjson::EMPTY);
+    const bool must_copy = text.slack < json_padding;
+    auto error = parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_);
+    if (may_be_odd(error)) {
+        const std::string tamed = tame(text.text);
+        error = parser_.parse(tamed.data(), tamed.size()).get(root_);
+    }
+    return fault_of(error);
+}
+
+DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
+    if (const auto fault = parse(text); fault.kind != FaultKind::none)
+        return fault;
+    dom::object page;
+    if (root_.get(rows) == simdjson::SUCCESS ||
+        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
+        return {};
+    return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
+}
 
 ListCutter::ListCutter(std::string_view text) noexcept : rest_(text) {
     skip_space(rest_);
