@@ -26,7 +26,6 @@ enum class Method : std::uint32_t {
     channel_open = 20 << 16 | 10,
     channel_open_ok = 20 << 16 | 11,
     channel_flow = 20 << 16 | 20,
-    channel_flow_ok = 20 << 16 | 21,
     channel_close = 20 << 16 | 40,
     channel_close_ok = 20 << 16 | 41,
     queue_declare = 50 << 16 | 10,

@@ -1,6 +1,7 @@
 // Decodes binding listings; see binding_listing.hpp.
 #include "core/binding_listing.hpp"
 
+#include "core/broker_name.hpp"
 #include "core/json.hpp"
 
 #include <new>
@@ -43,18 +44,18 @@ DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
 }
 
 bool is_usable(const RawRow& raw) noexcept {
-    return !raw.destination->empty() && is_usable_text(*raw.destination) && is_usable_text(*raw.source) &&
-           is_usable_text(*raw.destination_type) && is_usable_text(*raw.routing_key) &&
-           is_usable_text(raw.row.vhost);
+    return !raw.destination->empty() && raw.destination->size() <= max_name_size &&
+           raw.source->size() <= max_name_size && raw.routing_key->size() <= max_name_size &&
+           raw.row.vhost.size() <= max_name_size && is_usable_text(*raw.destination_type);
 }
 
 BindingRow keep(std::pmr::memory_resource* arena, const RawRow& raw) {
     return {
-        .source = copy_text(arena, *raw.source),
-        .vhost = copy_text(arena, raw.row.vhost),
-        .destination = copy_text(arena, *raw.destination),
+        .source = copy_text(arena, text_of_name(*raw.source, arena)),
+        .vhost = copy_text(arena, text_of_name(raw.row.vhost, arena)),
+        .destination = copy_text(arena, text_of_name(*raw.destination, arena)),
         .destination_type = copy_text(arena, *raw.destination_type),
-        .routing_key = copy_text(arena, *raw.routing_key),
+        .routing_key = copy_text(arena, text_of_name(*raw.routing_key, arena)),
         .arguments = raw.arguments ? render_json(arena, *raw.arguments) : std::string_view{},
     };
 }

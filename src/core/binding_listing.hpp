@@ -13,7 +13,8 @@
 
 namespace cloudsat::core {
 
-// One binding. Texts live in the arena, each with a NUL behind it.
+// One binding. Texts live in the arena, each with a NUL behind it; names and routing keys are texts as
+// core/broker_name.hpp has them.
 struct BindingRow {
     std::string_view source; // exchange; empty: the default exchange
     std::string_view vhost;  // empty when the column was not asked for
@@ -25,7 +26,7 @@ struct BindingRow {
 
 struct BindingListing {
     std::span<const BindingRow> rows;
-    std::size_t unusable = 0; // left out: a text with a NUL inside or beyond 255 bytes, or no destination
+    std::size_t unusable = 0; // left out: a text beyond 255 bytes, or no destination
 };
 
 // Every queue is bound to the default exchange by its own name: a quarter of all rows, and nothing learnt

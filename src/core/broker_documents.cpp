@@ -1,6 +1,7 @@
 // Decodes the broker's small documents; see broker_documents.hpp.
 #include "core/broker_documents.hpp"
 
+#include "core/broker_name.hpp"
 #include "core/json.hpp"
 
 #include <algorithm>
@@ -73,11 +74,11 @@ Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::me
         auto row = read_vhost(element);
         if (!row)
             return DecodeFault{FaultKind::wrong_shape, "a row of the vhost listing has no name"};
-        if (row->name.empty() || !is_usable_text(row->name)) {
+        if (row->name.empty() || row->name.size() > max_name_size) {
             ++listing.unusable;
             continue;
         }
-        row->name = copy_text(arena, row->name);
+        row->name = copy_text(arena, text_of_name(row->name, arena));
         new (&room[n++]) VhostRow(*row);
     }
     listing.rows = room.first(n);

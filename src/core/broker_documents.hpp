@@ -26,7 +26,7 @@ struct VhostRow {
 
 struct VhostListing {
     std::span<const VhostRow> rows;
-    std::size_t unusable = 0; // left out: a name with a NUL inside, empty, or beyond 255 bytes
+    std::size_t unusable = 0; // left out: a name that is empty or beyond 255 bytes
 };
 
 Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::memory_resource* arena);

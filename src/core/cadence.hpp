@@ -23,4 +23,7 @@ Micros next_poll(const Cadence& cadence, Micros began, Micros ended, int consecu
 // How long an action that failed is left alone: 30 s, doubling up to an hour.
 Micros retry_wait(int failures) noexcept;
 
+// And one that cannot work before somebody changes the server's options.
+constexpr Micros hopeless_wait = 24 * 3600 * micros_per_second;
+
 } // namespace cloudsat::core

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/broker_name.hpp"
 #include "core/incident_text.hpp"
 #include "core/prospect.hpp"
 #include "core/second_look.hpp"
@@ -15,7 +16,6 @@ namespace cloudsat::core {
 namespace {
 
 constexpr std::string_view nothing = "nothing";
-constexpr Micros never = std::numeric_limits<Micros>::max();
 
 // A sentence that is put together from clauses.
 class Clauses {
@@ -424,14 +424,15 @@ private:
         } else if (q_.failed_attempts > 0) {
             value = "failed";
             detail.more().put(q_.failed_attempts).put(q_.failed_attempts == 1 ? " attempt" : " attempts");
-            if (q_.standing.retry_after == never) {
-                detail.more().put("not to be tried again: its name has no address over HTTP");
-            } else if (!q_.retry_after.empty()) {
+            if (!q_.retry_after.empty()) {
                 detail.more().put("no new one before ").put(q_.retry_after);
             }
         } else if (q_.standing.would_delete) {
             value = "would_delete";
             detail.more().put("said ").put(q_.would_delete_at);
+        }
+        if (q_.dots) {
+            detail.more().put(q_.options->amqp_url.empty() ? no_address : "over AMQP only");
         }
         add("deletion", value, detail.keep(arena_));
     }
@@ -588,9 +589,7 @@ private:
         if (standing.acted_at != 0) {
             then.now = std::max(then.now, standing.acted_at + hold_after_action);
         }
-        if (standing.retry_after != never) {
-            then.now = std::max(then.now, standing.retry_after);
-        }
+        then.now = std::max(then.now, standing.retry_after);
         if (standing.delay_from != 0) {
             then.now = std::max(then.now, standing.delay_from + q_.limits.delete_delay);
         }

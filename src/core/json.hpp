@@ -23,7 +23,9 @@ namespace dom = simdjson::dom;
 // object; another document may be parsed in its place.
 class JsonDocument {
 public:
-    // Kind none when the text is one valid JSON value from its first byte to its last.
+    // Kind none when the text is one valid JSON value from its first byte to its last. Of what is valid and
+    // cannot be held, a number becomes a text, half of a surrogate pair U+FFFD, and what is nested a thousand
+    // deep null.
     DecodeFault parse(JsonText text);
 
     // The same, and the rows of a listing: the document itself, or the `items` of a page object. Anything
@@ -89,8 +91,8 @@ template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
 }
 
 // RabbitMQ's short strings (names, routing keys) hold at most 255 bytes and may hold a NUL, which
-// PostgreSQL's text cannot: such a name has no representation there. Valid UTF-8 is taken for granted:
-// simdjson checked it.
+// PostgreSQL's text cannot: what names something is written in another way (core/broker_name.hpp). Valid
+// UTF-8 is taken for granted: simdjson checked it.
 inline constexpr std::size_t max_name_size = 255;
 bool is_usable_text(std::string_view text) noexcept;
 

@@ -1,6 +1,7 @@
 // A queue's own document, see queue_detail.hpp.
 #include "core/queue_detail.hpp"
 
+#include "core/broker_name.hpp"
 #include "core/json.hpp"
 
 namespace cloudsat::core {
@@ -58,17 +59,41 @@ void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
     }
 }
 
+// The queue in the document, which is its own or a page of a listing.
+DecodeFault find_queue(const dom::element& root, std::string_view vhost, std::string_view name,
+                       std::pmr::memory_resource* arena, dom::object& queue) {
+    dom::array items;
+    if (root.get(queue) != simdjson::SUCCESS) {
+        return {FaultKind::wrong_shape, "the document is not that of a queue"};
+    }
+    std::string_view its_name, its_vhost;
+    if (queue["items"].get(items) != simdjson::SUCCESS) {
+        return queue["name"].get(its_name) == simdjson::SUCCESS
+                   ? DecodeFault{}
+                   : DecodeFault{FaultKind::wrong_shape, "the document is not that of a queue"};
+    }
+    for (const dom::element item : items) {
+        if (item.get(queue) == simdjson::SUCCESS && queue["name"].get(its_name) == simdjson::SUCCESS &&
+            queue["vhost"].get(its_vhost) == simdjson::SUCCESS && text_of_name(its_name, arena) == name &&
+            text_of_name(its_vhost, arena) == vhost) {
+            return {};
+        }
+    }
+    return {FaultKind::not_found, "the queue is not listed"};
+}
+
 } // namespace
 
-Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena) {
+Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena,
+                                                   std::string_view vhost, std::string_view name) {
     JsonDocument document;
     if (const auto fault = document.parse(text); fault.kind != FaultKind::none) {
         return fault;
     }
     dom::object queue;
-    std::string_view name;
-    if (document.root().get(queue) != simdjson::SUCCESS || queue["name"].get(name) != simdjson::SUCCESS) {
-        return DecodeFault{FaultKind::wrong_shape, "the document is not that of a queue"};
+    if (const auto fault = find_queue(document.root(), vhost, name, arena, queue);
+        fault.kind != FaultKind::none) {
+        return fault;
     }
     QueueDetail detail;
     detail.facts.type = keep_text(queue, "type", arena);

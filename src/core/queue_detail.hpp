@@ -27,7 +27,10 @@ struct QueueDetail {
     std::optional<std::int64_t> delivery_limit;
 };
 
-Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena);
+// Of a page of a listing, the row of this queue is read; when it has none, the fault is not_found. The names
+// are texts as core/broker_name.hpp has them.
+Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memory_resource* arena,
+                                                   std::string_view vhost = {}, std::string_view name = {});
 
 // Half a sentence that lives for ever; empty when messages may be taken.
 // `expressly`: a policy of its own says that this queue is archived.

@@ -1,6 +1,7 @@
 // Decodes queue listings; see queue_listing.hpp.
 #include "core/queue_listing.hpp"
 
+#include "core/broker_name.hpp"
 #include "core/json.hpp"
 
 #include <array>
@@ -148,7 +149,7 @@ DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
 }
 
 bool is_usable(const RawRow& raw) noexcept {
-    return !raw.name->empty() && is_usable_text(*raw.name) && is_usable_text(raw.row.vhost) &&
+    return !raw.name->empty() && raw.name->size() <= max_name_size && raw.row.vhost.size() <= max_name_size &&
            is_usable_text(raw.row.type) && is_usable_text(raw.row.state);
 }
 
@@ -158,8 +159,8 @@ public:
 
     QueueRow keep(const RawRow& raw) {
         QueueRow row = raw.row;
-        row.name = copy_text(arena_, *raw.name);
-        row.vhost = vhost_.keep(arena_, row.vhost);
+        row.name = copy_text(arena_, text_of_name(*raw.name, arena_));
+        row.vhost = vhost_.keep(arena_, text_of_name(row.vhost, arena_));
         row.type = type_.keep(arena_, row.type);
         row.state = state_.keep(arena_, row.state);
         row.arguments = raw.arguments ? render_json(arena_, *raw.arguments) : std::string_view{};
@@ -221,7 +222,8 @@ Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& u
     std::array<std::byte, 4096> room;
     std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
     use_rows(text, [&](RawRow& raw) {
-        raw.row.name = *raw.name;
+        raw.row.name = text_of_name(*raw.name, &arena);
+        raw.row.vhost = text_of_name(raw.row.vhost, &arena);
         if (raw.arguments)
             raw.row.arguments = render_json(&arena, *raw.arguments);
         use(raw.row);

@@ -16,8 +16,8 @@
 
 namespace cloudsat::core {
 
-// One queue as listed. Texts live in the arena, each with a NUL behind it. Of a duplicate key the last one
-// counts.
+// One queue as listed. Texts live in the arena, each with a NUL behind it; names are texts as
+// core/broker_name.hpp has them. Of a duplicate key the last one counts.
 struct QueueRow {
     std::string_view name;
     std::string_view vhost; // empty when the column was not asked for
@@ -37,7 +37,7 @@ struct QueueRow {
 
 struct QueueListing {
     std::span<const QueueRow> rows;
-    // Rows left out because their name has no form in PostgreSQL: a NUL inside, empty, or beyond 255 bytes.
+    // Rows left out because they name nothing: empty, or beyond 255 bytes.
     std::size_t unusable = 0;
 };
 

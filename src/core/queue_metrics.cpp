@@ -212,7 +212,7 @@ void unescape(std::string_view text, std::string& plain) {
 }
 
 bool is_usable(std::string_view text) noexcept {
-    return !text.empty() && text.size() <= max_label_size && text.find('\0') == std::string_view::npos &&
+    return !text.empty() && text.size() <= max_label_size &&
            simdjson::validate_utf8(text.data(), text.size());
 }
 

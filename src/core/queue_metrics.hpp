@@ -23,7 +23,8 @@
 
 namespace cloudsat::core {
 
-// One queue's sizes; absent when the document does not tell them or they are no counts.
+// One queue's sizes, its names as the broker has them, NUL and all. A size is absent when the document does
+// not tell them or they are no counts.
 struct QueueSizes {
     std::string_view vhost;
     std::string_view name;
@@ -47,7 +48,7 @@ private:
 };
 
 // Gives the queues of all vhosts to `use`, in the order of the document, and returns how many lines could not
-// be read and how many queues have a name that is ambiguous or has no form in PostgreSQL. When that is not 0,
+// be read and how many queues have a name that is ambiguous. When that is not 0,
 // some queue's size is known to the management API only.
 //
 // A document is refused, before any of its rows is used, when it does not announce all three families (it is

@@ -61,6 +61,10 @@ std::pmr::string exact_pattern(std::string_view name, std::pmr::memory_resource*
     // (?-i) undoes the broker's caseless option; \z, unlike $, does not match before a newline at the end.
     pattern += "^(?-i)";
     for (const char c : name) {
+        if (c == '\0') {
+            pattern += "\\x00";
+            continue;
+        }
         const bool plain = is_alpha(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
         if (!plain)
             pattern += '\\';
@@ -285,7 +289,7 @@ std::string_view encode_query_value(std::string_view text, std::pmr::memory_reso
 }
 
 std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena) {
-    std::pmr::string query("page=1&page_size=5&name=", arena);
+    std::pmr::string query("page=1&page_size=500&name=", arena);
     query += percent_encode(exact_pattern(name, arena), arena);
     query += "&use_regex=true";
     return keep(arena, query);

@@ -19,9 +19,9 @@ std::optional<std::string_view> encode_segment(std::string_view name, std::pmr::
 // The same encoding for a value in a query, where no text is special.
 std::string_view encode_query_value(std::string_view text, std::pmr::memory_resource* arena);
 
-// The query that looks again at one queue: "page=1&page_size=5&name=...&use_regex=true". The broker's pattern
-// match ignores letter case unless told otherwise; this pattern tells, and matches this name only. The caller
-// still compares the names in the answer.
+// The query that looks again at one queue: "page=1&page_size=500&name=...&use_regex=true". The broker's
+// pattern match ignores letter case unless told otherwise; this pattern tells, and matches this name only:
+// one queue in a virtual host. The caller still compares the names in the answer.
 std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena);
 
 // What is wrong with the base URL of a management or metrics endpoint.

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "core/broker_name.hpp"
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
 #include "core/queue_detail.hpp"
@@ -131,10 +132,11 @@ enum class Seen { yes, no, unclear };
 Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
     const core::ServerOptions& options = all.server->options;
     const auto base = core::check_base_url(options.management_url, all.arena);
-    const auto vhost = core::encode_segment(intention.vhost, all.arena);
+    const auto vhost = core::segment_of_text(intention.vhost, all.arena);
     const std::string_view url =
-        join(all.arena, {base ? base.value().text : options.management_url, "/api/queues/",
-                         vhost.value_or(""), kind, core::look_again_query(intention.name, all.arena)});
+        join(all.arena, {base ? base.value().text : options.management_url, "/api/queues", vhost ? "/" : "",
+                         vhost.value_or(""), kind,
+                         core::look_again_query(core::name_of_text(intention.name, all.arena), all.arena)});
     start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
     const net::Reply& reply = finish(*all.http);
     if (reply.kind == FaultKind::not_found) {
@@ -151,7 +153,7 @@ Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
         return Seen::unclear;
     }
     for (const core::QueueRow& row : listing.value().rows) {
-        if (row.name == intention.name) {
+        if (row.name == intention.name && (row.vhost.empty() || row.vhost == intention.vhost)) {
             core::Facts& seen = intention.look.seen;
             seen.type = row.type;
             seen.state = row.state;
@@ -182,14 +184,23 @@ Seen look_again(Intentions& all, Intention& intention) {
     return by_name;
 }
 
-// The queue's own document tells who consumes; nothing when it does not.
-std::optional<std::int64_t> consumers_over_http(Intentions& all, const Intention& intention) {
+// Empty where the queue has no address over HTTP.
+std::string_view url_of(const Intentions& all, const Intention& intention) {
     const core::ServerOptions& options = all.server->options;
     const auto base = core::check_base_url(options.management_url, all.arena);
-    const std::string_view url =
-        join(all.arena, {base ? base.value().text : options.management_url, "/api/queues/",
-                         core::encode_segment(intention.vhost, all.arena).value_or(""), "/",
-                         core::encode_segment(intention.name, all.arena).value_or("")});
+    const auto vhost = core::segment_of_text(intention.vhost, all.arena);
+    const auto queue = core::segment_of_text(intention.name, all.arena);
+    return vhost && queue ? join(all.arena, {base ? base.value().text : options.management_url,
+                                             "/api/queues/", *vhost, "/", *queue})
+                          : std::string_view{};
+}
+
+// The queue's own document tells who consumes; nothing when it does not.
+std::optional<std::int64_t> consumers_over_http(Intentions& all, const Intention& intention) {
+    const std::string_view url = url_of(all, intention);
+    if (url.empty()) {
+        return std::nullopt;
+    }
     start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
     const net::Reply& reply = finish(*all.http);
     if (reply.kind != FaultKind::none) {
@@ -223,7 +234,7 @@ bool expires(const Intention& intention) {
 bool look_closer(Intentions& all, Intention& intention) {
     core::Facts& seen = intention.look.seen;
     if (!expires(intention) && connect_amqp(all, intention)) {
-        all.amqp->start_count(intention.name);
+        all.amqp->start_count(core::name_of_text(intention.name, all.arena));
         if (finish(*all.amqp)) {
             // What consumers hold, only the listing tells; it is up to 5 s old for quorum queues.
             seen.ready = all.amqp->count().ready;
@@ -273,9 +284,9 @@ void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::s
 }
 
 // Over AMQP the broker tells how many messages went.
-void request_deletion(Intentions& all, Intention& intention, std::string_view vhost, std::string_view queue) {
+void request_deletion(Intentions& all, Intention& intention) {
     if (connect_amqp(all, intention)) {
-        all.amqp->start_remove(intention.name);
+        all.amqp->start_remove(core::name_of_text(intention.name, all.arena));
         if (finish(*all.amqp)) {
             core::Facts& seen = intention.look.seen;
             seen.ready = all.amqp->removed();
@@ -284,10 +295,12 @@ void request_deletion(Intentions& all, Intention& intention, std::string_view vh
         judge_outcome(all, intention, all.amqp->fault().kind, all.amqp->fault().text);
         return;
     }
-    const core::ServerOptions& options = all.server->options;
-    const auto base = core::check_base_url(options.management_url, all.arena);
-    const std::string_view url = join(
-        all.arena, {base ? base.value().text : options.management_url, "/api/queues/", vhost, "/", queue});
+    const std::string_view url = url_of(all, intention);
+    if (url.empty()) {
+        intention.conclusion = Conclusion::failed;
+        intention.reason = "it can be deleted over AMQP only, and the broker could not be reached so";
+        return;
+    }
     start(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
     const net::Reply& reply = finish(*all.http);
     judge_outcome(all, intention, reply.kind, reply.error);
@@ -383,10 +396,9 @@ void look(Intentions& all, Intention& intention) {
         intention.reason = intention.look.enforce ? decided.reason : all.server->why_not;
         return;
     }
-    if (!core::encode_segment(intention.vhost, all.arena) ||
-        !core::encode_segment(intention.name, all.arena)) {
+    if (url_of(all, intention).empty() && all.server->options.amqp_url.empty()) {
         intention.conclusion = Conclusion::failed;
-        intention.reason = "a name of dots only has no address over HTTP";
+        intention.reason = core::no_address;
         intention.hopeless = true;
         return;
     }
@@ -438,9 +450,7 @@ void act(Intentions& all, Intention& intention) {
     if (!intention.due || (all.called_off != nullptr && all.called_off())) {
         return; // whoever looks next decides by what holds then
     }
-    const auto vhost = core::encode_segment(intention.vhost, all.arena);
-    const auto queue = core::encode_segment(intention.name, all.arena);
-    request_deletion(all, intention, vhost.value_or(""), queue.value_or(""));
+    request_deletion(all, intention);
 }
 
 void conclude(const Intentions& all, const Intention& intention) {
@@ -530,7 +540,8 @@ void conclude(const Intentions& all, const Intention& intention) {
     }
     case Conclusion::failed: {
         const int failures = intention.failures + 1;
-        const TimestampTz retry = intention.hopeless ? DT_NOEND : now + core::retry_wait(failures);
+        const TimestampTz retry =
+            now + (intention.hopeless ? core::hopeless_wait : core::retry_wait(failures));
         const Datum values[] = {server,
                                 vhost,
                                 name,

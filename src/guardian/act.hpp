@@ -55,7 +55,7 @@ struct Intention {
     Conclusion conclusion = Conclusion::left;
     std::string_view reason;
     bool sent = false;     // a DELETE went out
-    bool hopeless = false; // it will never work: not to be tried again
+    bool hopeless = false; // it does not work as long as the server is as it is
 };
 
 struct Intentions {

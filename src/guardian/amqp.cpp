@@ -3,7 +3,10 @@
 #include "guardian/amqp.hpp"
 
 #include <algorithm>
+#include <array>
+#include <memory_resource>
 
+#include "core/broker_name.hpp"
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/wait.hpp"
@@ -36,13 +39,17 @@ bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std:
     login.url = options.amqp_url;
     login.user = server.mapping.user;
     login.password = server.password;
-    login.vhost = vhost;
     login.ca_file = options.ca_file;
     login.connect_timeout_ms = static_cast<long>(options.connect_timeout / 1000);
     login.silence_ms = static_cast<long>(std::min(options.timeout, patience) / 1000);
     login.max_body = std::min(static_cast<std::size_t>(options.max_body), largest_value);
     login.tls_verify = options.tls_verify != 0;
-    amqp.start_open(login);
+    { // what has a destructor does not live while anything may raise
+        std::array<std::byte, 2048> room;
+        std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
+        login.vhost = core::name_of_text(vhost, &arena);
+        amqp.start_open(login);
+    }
     return finish(amqp);
 }
 

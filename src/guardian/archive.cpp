@@ -6,6 +6,7 @@
 
 #include "board/append.hpp"
 #include "core/amqp_properties.hpp"
+#include "core/broker_name.hpp"
 #include "core/cadence.hpp"
 #include "core/incident_text.hpp"
 #include "core/queue_detail.hpp"
@@ -198,21 +199,29 @@ std::int64_t average_of(std::span<const net::Delivery> batch) {
     return std::max<std::int64_t>(static_cast<std::int64_t>(bytes / batch.size()), 1);
 }
 
+// The queue's own document; or, where it has no address over HTTP, a page with its row.
+std::string_view url_of(const Archiving& a, const ArchiveQueue& queue) {
+    constexpr std::string_view columns =
+        "?columns=name,vhost,type,state,durable,exclusive,auto_delete,messages,messages_ready,"
+        "messages_unacknowledged,message_bytes_ready,consumers,consumer_details,exclusive_consumer_tag,"
+        "arguments,effective_policy_definition&";
+    const core::ServerOptions& options = a.server->options;
+    const auto base = core::check_base_url(options.management_url, a.arena);
+    const std::string_view queues =
+        join(a.arena, {base ? base.value().text : options.management_url, "/api/queues"});
+    const auto vhost = core::segment_of_text(queue.vhost, a.arena);
+    const auto name = core::segment_of_text(queue.name, a.arena);
+    if (vhost && name) {
+        return join(a.arena, {queues, "/", *vhost, "/", *name});
+    }
+    return join(a.arena, {queues, vhost ? "/" : "", vhost.value_or(""), columns,
+                          core::look_again_query(core::name_of_text(queue.name, a.arena), a.arena)});
+}
+
 // Looks at the queue's own document, whether messages may be taken from it. No connection to the queue is
 // needed for that, and so nothing is disturbed.
 void look(Archiving& a, ArchiveQueue& queue) {
-    const core::ServerOptions& options = a.server->options;
-    const auto base = core::check_base_url(options.management_url, a.arena);
-    const auto vhost = core::encode_segment(queue.vhost, a.arena);
-    const auto name = core::encode_segment(queue.name, a.arena);
-    if (!vhost || !name) {
-        conclude(queue, ArchiveOutcome::withheld, "a name of dots only has no address over HTTP");
-        return;
-    }
-    start(*a.http, *a.server, net::Method::get,
-          join(a.arena,
-               {base ? base.value().text : options.management_url, "/api/queues/", *vhost, "/", *name}),
-          core::Expect::json);
+    start(*a.http, *a.server, net::Method::get, url_of(a, queue), core::Expect::json);
     const net::Reply& reply = finish(*a.http);
     if (reply.kind == FaultKind::not_found) {
         conclude(queue, ArchiveOutcome::passed); // the next poll will tell what became of it
@@ -223,7 +232,11 @@ void look(Archiving& a, ArchiveQueue& queue) {
         fail(a, queue, reply.error);
         return;
     }
-    const auto document = core::read_queue_detail(reply.json(), a.arena);
+    const auto document = core::read_queue_detail(reply.json(), a.arena, queue.vhost, queue.name);
+    if (!document && document.error().kind == FaultKind::not_found) {
+        conclude(queue, ArchiveOutcome::passed);
+        return;
+    }
     if (!document) {
         fail(a, queue, document.error().detail);
         return;
@@ -265,7 +278,7 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
         }
         a.vhost = queue.vhost;
     }
-    a.amqp->start_count(queue.name);
+    a.amqp->start_count(core::name_of_text(queue.name, a.arena));
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
         return;
@@ -308,7 +321,8 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
     }
     const std::uint16_t window =
         known ? window_for(queue.average_bytes, queue.way) : static_cast<std::uint16_t>(first_messages);
-    a.amqp->start_taking(queue.name, queue.way, window, static_cast<std::uint64_t>(most));
+    a.amqp->start_taking(core::name_of_text(queue.name, a.arena), queue.way, window,
+                         static_cast<std::uint64_t>(most));
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
     }

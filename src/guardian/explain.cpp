@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "core/broker_name.hpp"
 #include "core/explain.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
@@ -320,6 +321,8 @@ Datum explain_queue(FunctionCallInfo fcinfo) {
     found.given = is_given;
     found.given_by = GetForeignServer(oid);
     found.watched = options.vhosts.empty() || matches(inquiry.vhost, options.vhosts);
+    found.dots = !core::segment_of_text(inquiry.vhost, inquiry.arena) ||
+                 !core::segment_of_text(inquiry.name, inquiry.arena);
     found.held_back = inquiry.server->held_back;
     found.why_not = inquiry.server->why_not;
     found.circumstances.now = inquiry.now;

@@ -8,6 +8,7 @@
 
 #include "core/account.hpp"
 #include "core/broker_documents.hpp"
+#include "core/broker_name.hpp"
 #include "core/queue_listing.hpp"
 #include "core/queue_metrics.hpp"
 #include "core/url.hpp"
@@ -107,17 +108,19 @@ std::string_view base_of(std::string_view url, std::pmr::memory_resource* arena)
     return base ? base.value().text : url; // the validator has checked it
 }
 
+// A listing of one vhost; or of all, with the vhost of each row, where this one has no address over HTTP. The
+// queries end with the columns that they want.
 std::string_view vhost_url(const Fetching& f, std::string_view kind, std::string_view vhost,
                            std::string_view query) {
-    const auto segment = core::encode_segment(vhost, f.cycle.arena);
+    const auto segment = core::segment_of_text(vhost, f.cycle.arena);
     return segment ? join(f.cycle.arena, {f.management, "/api/", kind, "/", *segment, query})
-                   : std::string_view{};
+                   : join(f.cycle.arena, {f.management, "/api/", kind, query, ",vhost"});
 }
 
 std::string_view queue_url(const Fetching& f, std::string_view vhost, std::string_view queue,
                            std::string_view rest) {
-    const auto v = core::encode_segment(vhost, f.cycle.arena);
-    const auto q = core::encode_segment(queue, f.cycle.arena);
+    const auto v = core::segment_of_text(vhost, f.cycle.arena);
+    const auto q = core::segment_of_text(queue, f.cycle.arena);
     return v && q ? join(f.cycle.arena, {f.management, "/api/queues/", *v, "/", *q, rest})
                   : std::string_view{};
 }
@@ -141,14 +144,24 @@ Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, b
         }
         return timed_out ? Asked::timed_out : Asked::failed;
     }
-    const auto unusable = core::for_each_queue(reply.json(), use);
+    std::size_t of_vhost = 0;
+    const auto use_own = [&](const core::QueueRow& row) {
+        if (row.vhost.empty() || row.vhost == vhost) {
+            ++of_vhost;
+            use(row);
+        }
+    };
+    const auto unusable = core::for_each_queue(reply.json(), use_own);
     if (!unusable) {
         note(f.cycle, unusable.error().kind, join(f.cycle.arena, {"queues of vhost \"", vhost, "\""}),
              unusable.error().detail);
         return Asked::failed;
     }
     f.cycle.unusable += unusable.value();
-    return Asked::well;
+    // a listing of all vhosts is there whether this one is or not
+    const bool there = of_vhost > 0 || f.cycle.sweep->vhosts()[*f.cycle.sweep->find_vhost(vhost)].listed ||
+                       core::segment_of_text(vhost, f.cycle.arena);
+    return there ? Asked::well : Asked::missing;
 }
 
 bool watched(const Cycle& cycle, std::string_view vhost) {
@@ -172,11 +185,6 @@ bool read_vhosts(Fetching& f) {
     f.vhosts = listing.value().rows.size();
     for (const core::VhostRow& row : listing.value().rows) {
         if (!watched(cycle, row.name)) {
-            continue;
-        }
-        // A vhost called "." or ".." has no address over HTTP.
-        if (!core::encode_segment(row.name, cycle.arena)) {
-            ++cycle.unusable;
             continue;
         }
         const std::uint32_t index = cycle.sweep->vhost(row.name); // may move the others
@@ -211,8 +219,9 @@ bool read_metrics(Fetching& f) {
     std::uint32_t vhost = 0;
     std::string_view last;
     const auto use = [&](const core::QueueSizes& row) {
-        if (row.vhost != last || last.empty()) {
-            const auto found = cycle.sweep->find_vhost(row.vhost);
+        const std::string_view of = core::text_of_name(row.vhost, cycle.arena);
+        if (of != last || last.empty()) {
+            const auto found = cycle.sweep->find_vhost(of);
             const bool listed = found && cycle.sweep->vhosts()[*found].listed;
             last = listed ? cycle.sweep->vhosts()[*found].name : std::string_view{};
             vhost = found.value_or(0);
@@ -226,7 +235,7 @@ bool read_metrics(Fetching& f) {
         facts.messages = row.messages;
         facts.ready = row.ready;
         facts.unacknowledged = row.unacknowledged;
-        saw(cycle, vhost, row.name, facts, SizeSource::metrics);
+        saw(cycle, vhost, core::text_of_name(row.name, cycle.arena), facts, SizeSource::metrics);
     };
     const auto unusable = core::for_each_queue_size(reply.body, use);
     if (!unusable) {
@@ -377,12 +386,30 @@ void read_streams(Fetching& f) {
     }
 }
 
+// Of a listing that may have more, the bindings that were asked for.
+std::span<const core::BindingRow> rows_of(std::span<const core::BindingRow> rows, std::string_view vhost,
+                                          std::string_view queue, std::pmr::memory_resource* arena) {
+    const auto wanted = [&](const core::BindingRow& row) {
+        return (row.vhost.empty() || row.vhost == vhost) && (queue.empty() || row.destination == queue);
+    };
+    if (std::all_of(rows.begin(), rows.end(), wanted)) {
+        return rows;
+    }
+    auto* kept = static_cast<core::BindingRow*>(
+        arena->allocate(sizeof(core::BindingRow) * rows.size(), alignof(core::BindingRow)));
+    auto* const end = std::copy_if(rows.begin(), rows.end(), kept, wanted);
+    return {kept, end};
+}
+
 void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
     Cycle& cycle = f.cycle;
     const std::string_view name = cycle.sweep->vhosts()[vhost].name;
-    const std::string_view url =
-        queue.empty() ? vhost_url(f, "bindings", name, bindings_query)
-                      : queue_url(f, name, queue, join(cycle.arena, {"/bindings", bindings_query}));
+    std::string_view url = queue.empty()
+                               ? std::string_view{}
+                               : queue_url(f, name, queue, join(cycle.arena, {"/bindings", bindings_query}));
+    if (url.empty()) {
+        url = vhost_url(f, "bindings", name, bindings_query);
+    }
     const net::Reply* reply = ask_detail(f, url, "bindings");
     if (reply == nullptr) {
         return;
@@ -392,7 +419,7 @@ void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
         note(cycle, listing.error().kind, "bindings", listing.error().detail);
         return;
     }
-    cycle.bindings->push_back({vhost, queue, listing.value().rows});
+    cycle.bindings->push_back({vhost, queue, rows_of(listing.value().rows, name, queue, cycle.arena)});
 }
 
 bool is_new(const core::Sighting& sighting) noexcept {

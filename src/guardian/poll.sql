@@ -39,7 +39,7 @@ COMMENT ON COLUMN cloudsat.polls.fetch_ms IS 'time that the broker took for the 
 COMMENT ON COLUMN cloudsat.polls.record_ms IS 'time that recording and judging took';
 COMMENT ON COLUMN cloudsat.polls.bytes IS 'bytes fetched by the last poll';
 COMMENT ON COLUMN cloudsat.polls.queues IS 'queues that the last whole poll saw';
-COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last whole poll that could not be kept: names that no text can hold, samples that could not be read';
+COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last whole poll that could not be kept: names that are empty or too long, samples that could not be read';
 COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; at least 3 when the broker was not guarded for three intervals; 0: all is well';
 COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure; unguarded: nobody polled';
 COMMENT ON COLUMN cloudsat.polls.last_error IS 'the last failure in words';

@@ -125,7 +125,7 @@ COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the i
 COMMENT ON COLUMN cloudsat.queues.attempts IS 'requests to delete it whose outcome is unknown, for the open intention';
 COMMENT ON COLUMN cloudsat.queues.failures IS 'actions in a row that failed';
 COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when a request to delete it was last sent, or archiving had made it small; its numbers are not believed for 10 s';
-COMMENT ON COLUMN cloudsat.queues.retry_after IS 'no new intention before; infinity: it cannot be addressed over HTTP';
+COMMENT ON COLUMN cloudsat.queues.retry_after IS 'no new intention before';
 COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or seen again after it was gone or declared anew';
 COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when what is told of it last changed';
 COMMENT ON COLUMN cloudsat.queues.gone_at IS 'when it was found to be gone, or was deleted; null while it is there';

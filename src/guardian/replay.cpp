@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/amqp_properties.hpp"
+#include "core/broker_name.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/server.hpp"
@@ -173,12 +174,13 @@ Datum replay(FunctionCallInfo fcinfo) {
     if (max < 0) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max must not be negative"));
     }
-    const std::string_view queue = pg::view(PG_GETARG_DATUM(2));
-    if (queue.empty() || queue.size() > core::amqp::longest_short_string) {
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat replay");
+    auto* arena = pg::make<pg::ContextResource>(context, context);
+    const std::string_view queue_name = core::name_of_text(pg::view(PG_GETARG_DATUM(2)), arena);
+    if (queue_name.empty() || queue_name.size() > core::amqp::longest_short_string) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("the name of a queue has between 1 and 255 bytes"));
     }
-    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat replay");
     const Server* server = load_server(find_server(pg::view(PG_GETARG_DATUM(0))), context);
     if (server->options.amqp_url.empty()) {
         ereport(ERROR, errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
@@ -195,7 +197,7 @@ Datum replay(FunctionCallInfo fcinfo) {
     pg::make<AmqpHangup>(context, r.amqp);
     require_connection(connect(*r.amqp, *server, pg::view(r.vhost), server->options.timeout), *server,
                        *r.amqp);
-    r.amqp->start_publishing(queue);
+    r.amqp->start_publishing(queue_name);
     require_connection(finish(*r.amqp), *server, *r.amqp);
 
     pg::spi_begin();

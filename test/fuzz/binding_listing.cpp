@@ -1,6 +1,7 @@
 // Fuzzes the binding listing and the broker's small documents.
 #include "core/binding_listing.hpp"
 #include "core/broker_documents.hpp"
+#include "core/broker_name.hpp"
 
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +17,8 @@ void require(bool truth) {
 }
 
 bool is_name(std::string_view text) {
-    return text.size() <= 255 && text.find('\0') == std::string_view::npos;
+    std::pmr::monotonic_buffer_resource arena;
+    return name_of_text(text, &arena).size() <= 255 && text.find('\0') == std::string_view::npos;
 }
 
 void check_line(std::string_view line) {

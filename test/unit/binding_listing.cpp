@@ -26,8 +26,9 @@ constexpr std::string_view bindings =
 TEST_F(BindingListingTest, SkipsTheDefaultExchangeUnlessAsked) {
     const auto some = read_binding_listing({bindings}, &arena_);
     ASSERT_TRUE(some);
-    ASSERT_EQ(some.value().rows.size(), 1u);
-    EXPECT_EQ(some.value().unusable, 1u) << "a routing key with a NUL";
+    ASSERT_EQ(some.value().rows.size(), 2u);
+    EXPECT_EQ(some.value().unusable, 0u);
+    EXPECT_EQ(some.value().rows[1].routing_key, "a%00b (percent-encoded)");
     const auto& row = some.value().rows[0];
     EXPECT_EQ(row.source, "amq.topic");
     EXPECT_EQ(row.vhost, "/");
@@ -38,7 +39,7 @@ TEST_F(BindingListingTest, SkipsTheDefaultExchangeUnlessAsked) {
 
     const auto all = read_binding_listing({bindings}, &arena_, DefaultExchange::keep);
     ASSERT_TRUE(all);
-    EXPECT_EQ(all.value().rows.size(), 2u);
+    EXPECT_EQ(all.value().rows.size(), 3u);
     EXPECT_EQ(all.value().rows[0].source, "");
 }
 
@@ -59,8 +60,9 @@ TEST_F(BrokerDocumentsTest, Vhosts) {
         {R"([{"cluster_state":{"a@h":"running","b@h":"stopped"},"name":"/"},{"name":"a/b"},{"name":"n\u0000"}])"},
         &arena_);
     ASSERT_TRUE(result);
-    ASSERT_EQ(result.value().rows.size(), 2u);
-    EXPECT_EQ(result.value().unusable, 1u);
+    ASSERT_EQ(result.value().rows.size(), 3u);
+    EXPECT_EQ(result.value().unusable, 0u);
+    EXPECT_EQ(result.value().rows[2].name, "n%00 (percent-encoded)");
     EXPECT_EQ(result.value().rows[0].name, "/");
     EXPECT_EQ(result.value().rows[0].nodes, 2u);
     EXPECT_EQ(result.value().rows[0].running, 1u);

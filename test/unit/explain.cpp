@@ -135,9 +135,10 @@ TEST_F(ExplainQueue, WaitsAreOverInTheRangesAndNotAtTheNextPoll) {
     EXPECT_EQ(detail("next_poll"), "not deleted: the last attempt failed, and it is too early for another");
     EXPECT_EQ(value("above 8000"), "delete_intended");
     EXPECT_EQ(detail("deletion"), "2 attempts; no new one before soon");
-    queue.standing.retry_after = INT64_MAX;
-    EXPECT_EQ(value("above 8000"), "nothing");
-    EXPECT_EQ(detail("deletion"), "2 attempts; not to be tried again: its name has no address over HTTP");
+    queue.dots = true;
+    EXPECT_EQ(detail("deletion"),
+              "2 attempts; no new one before soon; a name of dots only has no address over HTTP, "
+              "and the server has no amqp_url");
 }
 
 TEST_F(ExplainQueue, TheOriginOfEachLimitIsSaid) {

@@ -45,9 +45,10 @@ constexpr std::string_view totals =
 
 TEST_F(QueueListingTest, ReadsTotalsOfARealBroker) {
     const auto listing = good(totals);
-    ASSERT_EQ(listing.rows.size(), 3u);
-    EXPECT_EQ(listing.unusable, 1u) << "the name with a NUL";
-    const auto& alice = listing.rows[0];
+    ASSERT_EQ(listing.rows.size(), 4u);
+    EXPECT_EQ(listing.unusable, 0u);
+    EXPECT_EQ(listing.rows[0].name, "a\"b\\cdé%00x (percent-encoded)") << "the name with a NUL";
+    const auto& alice = listing.rows[1];
     EXPECT_EQ(alice.name, "queue/alice/tasks");
     EXPECT_EQ(alice.vhost, "/");
     EXPECT_EQ(alice.type, "classic");
@@ -61,8 +62,8 @@ TEST_F(QueueListingTest, ReadsTotalsOfARealBroker) {
     EXPECT_EQ(alice.consumers, std::nullopt);
     EXPECT_EQ(alice.memory, std::nullopt);
     EXPECT_EQ(alice.arguments, R"({"x-dead-letter-exchange":"q\"o\\te","x-max-length":50000})");
-    EXPECT_EQ(listing.rows[1].exclusive, std::nullopt) << "null in the totals of a quorum queue";
-    const auto& stream = listing.rows[2];
+    EXPECT_EQ(listing.rows[2].exclusive, std::nullopt) << "null in the totals of a quorum queue";
+    const auto& stream = listing.rows[3];
     EXPECT_EQ(stream.type, "stream");
     EXPECT_EQ(stream.messages, std::nullopt) << "a stream has no messages under totals";
 }
@@ -123,10 +124,10 @@ TEST_F(QueueListingTest, ReadsErlangNamesOfTypes) {
     EXPECT_EQ(good(R"([{"name":"q","type":7,"state":null}])").rows[0].type, "");
 }
 
-TEST_F(QueueListingTest, NamesWithoutAFormInPostgresAreCountedAndLeftOut) {
+TEST_F(QueueListingTest, WhatIsNoNameIsCountedAndLeftOut) {
     const std::string longest(255, 'n'), longer(256, 'n');
     EXPECT_EQ(good(R"([{"name":")" + longest + R"("}])").rows.size(), 1u);
-    for (const auto& name : {longer, std::string(R"(a\u0000b)"), std::string(R"(\u0000)"), std::string()}) {
+    for (const auto& name : {longer, std::string()}) {
         const auto listing = good(R"([{"name":"x"},{"name":")" + name + R"("},{"name":"y"}])");
         EXPECT_EQ(listing.unusable, 1u) << name;
         ASSERT_EQ(listing.rows.size(), 2u) << name;
@@ -184,7 +185,6 @@ TEST_F(QueueListingTest, NothingComesOfABrokenDocument) {
              "[{\"name\":\"a\" \"b\":1}]",
              "[{\"name\":\"a\",\"x\":01}]",
              "[{\"name\":\"\xff\"}]",
-             "[{\"name\":\"a\",\"x\":\"\\ud800\"}]",
              "[{\"name\":\"a\nb\"}]",
              "{\"items\":[}",
          })

@@ -211,14 +211,15 @@ TEST_F(QueueMetricsTest, UnreadableLinesAreCountedAndBlindNobody) {
     }
 }
 
-TEST_F(QueueMetricsTest, NamesWithoutAFormInPostgresAreCountedAndLeftOut) {
+TEST_F(QueueMetricsTest, WhatIsNoNameIsCountedAndLeftOut) {
     using namespace std::literals;
-    for (const auto& name : {"a\0b"s, "\xff"s, ""s, std::string(256, 'n')}) {
+    for (const auto& name : {"\xff"s, ""s, std::string(256, 'n')}) {
         const auto metrics = good(messages(name, "5") + messages("fine", "1"));
         ASSERT_EQ(metrics.rows.size(), 1u);
         EXPECT_EQ(metrics.unusable, 1u);
     }
     EXPECT_EQ(good(messages(std::string(255, 'n'), "5")).rows.size(), 1u);
+    EXPECT_EQ(good(messages("a\0b"s, "5")).rows.size(), 1u) << "a NUL is the broker's to allow";
 }
 
 TEST_F(QueueMetricsTest, NothingComesOfAnotherDocument) {

@@ -54,10 +54,12 @@ TEST_F(UrlTest, Segments) {
 }
 
 TEST_F(UrlTest, LookAgainMatchesOneNameOnly) {
-    EXPECT_EQ(look_again_query("q", &arena_), "page=1&page_size=5&name=%5E%28%3F-i%29q%5Cz&use_regex=true");
+    EXPECT_EQ(look_again_query("q", &arena_), "page=1&page_size=500&name=%5E%28%3F-i%29q%5Cz&use_regex=true");
     // ^(?-i)a\.b\*\-é_1\z
     EXPECT_EQ(look_again_query("a.b*-é_1", &arena_),
-              "page=1&page_size=5&name=%5E%28%3F-i%29a%5C.b%5C%2A%5C-%C3%A9_1%5Cz&use_regex=true");
+              "page=1&page_size=500&name=%5E%28%3F-i%29a%5C.b%5C%2A%5C-%C3%A9_1%5Cz&use_regex=true");
+    EXPECT_EQ(look_again_query(std::string_view("a\0b", 3), &arena_),
+              "page=1&page_size=500&name=%5E%28%3F-i%29a%5Cx00b%5Cz&use_regex=true");
 }
 
 TEST_F(UrlTest, GoodBases) {
