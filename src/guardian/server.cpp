@@ -321,7 +321,9 @@ Server* read_server(const ForeignServer& found, MemoryContext context) {
     // A queue's name is UTF-8 and may hold any character: only such a database can keep it.
     if (GetDatabaseEncoding() != PG_UTF8) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                errmsg("the guardian needs a database encoded in UTF8"));
+                errmsg("the guardian needs a database encoded in UTF8"),
+                errdetail("The encoding of this database is %s.", GetDatabaseEncodingName()),
+                errhint("Use CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'."));
     }
     auto* server = pg::make<Server>(context);
     server->oid = found.serverid;
