@@ -157,7 +157,7 @@ pg::Statement note_gone(R"(
                 UNION ALL
                 SELECT n, NULL, NULL, true FROM pg_catalog.unnest($2) AS n) AS u
           GROUP BY u.username
-          HAVING pg_catalog.bool_and(u.here) OPERATOR(pg_catalog.<>) pg_catalog.bool_or(u.told)))",
+          HAVING pg_catalog.bool_and(u.here) OPERATOR(pg_catalog.<>) pg_catalog.bool_or(u.told))))",
                         {TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID});
 pg::Statement forget_adopted(R"(
     DELETE FROM cloudsat.accounts AS a
