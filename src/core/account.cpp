@@ -78,6 +78,17 @@ std::string_view check_username(std::string_view username) noexcept {
     return {};
 }
 
+PasswordFault check_password(std::string_view password) noexcept {
+    if (password.size() > max_password_size) {
+        return PasswordFault::too_long;
+    }
+    const auto characters = std::count_if(password.begin(), password.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; // begins one
+    });
+    return static_cast<std::size_t>(characters) < min_password_characters ? PasswordFault::too_short
+                                                                          : PasswordFault::none;
+}
+
 std::string_view escape_pattern(std::string_view text, std::pmr::memory_resource* arena) {
     TextWriter out(arena);
     for (const char& c : text) {

@@ -21,6 +21,12 @@ namespace cloudsat::core {
 inline constexpr std::size_t max_username_size = 64;
 std::string_view check_username(std::string_view username) noexcept;
 
+// A password that can be guessed is none. Characters are those of UTF-8.
+inline constexpr std::size_t min_password_characters = 8;
+inline constexpr std::size_t max_password_size = 1024; // bytes
+enum class PasswordFault : std::uint8_t { none, too_short, too_long };
+PasswordFault check_password(std::string_view password) noexcept;
+
 // A regular expression that matches this text and no other; for the broker's (PCRE) as for the server's.
 std::string_view escape_pattern(std::string_view text, std::pmr::memory_resource* arena);
 

@@ -2,8 +2,8 @@
 // reached him. The caller's transaction stays open while the broker is asked, and what the broker did is not
 // undone when it rolls back; so each function can be called again, and finds what it left behind.
 //
-// A password is hashed at once, and is in no message, no table and no request: not even the statement that
-// it came in is logged with an error of ours.
+// A password is hashed at once, and is in no message, no table and no request: with an error of ours, not
+// even the statements that it came in are shown or logged (pg/secret.hpp).
 
 #include "guardian/account.hpp"
 
@@ -25,6 +25,7 @@
 #include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
 #include "pg/memory.hpp"
+#include "pg/secret.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -37,7 +38,6 @@ extern "C" {
 #include "common/sha2.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/elog.h"
 #include "utils/timestamp.h"
 }
 
@@ -46,7 +46,6 @@ namespace {
 
 using core::FaultKind;
 
-constexpr std::size_t max_password_size = 1024;
 constexpr std::size_t most_username_bytes = 255; // that a broker takes
 constexpr std::size_t token_size = 24;           // bytes of randomness
 constexpr int requests_per_owner = 3;            // that have not expired
@@ -192,22 +191,6 @@ bool lock_accounts(Oid server, Changing which) {
 
 // --- secrets
 
-void hide_statement(void*) {
-    errhidestmt(true);
-}
-
-// From here on no message is logged with the statement, which holds the password.
-void begin_secret() {
-    auto* callback = static_cast<ErrorContextCallback*>(palloc0(sizeof(ErrorContextCallback)));
-    callback->callback = hide_statement;
-    callback->previous = error_context_stack;
-    error_context_stack = callback;
-}
-
-void end_secret() {
-    error_context_stack = error_context_stack->previous;
-}
-
 core::Sha256 sha256(std::initializer_list<std::string_view> parts) {
     static_assert(core::digest_size_sha256 == PG_SHA256_DIGEST_LENGTH);
     core::Sha256 digest{};
@@ -241,10 +224,14 @@ std::string_view hash_password(std::string_view password, const core::Salt& salt
 }
 
 void check_password(std::string_view password) {
-    if (password.empty() || password.size() > max_password_size) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PASSWORD),
-                errmsg(password.empty() ? "the password is empty" : "the password is too long"),
-                errdetail("A password has between 1 and %zu bytes.", max_password_size));
+    const core::PasswordFault fault = core::check_password(password);
+    if (fault != core::PasswordFault::none) {
+        const bool brief = fault == core::PasswordFault::too_short;
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg(brief ? "password is too short" : "password is too long"),
+                errdetail("A password has at least %zu characters and at most %zu bytes.",
+                          core::min_password_characters, core::max_password_size),
+                errhint("Choose a %s password.", brief ? "longer" : "shorter"));
     }
 }
 
@@ -435,8 +422,7 @@ void set_owners(const Datum* key, Datum owners) {
 
 // --- the functions
 
-Datum create_account(FunctionCallInfo fcinfo) {
-    begin_secret();
+Datum create_account_in_secret(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
     pg::require_argument(fcinfo, 1, "username");
     pg::require_argument(fcinfo, 2, "password");
@@ -473,12 +459,10 @@ Datum create_account(FunctionCallInfo fcinfo) {
     put_user(broker, username, hash_password(password, salt, broker.arena), tag);
     grant_permissions(broker, username);
     MemoryContextDelete(broker.context);
-    end_secret();
     PG_RETURN_VOID();
 }
 
-Datum set_account_password(FunctionCallInfo fcinfo) {
-    begin_secret();
+Datum set_account_password_in_secret(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
     pg::require_argument(fcinfo, 1, "username");
     pg::require_argument(fcinfo, 2, "password");
@@ -511,7 +495,6 @@ Datum set_account_password(FunctionCallInfo fcinfo) {
         grant_permissions(broker, username);
     }
     MemoryContextDelete(broker.context);
-    end_secret();
     PG_RETURN_VOID();
 }
 
@@ -673,8 +656,7 @@ Datum copied(std::string_view text, MemoryContext context) {
     return copy;
 }
 
-Datum confirm_account(FunctionCallInfo fcinfo) {
-    begin_secret();
+Datum confirm_account_in_secret(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "token");
     pg::require_argument(fcinfo, 1, "password");
     PreventCommandIfReadOnly("cloudsat.confirm_account()");
@@ -729,7 +711,6 @@ Datum confirm_account(FunctionCallInfo fcinfo) {
     put_user(broker, pg::view(username), hash_password(password, salt, broker.arena), tag);
     grant_permissions(broker, pg::view(username));
     MemoryContextDelete(broker.context);
-    end_secret();
     return as_row(fcinfo, server, username);
 }
 
@@ -821,6 +802,22 @@ bool meet_users(const Server& server, std::span<const std::string_view> users, T
     }
     return true;
 }
+
+namespace {
+
+Datum create_account(FunctionCallInfo fcinfo) {
+    return pg::in_secret(fcinfo, create_account_in_secret);
+}
+
+Datum set_account_password(FunctionCallInfo fcinfo) {
+    return pg::in_secret(fcinfo, set_account_password_in_secret);
+}
+
+Datum confirm_account(FunctionCallInfo fcinfo) {
+    return pg::in_secret(fcinfo, confirm_account_in_secret);
+}
+
+} // namespace
 
 SQL_FUNCTION(create_account);
 SQL_FUNCTION(set_account_password);

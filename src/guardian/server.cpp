@@ -11,6 +11,7 @@
 #include "guardian/enforcement.hpp"
 #include "pg/memory.hpp"
 #include "pg/password_file.hpp"
+#include "pg/secret.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -226,7 +227,7 @@ core::OptionFault read(const OptionRule& rule, const char* value, core::ServerOp
                                               : core::read_option(rule, value, server);
 }
 
-Datum _rabbitmq_validator(FunctionCallInfo fcinfo) {
+Datum validate_in_secret(FunctionCallInfo fcinfo) {
     List* given = untransformRelOptions(PG_GETARG_DATUM(0));
     const OptionPlace place = place_of(PG_GETARG_OID(1));
     core::ServerOptions server;
@@ -248,6 +249,11 @@ Datum _rabbitmq_validator(FunctionCallInfo fcinfo) {
         check_mapping(mapping);
     }
     PG_RETURN_VOID();
+}
+
+// Options may be passwords, or URLs that should not hold one and do.
+Datum _rabbitmq_validator(FunctionCallInfo fcinfo) {
+    return pg::in_secret(fcinfo, validate_in_secret);
 }
 
 void read_options(List* given, OptionPlace place, core::ServerOptions& server,

@@ -67,7 +67,7 @@ for my $queue ("queue/other/jobs", 'bare', "queue/${alice}x/jobs", 'queue/' . ($
 like(client($alice, "p\xc3\xa4ss-\$w\xc3\xb6rd", 'bind', "queue/$alice/jobs", 'amq.topic', '#'), qr/ACCESS_REFUSED|403/,
 	'nor bind to an exchange that is not its own');
 like(client($alice, "p\xc3\xa4ss-\$w\xc3\xb6rd", 'publish', "queue/$alice/jobs", 1), qr/ACCESS_REFUSED|403|refused/, 'nor publish by the default exchange');
-fails("SELECT cloudsat.create_account('pulse', '$alice', 'x', '{a\@example.com}')", qr/42710: account "\Q$alice\E" of broker "pulse" exists already/,
+fails("SELECT cloudsat.create_account('pulse', '$alice', 'xxxxxxxx', '{a\@example.com}')", qr/42710: account "\Q$alice\E" of broker "pulse" exists already/,
 	'there is one of a name');
 is(client($alice, "p\xc3\xa4ss-\$w\xc3\xb6rd", 'get', "queue/$alice/jobs", 1), '', 'and it stays as it is');
 is(sql("SELECT count(*) FROM cloudsat.account_owners WHERE username = '$alice'"), '2', 'so do its owners');
@@ -77,9 +77,9 @@ is(sql("SELECT count(*) FROM cloudsat.account_owners WHERE username = '$alice'")
 $broker->amqp('declare', "queue/$alice/live", 'auto_delete', ',', 'publish', "queue/$alice/live", 1);
 my $held = $broker->as($alice, "p\xc3\xa4ss-\$w\xc3\xb6rd")->hold('consume', "queue/$alice/live", 1);
 $broker->must_api(PUT => "/permissions/$vhost/$alice", { configure => 'mine', write => 'mine', read => '.*' });
-sql("SELECT cloudsat.set_account_password('pulse', '$alice', 'second')");
+sql("SELECT cloudsat.set_account_password('pulse', '$alice', 'second-1')");
 like(client($alice, "p\xc3\xa4ss-\$w\xc3\xb6rd", 'get', "queue/$alice/jobs", 1), qr/./, 'the old password is of no use any more');
-is(client($alice, 'second', 'get', "queue/$alice/jobs", 1), '', 'the new one is');
+is(client($alice, 'second-1', 'get', "queue/$alice/jobs", 1), '', 'the new one is');
 like(user($alice)->{tags}[0], qr/^cloudsat-/, 'tags stay');
 is($broker->must_api(GET => "/permissions/$vhost/$alice")->{configure}, 'mine', 'permissions that the broker has changed stay, too');
 ok(exists $broker->queues->{"queue/$alice/live"}, 'a live connection goes on');
@@ -97,47 +97,47 @@ gone("queue/$alice/live", 'its connections end');
 $held->finish;
 ok(exists $broker->queues->{"queue/$alice/jobs"}, 'its queues stay');
 fails("SELECT cloudsat.delete_account('pulse', '$alice')", qr/42704: account/, 'what is unknown here cannot be deleted');
-fails("SELECT cloudsat.set_account_password('pulse', '$alice', 'x')", qr/42704: account/, 'nor be given a password');
+fails("SELECT cloudsat.set_account_password('pulse', '$alice', 'xxxxxxxx')", qr/42704: account/, 'nor be given a password');
 
 # --- what was begun and not committed can be done again
-sql("BEGIN; SELECT cloudsat.create_account('pulse', '$bob', 'one', '{bob\@example.com}'); ROLLBACK");
+sql("BEGIN; SELECT cloudsat.create_account('pulse', '$bob', 'password-one', '{bob\@example.com}'); ROLLBACK");
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$bob'"), '0', 'rolled back, it is not there');
 is(status($bob), 200, 'but in the broker');
-sql("SELECT cloudsat.create_account('pulse', '$bob', 'two', '{bob\@example.com}')");
-is(client($bob, 'two', 'declare', "queue/$bob/jobs", 'durable'), '', 'it is made again');
+sql("SELECT cloudsat.create_account('pulse', '$bob', 'password-two', '{bob\@example.com}')");
+is(client($bob, 'password-two', 'declare', "queue/$bob/jobs", 'durable'), '', 'it is made again');
 sql("BEGIN; SELECT cloudsat.delete_account('pulse', '$bob'); ROLLBACK");
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$bob'"), '1', 'a deletion that was rolled back leaves the row');
-fails("SELECT cloudsat.set_account_password('pulse', '$bob', 'x')", qr/42704:.*DETAIL:  The broker has no such user/s, 'that has no user');
-sql("SELECT cloudsat.create_account('pulse', '$bob', 'three', '{bob\@example.com}')");
-is(client($bob, 'three', 'declare', "queue/$bob/jobs", 'durable'), '', 'which can be made again');
+fails("SELECT cloudsat.set_account_password('pulse', '$bob', 'xxxxxxxx')", qr/42704:.*DETAIL:  The broker has no such user/s, 'that has no user');
+sql("SELECT cloudsat.create_account('pulse', '$bob', 'password-three', '{bob\@example.com}')");
+is(client($bob, 'password-three', 'declare', "queue/$bob/jobs", 'durable'), '', 'which can be made again');
 sql("BEGIN; SELECT cloudsat.delete_account('pulse', '$bob'); ROLLBACK; SELECT cloudsat.delete_account('pulse', '$bob')");
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$bob'"), '0', 'or be deleted again');
 
 # --- refused
 $broker->must_api(PUT => "/users/$names{carol}", { password => 'hers', tags => '' });
-fails("SELECT cloudsat.create_account('pulse', '$names{carol}', 'x', '{a\@example.com}')",
+fails("SELECT cloudsat.create_account('pulse', '$names{carol}', 'xxxxxxxx', '{a\@example.com}')",
 	qr/42710:.*The broker has a user of that name/s, 'a user that the broker has is not taken over');
 $broker->must_api(PUT => "/users/$names{carol}", { password => 'hers', tags => 'cloudsat-AAAAAAAAAAAA' });
-fails("SELECT cloudsat.create_account('pulse', '$names{carol}', 'x', '{a\@example.com}')",
+fails("SELECT cloudsat.create_account('pulse', '$names{carol}', 'xxxxxxxx', '{a\@example.com}')",
 	qr/42710:/, 'nor is one that another database made');
 sql("SELECT cloudsat.set_account_owners('pulse', '$names{carol}', '{carol\@example.com}')");
 is(sql("SELECT origin FROM cloudsat.accounts WHERE username = '$names{carol}'"), 'declared', 'but it can be declared to be somebody\'s');
-sql("SELECT cloudsat.set_account_password('pulse', '$names{carol}', 'new')");
+sql("SELECT cloudsat.set_account_password('pulse', '$names{carol}', 'new-word')");
 is_deeply(user($names{carol})->{tags}, ['cloudsat-AAAAAAAAAAAA'], 'then its password can be changed, and its tags stay');
 sql("SELECT cloudsat.set_account_owners('pulse', 'nobody', '{carol\@example.com}'), cloudsat.set_account_owners('pulse', 'nobody', '{}')");
 is(sql(q{SELECT count(*) FROM cloudsat.accounts WHERE username = 'nobody'}), '0', 'what is only declared is forgotten with its owners');
-for my $change ("create_account('pulse', 'admin', 'x', '{a\@example.com}')", "set_account_password('pulse', 'admin', 'x')",
+for my $change ("create_account('pulse', 'admin', 'xxxxxxxx', '{a\@example.com}')", "set_account_password('pulse', 'admin', 'xxxxxxxx')",
 	"delete_account('pulse', 'admin')") {
 	fails("SELECT cloudsat.$change", qr/55006: "admin" is the guardian's own user/, "not by $change");
 }
-fails("SELECT cloudsat.create_account('pulse', '$_', 'x', '{a\@example.com}')", qr/42602: invalid user name/, "a name like '$_' is refused")
+fails("SELECT cloudsat.create_account('pulse', '$_', 'xxxxxxxx', '{a\@example.com}')", qr/42602: invalid user name/, "a name like '$_' is refused")
   for '', '..', 'a/b', 'a b', "\xc3\xa9", '-x';
-fails("SELECT cloudsat.create_account('pulse', 'x', '', '{a\@example.com}')", qr/28P01: the password is empty/, 'an empty password, too');
-fails("SELECT cloudsat.create_account('pulse', 'x', repeat('x', 1025), '{a\@example.com}')", qr/28P01: the password is too long/, 'a long one');
-fails("SELECT cloudsat.create_account('pulse', 'x', 'x', '{}')", qr/22023: an account needs an owner/, 'nobody as owner');
-fails("SELECT cloudsat.create_account('pulse', 'x', 'x', '{null}')", qr/22004: addresses must not contain null/, 'null as owner');
+fails("SELECT cloudsat.create_account('pulse', 'x', '', '{a\@example.com}')", qr/22023: password is too short.*DETAIL:  A password has at least 8 characters and at most 1024 bytes\..*HINT:  Choose a longer password\./s, 'an empty password, too');
+fails("SELECT cloudsat.create_account('pulse', 'x', repeat('x', 1025), '{a\@example.com}')", qr/22023: password is too long/, 'a long one');
+fails("SELECT cloudsat.create_account('pulse', 'x', 'xxxxxxxx', '{}')", qr/22023: an account needs an owner/, 'nobody as owner');
+fails("SELECT cloudsat.create_account('pulse', 'x', 'xxxxxxxx', '{null}')", qr/22004: addresses must not contain null/, 'null as owner');
 fails("SELECT cloudsat.create_account('pulse', 'x', null, '{a}')", qr/22004: password must not be null/, 'null as password');
-fails("SELECT cloudsat.create_account('nowhere', 'x', 'x', '{a}')", qr/42704: server "nowhere" does not exist/, 'a server that is none');
+fails("SELECT cloudsat.create_account('nowhere', 'x', 'xxxxxxxx', '{a}')", qr/42704: server "nowhere" does not exist/, 'a server that is none');
 fails("SELECT cloudsat.create_account('watched', '$names{dave}', 'hush-hush', '{a\@example.com}')",
 	qr/42501: broker "watched" does not let the guardian change users: .*tag administrator/s, 'a guardian that only watches');
 is(status($names{dave}), 404, 'then there is none');
@@ -160,35 +160,35 @@ my $token = token_of($mail);
 is(sql('SELECT count(*) FROM cloudsat.accounts WHERE username = ' . "'$erin'"), '0', 'so far there is nothing');
 is(sql("SELECT count(*) FROM cloudsat.account_requests AS r WHERE r::text ~ '$token'"), '0', 'the token is not in the table');
 wait_until($node, "SELECT state, body IS NULL FROM cloudsat.outbox WHERE kind = 'account'", 'sent|t', 20, 'nor in the outbox, once it is sent');
-fails("SELECT cloudsat.confirm_account('" . reverse($token) . "', 'x')", qr/22023: the token is not valid/, 'a wrong token');
-sql("BEGIN; SELECT cloudsat.confirm_account('$token', 'first'); ROLLBACK");
-is(sql("SELECT * FROM cloudsat.confirm_account('$token', 'chosen')"), "pulse|$erin", 'a token makes the account, also after a rollback');
-is(client($erin, 'chosen', 'declare', "queue/$erin/jobs", 'durable'), '', 'with the password that was chosen');
+fails("SELECT cloudsat.confirm_account('" . reverse($token) . "', 'xxxxxxxx')", qr/22023: the token is not valid/, 'a wrong token');
+sql("BEGIN; SELECT cloudsat.confirm_account('$token', 'first-one'); ROLLBACK");
+is(sql("SELECT * FROM cloudsat.confirm_account('$token', 'chosen-it')"), "pulse|$erin", 'a token makes the account, also after a rollback');
+is(client($erin, 'chosen-it', 'declare', "queue/$erin/jobs", 'durable'), '', 'with the password that was chosen');
 is(sql("SELECT a.origin, o.owner FROM cloudsat.accounts AS a JOIN cloudsat.account_owners AS o USING (server, username) WHERE username = '$erin'"),
 	'confirmed|erin@example.com', 'it is the owner\'s');
-fails("SELECT cloudsat.confirm_account('$token', 'again')", qr/22023: the token is not valid/, 'a token is good for once');
-is(client($erin, 'chosen', 'get', "queue/$erin/jobs", 1), '', 'and so the password stays');
+fails("SELECT cloudsat.confirm_account('$token', 'once-again')", qr/22023: the token is not valid/, 'a token is good for once');
+is(client($erin, 'chosen-it', 'get', "queue/$erin/jobs", 1), '', 'and so the password stays');
 my $taken = request($erin, 'mallory@example.com');
 is($taken->{subject}, qq{[pulse] The account "$erin" is taken}, 'that a name is taken, only the mail tells');
 unlike($taken->{body}, qr/^    /m, 'and it has no token');
 
 my ($first, $second) = map { token_of(request($names{frank}, $_)) } 'frank@example.com', 'fred@example.com';
-sql("SELECT cloudsat.confirm_account('$second', 'freds')");
-fails("SELECT cloudsat.confirm_account('$first', 'franks')", qr/42710:.*Somebody else was faster/s, 'of two who ask for one name the first to confirm has it');
-is(client($names{frank}, 'freds', 'declare', "queue/$names{frank}/x", 'durable'), '', 'and keeps it');
+sql("SELECT cloudsat.confirm_account('$second', 'freds-own')");
+fails("SELECT cloudsat.confirm_account('$first', 'franks-own')", qr/42710:.*Somebody else was faster/s, 'of two who ask for one name the first to confirm has it');
+is(client($names{frank}, 'freds-own', 'declare', "queue/$names{frank}/x", 'durable'), '', 'and keeps it');
 
 $token = token_of(request($names{grace}, 'grace@example.com'));
 sql(q{UPDATE cloudsat.account_requests SET expires_at = now() - interval '1 s' WHERE owner = 'grace@example.com'});
-fails("SELECT cloudsat.confirm_account('$token', 'x')", qr/22023: the token is not valid/, 'a token expires');
+fails("SELECT cloudsat.confirm_account('$token', 'xxxxxxxx')", qr/22023: the token is not valid/, 'a token expires');
 sql('SELECT cloudsat.maintain()');
 is(sql(q{SELECT count(*), count(*) FILTER (WHERE owner = 'grace@example.com') FROM cloudsat.account_requests}), '4|0', 'what has expired is pruned');
 
 $token = token_of(request($names{heidi}, 'heidi@example.com'));
 $broker->must_api(PUT => "/users/$names{heidi}", { password => 'hers', tags => user($erin)->{tags}[0] });
-fails("SELECT cloudsat.confirm_account('$token', 'x')", qr/42710:.*The broker has a user of that name/s,
+fails("SELECT cloudsat.confirm_account('$token', 'xxxxxxxx')", qr/42710:.*The broker has a user of that name/s,
 	'a user that the broker has cannot be had by mail, whoever made it');
 $broker->must_api(DELETE => "/users/$names{heidi}");
-is(sql("SELECT username FROM cloudsat.confirm_account('$token', 'x')"), $names{heidi}, 'when it is no more, it can');
+is(sql("SELECT username FROM cloudsat.confirm_account('$token', 'xxxxxxxx')"), $names{heidi}, 'when it is no more, it can');
 
 sql(q{INSERT INTO cloudsat.account_requests SELECT sha256(i::text::bytea), 'pulse', 'x', 'many@example.com', i, now(), now() + interval '1 h'
 	FROM generate_series(1, 3) AS i});
@@ -208,12 +208,12 @@ fails("SELECT cloudsat.request_account('pulse', '$_->[0]', 'y\@example.com')", $
   for [ 'zed@example.com', qr/22023: user name "zed\@example.com" is the e-mail address of somebody else/, 'the address of somebody else' ],
   [ 'reserved1', qr/42939: user name "reserved1" is reserved/, 'a reserved name' ], [ '../x', qr/42602/, 'a name that is none' ];
 $token = token_of(request('zed@example.com', 'zed@example.com'));
-sql("SELECT cloudsat.confirm_account('$token', 'zeds')");
-is(client('zed@example.com', 'zeds', 'declare', 'queue/zed@example.com/jobs', 'durable'), '', 'an address can have the account of its name');
+sql("SELECT cloudsat.confirm_account('$token', 'zeds-own')");
+is(client('zed@example.com', 'zeds-own', 'declare', 'queue/zed@example.com/jobs', 'durable'), '', 'an address can have the account of its name');
 sql(q{CREATE ROLE portal; GRANT USAGE ON SCHEMA cloudsat TO portal; GRANT USAGE ON TYPE cloudsat.address TO portal;
 	GRANT EXECUTE ON FUNCTION cloudsat.request_account, cloudsat.confirm_account TO portal});
 $token = token_of(do { sql(qq{SET ROLE portal; SELECT cloudsat.request_account('pulse', '$names{ivan}', 'ivan\@example.com')}); $sink->next('a role that may ask') });
-is(sql(qq{SET ROLE portal; SET search_path = pg_temp; CREATE TEMP TABLE accounts(); SELECT username FROM cloudsat.confirm_account('$token', 'x')}),
+is(sql(qq{SET ROLE portal; SET search_path = pg_temp; CREATE TEMP TABLE accounts(); SELECT username FROM cloudsat.confirm_account('$token', 'xxxxxxxx')}),
 	$names{ivan}, 'and confirm, needs no more than that');
 
 # --- found in the broker
@@ -248,7 +248,7 @@ five_minutes_pass();
 poll('pulse');
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$names{dave}'"), '0', 'an adopted one that is gone is forgotten');
 is(sql("SELECT gone_at IS NOT NULL FROM cloudsat.accounts WHERE username = '$erin'"), 't', 'of others it is noted');
-sql("SELECT cloudsat.create_account('pulse', '$erin', 'x', '{erin\@example.com}')");
+sql("SELECT cloudsat.create_account('pulse', '$erin', 'xxxxxxxx', '{erin\@example.com}')");
 is(sql("SELECT gone_at FROM cloudsat.accounts WHERE username = '$erin'"), '', 'until they are back');
 
 # an account that is being changed for long stops no poll

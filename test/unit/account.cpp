@@ -26,6 +26,14 @@ TEST_F(AccountTest, Usernames) {
     EXPECT_NE(check_username(std::string(65, 'x')), "");
 }
 
+TEST_F(AccountTest, PasswordsAreCountedInCharacters) {
+    for (const std::string brief : {"", "x", "seven77", "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4"})
+        EXPECT_EQ(check_password(brief), PasswordFault::too_short) << brief;
+    EXPECT_EQ(check_password("eight888"), PasswordFault::none);
+    EXPECT_EQ(check_password(std::string(1024, 'x')), PasswordFault::none);
+    EXPECT_EQ(check_password(std::string(1025, 'x')), PasswordFault::too_long);
+}
+
 TEST_F(AccountTest, AnEscapedTextMatchesItselfOnly) {
     std::string all;
     for (int c = 0x20; c < 0x7F; ++c)
