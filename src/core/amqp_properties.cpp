@@ -472,6 +472,17 @@ std::optional<std::string_view> renew_properties(std::string_view bytes, std::pm
     return copy_text(arena, renewed);
 }
 
+std::optional<std::int64_t> expiration_ms(std::string_view bytes) noexcept {
+    const auto properties = read_properties(bytes);
+    if (!properties || !(*properties)[Property::expiration]) {
+        return std::nullopt;
+    }
+    const std::string_view text = (*properties)[Property::expiration]->substr(1); // behind its length
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
 std::string_view as_text(std::string_view bytes, std::pmr::memory_resource* arena) {
     const bool valid = simdjson::validate_utf8(bytes.data(), bytes.size());
     if (valid && bytes.find('\0') == std::string_view::npos) {

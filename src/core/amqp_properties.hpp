@@ -55,6 +55,9 @@ std::optional<std::string_view> render_properties(std::string_view bytes, std::p
 // (x-delivery-count, x-stream-offset). All else stays as it is. Nothing when the bytes are not properties.
 std::optional<std::string_view> renew_properties(std::string_view bytes, std::pmr::memory_resource* arena);
 
+// How many milliseconds the message lives in a queue, by its own property. Nothing when it does not say.
+std::optional<std::int64_t> expiration_ms(std::string_view properties) noexcept;
+
 // A short string as a text that the database can hold: NUL becomes U+FFFD, and what is no UTF-8 becomes ASCII
 // with question marks.
 std::string_view as_text(std::string_view bytes, std::pmr::memory_resource* arena);

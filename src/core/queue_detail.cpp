@@ -44,7 +44,17 @@ void read_consumers(const dom::object& queue, QueueDetail& detail) noexcept {
     }
 }
 
+void lower(std::optional<std::int64_t>& limit, std::optional<std::int64_t> other) noexcept {
+    if (other && (!limit || *other < *limit)) {
+        limit = other;
+    }
+}
+
 void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept {
+    detail.max_length = count_at(arguments, "x-max-length");
+    detail.max_bytes = count_at(arguments, "x-max-length-bytes");
+    detail.message_ttl_ms = count_at(arguments, "x-message-ttl");
+    detail.expires_ms = count_at(arguments, "x-expires");
     detail.single_active_consumer = bool_at(arguments, "x-single-active-consumer").value_or(false);
     detail.expires = count_at(arguments, "x-expires").has_value();
     detail.delivery_limit = count_at(arguments, "x-delivery-limit");
@@ -53,10 +63,11 @@ void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept 
 
 void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
     detail.expires = detail.expires || count_at(policy, "expires").has_value();
-    const auto limit = count_at(policy, "delivery-limit");
-    if (limit && (!detail.delivery_limit || *limit < *detail.delivery_limit)) {
-        detail.delivery_limit = limit;
-    }
+    lower(detail.delivery_limit, count_at(policy, "delivery-limit"));
+    lower(detail.max_length, count_at(policy, "max-length"));
+    lower(detail.max_bytes, count_at(policy, "max-length-bytes"));
+    lower(detail.message_ttl_ms, count_at(policy, "message-ttl"));
+    lower(detail.expires_ms, count_at(policy, "expires"));
 }
 
 // The queue in the document, which is its own or a page of a listing.
@@ -106,6 +117,7 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
     detail.facts.unacknowledged = count_at(queue, "messages_unacknowledged");
     detail.facts.consumers = count_at(queue, "consumers");
     detail.ready_bytes = count_at(queue, "message_bytes_ready");
+    detail.bytes = count_at(queue, "message_bytes");
     read_consumers(queue, detail);
     dom::element arguments;
     dom::object object;
@@ -114,8 +126,12 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
         detail.facts.arguments = render_json(arena, arguments);
         read_arguments(object, detail);
     }
-    if (queue["effective_policy_definition"].get(object) == simdjson::SUCCESS) {
-        read_policy(object, detail);
+    dom::element policy; // none is an object without members, or a list without any
+    if (queue["effective_policy_definition"].get(policy) == simdjson::SUCCESS) {
+        detail.policies_told = true;
+        if (policy.get(object) == simdjson::SUCCESS) {
+            read_policy(object, detail);
+        }
     }
     return detail;
 }
@@ -143,6 +159,19 @@ std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly) 
     if (queue.priorities && !expressly) {
         return "it has priorities, and its most urgent messages would be taken first: only a policy with an "
                "archive_size of its own has it archived";
+    }
+    return {};
+}
+
+std::string_view reason_to_keep(const QueueDetail& queue) noexcept {
+    if (!queue.policies_told) {
+        return "the broker does not tell yet which policies apply to the queue";
+    }
+    if (queue.message_ttl_ms && *queue.message_ttl_ms < shortest_life_ms) {
+        return "the queue's message TTL is below a minute, and the broker would drop them";
+    }
+    if (queue.expires_ms && *queue.expires_ms < shortest_life_ms) {
+        return "the queue expires when it is unused for less than a minute";
     }
     return {};
 }

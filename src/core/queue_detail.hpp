@@ -25,6 +25,15 @@ struct QueueDetail {
     bool expires = false;    // by an argument or a policy
     bool priorities = false; // x-max-priority, which no policy of the broker can give
     std::optional<std::int64_t> delivery_limit;
+
+    // By what the broker drops messages, the lower of argument and policy. Not told of a queue whose
+    // statistics the broker does not have (yet): then what a policy says is not known.
+    bool policies_told = false;
+    std::optional<std::int64_t> bytes; // of all its messages
+    std::optional<std::int64_t> max_length;
+    std::optional<std::int64_t> max_bytes;
+    std::optional<std::int64_t> message_ttl_ms;
+    std::optional<std::int64_t> expires_ms;
 };
 
 // Of a page of a listing, the row of this queue is read; when it has none, the fault is not_found. The names
@@ -35,6 +44,13 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
 // Half a sentence that lives for ever; empty when messages may be taken.
 // `expressly`: a policy of its own says that this queue is archived.
 std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly = false) noexcept;
+
+// The same for publishing to it what must not be dropped: half a sentence, empty when messages stay there.
+// Limits of its size are no reason; there are so many messages as fit.
+std::string_view reason_to_keep(const QueueDetail& queue) noexcept;
+
+// What the broker drops sooner than this, whoever reads the queue may never see.
+constexpr std::int64_t shortest_life_ms = 60 * 1000;
 
 // A quorum queue counts how often a message was given back, and drops it beyond its limit (20 by default from
 // RabbitMQ 4.0 on). So attempts that fail are not repeated often.

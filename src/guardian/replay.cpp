@@ -1,20 +1,33 @@
 // SQL function cloudsat.replay(): archived messages go back to their queue. What the broker has confirmed is
 // removed here, in the caller's transaction; whatever is not sure stays, and may so come twice.
+//
+// A broker confirms what it drops a moment later: messages beyond a queue's limits (or, to make room for
+// them, the oldest), and those that do not live long there. So the queue's own document is read first, and of
+// a queue with limits no more is sent than fits, counted anew each few hundred messages, when all before are
+// confirmed.
 
 #include <algorithm>
+#include <limits>
+#include <memory_resource>
 
 #include "core/amqp_properties.hpp"
 #include "core/broker_name.hpp"
+#include "core/queue_detail.hpp"
+#include "core/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/columns.hpp"
+#include "guardian/cycle.hpp"
 #include "guardian/server.hpp"
+#include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
+#include "pg/wait.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 }
 
 namespace cloudsat::guardian {
@@ -39,11 +52,28 @@ pg::Statement remove_messages(R"(
     WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($1))",
                               {TIDARRAYOID});
 
+constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t most_between_counts = 500;
+
+// The statistics of a queue are up to 10 s old, and those of a new queue are not there yet.
+constexpr std::int64_t patience = 12 * core::micros_per_second;
+constexpr long pause_ms = 500;
+
 struct Replay {
+    const Server* server = nullptr;
     net::Amqp* amqp = nullptr;
     MemoryContext context = nullptr; // as long as the call
     MemoryContext turn = nullptr;    // reset at each turn
-    Datum server{}, vhost{}, queue{};
+    Datum server_name{}, vhost{}, queue{};
+    std::string_view queue_name; // as the broker has it
+    core::QueueDetail detail;    // limits, and how many there were when it was read
+    bool limited = false;        // by length or by bytes
+    std::int64_t ready = 0;      // in the queue at the last count, and at the first
+    std::int64_t first_ready = 0;
+    std::int64_t room = 0; // how many messages and bytes may be sent before the next count
+    std::int64_t room_bytes = 0;
+    std::int64_t sent_bytes = 0;
+    std::int64_t short_lived = 0;      // messages that were passed over
     ItemPointerData* places = nullptr; // by the number that the connection gave them, from 1
     std::int64_t published = 0;
     std::int64_t capacity = 0;
@@ -77,21 +107,53 @@ void remove_confirmed(Replay& r) {
     remove_messages.run(values);
 }
 
-void put_in_line(Replay& r, uint64 row) {
-    MemoryContext before = MemoryContextSwitchTo(r.turn); // a body may be large, and is copied to be read
+// One archived message, as it was fetched.
+struct Message {
+    ItemPointerData place;
+    std::string_view properties;
+    std::string_view body;
+
+    // The broker counts bodies; newer ones count more of a message.
+    std::int64_t bytes() const { return static_cast<std::int64_t>(properties.size() + body.size()); }
+};
+
+Message message_at(uint64 row) {
     bool isnull = false;
-    const auto* place =
-        reinterpret_cast<const ItemPointerData*>(DatumGetPointer(pg::spi_value(row, 1, isnull)));
-    const std::string_view properties = pg::view(pg::spi_value(row, 2, isnull));
-    const std::string_view body = pg::view(pg::spi_value(row, 3, isnull));
+    Message message;
+    message.place = *reinterpret_cast<ItemPointerData*>(DatumGetPointer(pg::spi_value(row, 1, isnull)));
+    message.properties = pg::view(pg::spi_value(row, 2, isnull));
+    message.body = pg::view(pg::spi_value(row, 3, isnull));
+    return message;
+}
+
+void put_in_line(Replay& r, const Message& message) {
     {
         pg::ContextResource memory(r.turn);
         // what is no properties can only have been put here by hand
         r.amqp->publish(
-            core::amqp::renew_properties(properties, &memory).value_or(std::string_view("\0\0", 2)), body);
+            core::amqp::renew_properties(message.properties, &memory).value_or(std::string_view("\0\0", 2)),
+            message.body);
     }
-    MemoryContextSwitchTo(before);
-    remember(r, *place);
+    remember(r, message.place);
+    r.sent_bytes += message.bytes();
+    r.room -= r.limited ? 1 : 0;
+    r.room_bytes -= r.limited ? message.bytes() : 0;
+}
+
+void stop(Replay& r, std::string_view why) {
+    auto* reason = static_cast<char*>(MemoryContextAllocZero(r.context, why.size() + 1));
+    why.copy(reason, why.size());
+    r.reason = reason;
+}
+
+bool count_ready(Replay& r) {
+    r.amqp->start_count(r.queue_name);
+    if (!finish(*r.amqp)) {
+        stop(r, r.amqp->fault().text);
+        return false;
+    }
+    r.ready = r.amqp->count().ready;
+    return true;
 }
 
 // Waits until enough is confirmed to go on; false when there is a reason to stop.
@@ -99,16 +161,76 @@ bool confirm(Replay& r, std::size_t unconfirmed) {
     r.amqp->start_confirming(unconfirmed);
     const std::string_view why = finish(*r.amqp) ? r.amqp->refusal() : r.amqp->fault().text;
     if (!why.empty()) {
-        auto* reason = static_cast<char*>(MemoryContextAllocZero(r.context, why.size() + 1));
-        why.copy(reason, why.size());
-        r.reason = reason;
+        stop(r, why);
     }
     return why.empty();
 }
 
+// How much fits into the queue now, when all that was sent is confirmed. Unacknowledged messages may come
+// back and then count, too. Who takes messages meanwhile frees bytes, but nobody tells how many.
+void measure(Replay& r) {
+    r.room = most_between_counts;
+    r.room_bytes = unlimited;
+    if (r.detail.max_length) {
+        r.room = std::min(r.room, *r.detail.max_length - r.ready - r.detail.facts.unacknowledged.value_or(0));
+    }
+    if (r.detail.max_bytes) {
+        r.room_bytes = *r.detail.max_bytes - r.detail.bytes.value_or(0) - r.sent_bytes;
+    }
+}
+
+bool fits(const Replay& r, const Message& message) {
+    return r.room >= 1 && r.room_bytes >= message.bytes();
+}
+
+// Makes sure that the message fits into the queue; false when it does not, with the reason.
+bool find_room(Replay& r, const Message& message) {
+    if (!r.limited || fits(r, message)) {
+        return true;
+    }
+    const bool well = confirm(r, 0);
+    remove_confirmed(r);
+    if (!well || !count_ready(r)) {
+        return false;
+    }
+    if (r.detail.max_bytes && r.ready > r.first_ready + r.published) {
+        stop(r, "others publish to the queue, whose size in bytes is limited");
+        return false;
+    }
+    measure(r);
+    if (!fits(r, message)) {
+        const bool length = r.room < 1;
+        stop(r, psprintf("the queue has no room: its %s is " INT64_FORMAT,
+                         length ? "max-length" : "max-length-bytes",
+                         length ? *r.detail.max_length : *r.detail.max_bytes));
+        return false;
+    }
+    return true;
+}
+
+// One row of what was fetched; false when there is a reason to stop.
+bool send_row(Replay& r, uint64 row) {
+    MemoryContext before = MemoryContextSwitchTo(r.turn); // a body may be large, and is copied to be read
+    const Message message = message_at(row);
+    bool more = true;
+    if (core::amqp::expiration_ms(message.properties).value_or(unlimited) < core::shortest_life_ms) {
+        ++r.short_lived;
+    } else if (find_room(r, message)) {
+        put_in_line(r, message);
+        if (r.amqp->unconfirmed_bytes() >= unconfirmed_limit) {
+            more = confirm(r, unconfirmed_limit / 2);
+            remove_confirmed(r);
+        }
+    } else {
+        more = false;
+    }
+    MemoryContextSwitchTo(before);
+    return more;
+}
+
 void publish_all(Replay& r, std::int64_t max) {
     const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID};
-    Datum values[] = {r.server, r.vhost, r.queue, Int64GetDatum(max)};
+    Datum values[] = {r.server_name, r.vhost, r.queue, Int64GetDatum(max)};
     SPIPlanPtr plan = SPI_prepare(chosen_messages, 4, const_cast<Oid*>(types));
     if (plan == nullptr) {
         elog(ERROR, "could not prepare \"%s\": %s", chosen_messages, SPI_result_code_string(SPI_result));
@@ -123,13 +245,9 @@ void publish_all(Replay& r, std::int64_t max) {
         std::size_t bytes = 1;
         for (uint64 row = 0; row < count && more; ++row) {
             SPI_tuptable = fetched; // whatever else was asked meanwhile
-            const std::size_t before = r.amqp->unconfirmed_bytes();
-            put_in_line(r, row);
-            bytes += r.amqp->unconfirmed_bytes() - before;
-            if (r.amqp->unconfirmed_bytes() >= unconfirmed_limit) {
-                more = confirm(r, unconfirmed_limit / 2);
-                remove_confirmed(r);
-            }
+            const std::int64_t before = r.sent_bytes;
+            more = send_row(r, row);
+            bytes += static_cast<std::size_t>(r.sent_bytes - before);
         }
         more = more && count > 0;
         SPI_freetuptable(fetched);
@@ -141,6 +259,91 @@ void publish_all(Replay& r, std::int64_t max) {
         confirm(r, 0);
     }
     remove_confirmed(r); // what was confirmed before a fault, too
+    if (r.reason == nullptr && r.short_lived > 0) {
+        stop(r, psprintf(INT64_FORMAT " stay, because they expire within a minute", r.short_lived));
+    }
+}
+
+// --- what the broker says of the queue
+
+enum class Known : std::uint8_t { yes, not_yet, missing };
+
+// Reads the queue's own document. Without it nothing is sent: that is an error.
+Known look(Replay& r, std::string_view url, std::pmr::memory_resource* arena) {
+    net::Http& http = http_of_process();
+    start(http, *r.server, net::Method::get, url, core::Expect::json);
+    const net::Reply& reply = finish(http);
+    if (reply.kind == core::FaultKind::not_found) {
+        return Known::missing;
+    }
+    core::FaultKind kind = reply.kind;
+    std::string_view words = reply.error;
+    if (kind == core::FaultKind::none) {
+        const auto document =
+            core::read_queue_detail(reply.json(), arena, pg::view(r.vhost), pg::view(r.queue));
+        if (document) {
+            r.detail = document.value();
+            return r.detail.policies_told ? Known::yes : Known::not_yet;
+        }
+        kind = document.error().kind;
+        if (kind == core::FaultKind::not_found) {
+            return Known::missing;
+        }
+        words = document.error().detail;
+    }
+    ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+            errmsg("broker \"%s\" does not tell the limits of the queue: %.*s", r.server->name,
+                   static_cast<int>(words.size()), words.data()),
+            errdetail("The kind of fault is %s.", core::name_of(kind).data()));
+    pg_unreachable();
+}
+
+// The queue's own document, or where its name has no address over HTTP, the page of a listing that has it.
+std::string_view url_of(const Replay& r, std::pmr::memory_resource* arena) {
+    constexpr std::string_view columns =
+        "?columns=name,vhost,type,messages,messages_ready,messages_unacknowledged,message_bytes,"
+        "arguments,effective_policy_definition&";
+    const std::string_view management = r.server->options.management_url;
+    const auto base = core::check_base_url(management, arena);
+    const std::string_view queues = join(arena, {base ? base.value().text : management, "/api/queues"});
+    const auto vhost = core::segment_of_text(pg::view(r.vhost), arena);
+    const auto queue = core::segment_of_text(pg::view(r.queue), arena);
+    if (vhost && queue) {
+        return join(arena, {queues, "/", *vhost, "/", *queue});
+    }
+    return join(arena, {queues, vhost ? "/" : "", vhost.value_or(""), columns,
+                        core::look_again_query(r.queue_name, arena)});
+}
+
+// Finds out what limits the queue has and how far it is from them; waits for the broker's statistics where
+// they are needed. Leaves a reason when nothing may be sent.
+void find_limits(Replay& r) {
+    auto* memory = pg::make<pg::ContextResource>(r.context, r.context);
+    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(r.context, memory);
+    const std::string_view url = url_of(r, arena);
+    pg::make<Hangup>(r.context, &http_of_process());
+    const TimestampTz end = GetCurrentTimestamp() + std::min(patience, r.server->options.timeout);
+    for (;;) {
+        const Known known = look(r, url, arena);
+        if (known == Known::missing) {
+            return; // AMQP will say so
+        }
+        r.limited = r.detail.max_length || r.detail.max_bytes;
+        if (r.limited && !count_ready(r)) {
+            return;
+        }
+        r.first_ready = r.ready;
+        const bool behind = r.detail.max_bytes && r.detail.facts.ready != r.ready;
+        if ((known == Known::yes && !behind) || GetCurrentTimestamp() >= end) {
+            const std::string_view why = core::reason_to_keep(r.detail);
+            if (!why.empty() || behind) {
+                stop(r, !why.empty() ? why : "the broker does not tell yet how many bytes the queue holds");
+            }
+            return;
+        }
+        static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatReplay");
+        pg::wait(-1, pause_ms, event);
+    }
 }
 
 Datum as_row(FunctionCallInfo fcinfo, const Replay& r) {
@@ -191,18 +394,22 @@ Datum replay(FunctionCallInfo fcinfo) {
     r.amqp = &amqp_of_process();
     r.context = context;
     r.turn = pg::new_context(context, "cloudsat turn");
-    r.server = PG_GETARG_DATUM(0);
+    r.server = server;
+    r.server_name = PG_GETARG_DATUM(0);
     r.vhost = PG_GETARG_DATUM(1);
     r.queue = PG_GETARG_DATUM(2);
+    r.queue_name = queue_name;
     pg::make<AmqpHangup>(context, r.amqp);
     require_connection(connect(*r.amqp, *server, pg::view(r.vhost), server->options.timeout), *server,
                        *r.amqp);
-    r.amqp->start_publishing(queue_name);
-    require_connection(finish(*r.amqp), *server, *r.amqp);
-
-    pg::spi_begin();
-    publish_all(r, max);
-    pg::spi_end();
+    find_limits(r);
+    if (r.reason == nullptr) {
+        r.amqp->start_publishing(queue_name);
+        require_connection(finish(*r.amqp), *server, *r.amqp);
+        pg::spi_begin();
+        publish_all(r, max);
+        pg::spi_end();
+    }
     r.amqp->start_close();
     finish(*r.amqp);
     const Datum row = as_row(fcinfo, r);

@@ -82,4 +82,31 @@ TEST_F(QueueDetailTest, Nonsense) {
     EXPECT_EQ(odd.consumers_told, std::nullopt);
 }
 
+TEST_F(QueueDetailTest, TheLowerLimitCounts) {
+    const QueueDetail detail = read(
+        R"({"name":"q","message_bytes":7,"arguments":{"x-max-length":90,"x-max-length-bytes":10,"x-message-ttl":0},)"
+        R"("effective_policy_definition":{"max-length":70,"max-length-bytes":1000,"message-ttl":5,"expires":60000}})");
+    EXPECT_TRUE(detail.policies_told);
+    EXPECT_EQ(detail.bytes, 7);
+    EXPECT_EQ(detail.max_length, 70);
+    EXPECT_EQ(detail.max_bytes, 10);
+    EXPECT_EQ(detail.message_ttl_ms, 0);
+    EXPECT_EQ(detail.expires_ms, 60000);
+    const QueueDetail none = read(R"({"name":"q","effective_policy_definition":[]})");
+    EXPECT_TRUE(none.policies_told);
+    EXPECT_FALSE(none.max_length || none.max_bytes || none.message_ttl_ms || none.expires_ms);
+}
+
+TEST_F(QueueDetailTest, WhereMessagesDoNotLive) {
+    const auto why = [&](const std::string& fields) {
+        return std::string(reason_to_keep(read(R"({"name":"q")" + fields + "}")));
+    };
+    EXPECT_EQ(why(R"(,"effective_policy_definition":{})"), "");
+    EXPECT_EQ(why(R"(,"effective_policy_definition":{"message-ttl":60000,"expires":60000,"max-length":0})"),
+              "");
+    EXPECT_NE(why(""), "");
+    EXPECT_NE(why(R"(,"effective_policy_definition":{"message-ttl":59999})"), "");
+    EXPECT_NE(why(R"(,"effective_policy_definition":{},"arguments":{"x-expires":1})"), "");
+}
+
 } // namespace
