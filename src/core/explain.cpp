@@ -51,6 +51,7 @@ public:
         say_queue();
         say_broker();
         say_owner();
+        say_mail();
         say_policy();
         say_limits();
         if (q_.record == Record::there) {
@@ -141,6 +142,25 @@ private:
             detail.put("nobody to warn: no account with owners, and no address with a local part");
         }
         add("owner", q_.owner_name, detail.keep(arena_));
+    }
+
+    void say_mail() {
+        Clauses detail(arena_);
+        const bool wanted = q_.owner == Owner::person;
+        if (!q_.has_mail_server) {
+            detail.more().put("cloudsat.smtp_url is not set");
+        }
+        if (!wanted) {
+            detail.more().put("there is no owner to warn");
+        } else if (!q_.not_mailed.empty()) {
+            detail.more()
+                .put(q_.not_mailed)
+                .put(" is known from the name of the queue alone, and not in mail_domains");
+        } else if (q_.mailed.empty()) {
+            detail.more().put("no owner has an address with a local part");
+        }
+        const bool mailed = wanted && q_.has_mail_server && !q_.mailed.empty();
+        add("mail", mailed ? std::optional(q_.mailed) : std::nullopt, detail.keep(arena_));
     }
 
     // --- the rules

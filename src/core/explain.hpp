@@ -53,6 +53,9 @@ struct QueueCase {
     Limits limits;
     Owner owner = Owner::none;
     std::string_view owner_name;
+    std::string_view mailed;     // addresses of owners that get mail
+    std::string_view not_mailed; // those that are known from the name of the queue alone
+    bool has_mail_server = false;
     std::string_view owners; // addresses that the account is mapped to
     bool judged_so = true;
 

@@ -4,6 +4,7 @@
 
 #include "core/text_writer.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace cloudsat::core {
@@ -36,14 +37,31 @@ bool is_treacherous(std::uint32_t c) noexcept {
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x2069) || c == 0xFEFF;
 }
 
-void put_quoted(Writer& out, std::string_view name) {
+// Of what a mail reader would make a link, the place of the character that is escaped; npos: it is none.
+std::size_t link_at(std::string_view text) noexcept {
+    const auto begins = [&](std::string_view lower) {
+        return text.size() >= lower.size() &&
+               std::equal(lower.begin(), lower.end(), text.begin(), [](char l, char c) {
+                   return l == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+               });
+    };
+    return begins("://") ? 0 : begins("www.") ? 3 : begins("mailto:") ? 6 : std::string_view::npos;
+}
+
+void put_quoted(Writer& out, std::string_view name, bool as_link = true) {
     constexpr char hex[] = "0123456789abcdef";
+    std::size_t link = std::string_view::npos; // bytes up to what is to be escaped
     out.put("\"");
     while (!name.empty()) {
         const CodePoint c = code_point(name);
+        if (!as_link && link == std::string_view::npos) {
+            link = link_at(name);
+        }
+        const bool breaks_link = link == 0;
+        link -= link == std::string_view::npos ? 0 : std::min(link + 1, c.size);
         if (c.value == '"' || c.value == '\\') {
             out.put("\\").put(name.substr(0, 1));
-        } else if (is_treacherous(c.value)) {
+        } else if (breaks_link || is_treacherous(c.value)) {
             const char escaped[] = {'\\',
                                     'u',
                                     hex[c.value >> 12U & 15U],
@@ -106,6 +124,19 @@ bool never_deleted(const Incident& incident) noexcept {
 std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena) {
     Writer out(arena);
     put_quoted(out, name);
+    return out.keep(arena);
+}
+
+std::string_view mail_name(std::string_view name, std::pmr::memory_resource* arena) {
+    std::size_t most = std::min(name.size(), mail_name_size);
+    while (most < name.size() && most > 0 && (static_cast<unsigned char>(name[most]) & 0xC0U) == 0x80U) {
+        --most; // never half a code point
+    }
+    Writer out(arena);
+    put_quoted(out, name.substr(0, most), false);
+    if (most < name.size()) {
+        out.put("...");
+    }
     return out.keep(arena);
 }
 
@@ -191,8 +222,8 @@ std::string_view say_belayed(const Incident& incident, std::string_view by,
         .put(" is on hold, as ")
         .put(by)
         .put(" says: it is neither archived nor deleted,");
-    out.put(" however large it grows, until it has ").put(rearm_size(incident.limits.warn_size));
-    out.put(" messages or fewer.\nTo end the hold earlier, an owner or admin replies \"end\".");
+    out.put(" however large it grows, until it has ").messages(rearm_size(incident.limits.warn_size));
+    out.put(" or fewer.\nTo end the hold earlier, an owner or admin replies \"end\".");
     return out.keep(arena);
 }
 

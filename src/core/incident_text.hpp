@@ -51,4 +51,9 @@ std::string_view say_failed(const Incident& incident, std::string_view reason,
 // separators) escaped.
 std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena);
 
+// The same for mails, whose readers make links of what looks like one: no more than 120 bytes of it, and then
+// "..."; nothing in it begins a URL.
+constexpr std::size_t mail_name_size = 120;
+std::string_view mail_name(std::string_view name, std::pmr::memory_resource* arena);
+
 } // namespace cloudsat::core

@@ -122,7 +122,7 @@ void plan_mail(std::span<const WaitingNotice> waiting, std::span<const MailedNot
                        : is_needless(waiting[i])                     ? NoticeFate::needless
                        : now - waiting[i].written_at > oldest_notice ? NoticeFate::expired
                                                                      : NoticeFate::mail,
-                       0};
+                       0, false};
     }
     const Micros owner_until = owner_waits_until(waiting, verdicts, mailed, now);
     bool alone = false; // a mail about an account goes first
@@ -134,18 +134,19 @@ void plan_mail(std::span<const WaitingNotice> waiting, std::span<const MailedNot
         const Micros until = audience == Audience::owner   ? owner_until
                              : audience == Audience::admin ? admin_waits_until(waiting[i], mailed, now)
                                                            : 0;
-        if (until > now)
-            verdict = {NoticeFate::wait, until};
+        const Micros crowded = audience == Audience::owner ? waiting[i].crowded_until : 0;
+        if (until > now || crowded > now)
+            verdict = {NoticeFate::wait, std::max(until, crowded), crowded > now};
         else if (audience == Audience::applicant && !alone)
             alone = true;
         else if (audience == Audience::applicant)
-            verdict = {NoticeFate::wait, now};
+            verdict = {NoticeFate::wait, now, false};
     }
     if (!alone)
         return;
     for (std::size_t i = 0; i < waiting.size(); ++i)
         if (verdicts[i].fate == NoticeFate::mail && audience_of(waiting[i].kind) != Audience::applicant)
-            verdicts[i] = {NoticeFate::wait, now};
+            verdicts[i] = {NoticeFate::wait, now, false};
 }
 
 Micros wait_for_mail(int failures) noexcept {

@@ -11,33 +11,17 @@
 namespace cloudsat::core {
 namespace {
 
-constexpr std::size_t line_size = 76;          // RFC 2045 and 2047: of a line, and of an encoded word's line
-constexpr std::size_t subject_name_size = 120; // bytes of a queue's name in a subject; the body has all of it
+constexpr std::size_t line_size = 76; // RFC 2045 and 2047: of a line, and of an encoded word's line
 
 constexpr std::string_view hex = "0123456789ABCDEF";
-
-// The first `most` bytes, never half a code point, and no half escape either: cut before it is quoted.
-std::string_view cut(std::string_view name, std::size_t most) noexcept {
-    if (name.size() <= most)
-        return name;
-    while (most > 0 && (static_cast<unsigned char>(name[most]) & 0xC0U) == 0x80U)
-        --most;
-    return name.substr(0, most);
-}
-
-TextWriter& put_short_name(TextWriter& out, std::string_view name, std::pmr::memory_resource* arena) {
-    const auto shown = cut(name, subject_name_size);
-    out.put(quoted(shown, arena));
-    return shown.size() < name.size() ? out.put("...") : out;
-}
 
 TextWriter& put_broker(TextWriter& out, std::string_view server) {
     return out.put("[").put(server).put("] ");
 }
 
 TextWriter& put_queue(TextWriter& out, const Incident& incident, std::pmr::memory_resource* arena) {
-    out.put("Queue ").put(quoted(incident.queue, arena));
-    out.put(" in vhost ").put(quoted(incident.vhost, arena));
+    out.put("Queue ").put(mail_name(incident.queue, arena));
+    out.put(" in vhost ").put(mail_name(incident.vhost, arena));
     return out.put(" of broker ").put(incident.server);
 }
 
@@ -204,7 +188,7 @@ std::string_view subject_of(std::span<const NoticeText> notices, std::pmr::memor
 NoticeText mail_warned(const Incident& incident, std::string_view thread, std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
     put_broker(subject, incident.server).put("Warning: queue ");
-    put_size(put_short_name(subject, incident.queue, arena).put(" has "), incident);
+    put_size(subject.put(mail_name(incident.queue, arena)).put(" has "), incident);
     TextWriter body(arena);
     put_size(put_queue(body, incident, arena).put(" has "), incident);
     put_limits(body, incident).put(".\n\n");
@@ -216,7 +200,7 @@ NoticeText mail_warned(const Incident& incident, std::string_view thread, std::p
 NoticeText mail_recovered(const Incident& incident, std::string_view thread,
                           std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_short_name(put_broker(subject, incident.server).put("Back to normal: queue "), incident.queue, arena);
+    put_broker(subject, incident.server).put("Back to normal: queue ").put(mail_name(incident.queue, arena));
     TextWriter body(arena);
     put_queue(body, incident, arena);
     if (incident.limits.exempt)
@@ -233,7 +217,7 @@ NoticeText mail_recovered(const Incident& incident, std::string_view thread,
 NoticeText mail_vanished(const Incident& incident, std::string_view how, std::string_view thread,
                          std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_short_name(put_broker(subject, incident.server).put("Over: queue "), incident.queue, arena);
+    put_broker(subject, incident.server).put("Over: queue ").put(mail_name(incident.queue, arena));
     subject.put(" ").put(how);
     TextWriter body(arena);
     put_queue(body, incident, arena).put(" ").put(how);
@@ -244,7 +228,7 @@ NoticeText mail_vanished(const Incident& incident, std::string_view how, std::st
 
 NoticeText mail_deleted(const Incident& incident, std::string_view thread, std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_short_name(put_broker(subject, incident.server).put("Deleted: queue "), incident.queue, arena);
+    put_broker(subject, incident.server).put("Deleted: queue ").put(mail_name(incident.queue, arena));
     TextWriter body(arena);
     put_queue(body, incident, arena);
     if (incident.size) {
@@ -289,9 +273,9 @@ NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::s
 NoticeText mail_account_token(std::string_view server, std::string_view username, std::string_view token,
                               std::string_view until, std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_broker(subject, server).put("Confirm the account ").put(quoted(username, arena));
+    put_broker(subject, server).put("Confirm the account ").put(mail_name(username, arena));
     TextWriter body(arena);
-    body.put("The account ").put(quoted(username, arena)).put(" of broker ").put(server);
+    body.put("The account ").put(mail_name(username, arena)).put(" of broker ").put(server);
     body.put(" was requested for this address.\n\nTo have it, confirm it until ").put(until);
     body.put(", with a password of your choice and this token:\n\n    ").put(token);
     body.put("\n\nIf you did not ask for it, do nothing: without the token there will be no account.");
@@ -301,9 +285,9 @@ NoticeText mail_account_token(std::string_view server, std::string_view username
 NoticeText mail_account_taken(std::string_view server, std::string_view username,
                               std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_broker(subject, server).put("The account ").put(quoted(username, arena)).put(" is taken");
+    put_broker(subject, server).put("The account ").put(mail_name(username, arena)).put(" is taken");
     TextWriter body(arena);
-    body.put("The account ").put(quoted(username, arena)).put(" of broker ").put(server);
+    body.put("The account ").put(mail_name(username, arena)).put(" of broker ").put(server);
     body.put(
         " was requested for this address, but exists already.\n\nRequest another name; or, if this one is ");
     body.put("yours and you have lost the password, ask those who run the broker.");

@@ -54,6 +54,8 @@ constexpr std::array rules{
     text_rule("reserved_owners", OptionKind::pattern, &S::reserved_owners),
     text_rule("address", OptionKind::address, &S::address),
     text_rule("admins", OptionKind::addresses, &S::admins),
+    text_rule("mail_domains", OptionKind::addresses, &S::mail_domains),
+    number_rule("max_mails", OptionKind::count, &S::max_mails, 1, 1'000'000),
     text_rule("account_read", OptionKind::pattern, &S::account_read),
     number_rule("warn_size", OptionKind::count, &S::warn_size, 0, most_messages),
     number_rule("archive_size", OptionKind::count, &S::archive_size, 0, most_messages),

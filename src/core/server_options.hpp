@@ -42,7 +42,9 @@ struct ServerOptions {
     std::string_view owner_pattern = "^queue/([^/]+)/";
     std::string_view reserved_owners; // empty: nobody
     std::string_view address = "guardian";
-    std::string_view admins;       // empty: nobody
+    std::string_view admins; // empty: nobody
+    std::string_view
+        mail_domains; // addresses under which a queue's name alone says whom to mail; empty: none
     std::string_view account_read; // what accounts may read beside their own; empty: nothing
     std::int64_t poll_interval = 5 * micros_per_second;
     std::int64_t max_poll_interval = 300 * micros_per_second;
@@ -54,6 +56,7 @@ struct ServerOptions {
     std::int64_t max_archive_size = off;
     std::int64_t delete_size = 8000;
     std::int64_t delete_delay = 0 * micros_per_second;
+    std::int64_t max_mails = 100; // to owners, within an hour
     std::int64_t tls_verify = 1;
     std::int64_t enforce = 0;
 };

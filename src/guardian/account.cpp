@@ -631,8 +631,8 @@ Datum request_account(FunctionCallInfo fcinfo) {
                 .incident = nullptr,
                 .text = taken ? core::mail_account_taken(server->name, username, arena)
                               : core::mail_account_token(server->name, username, token,
-                                                         timestamptz_to_str(now + lifetime), arena)});
-    outbox.write(server->name, now);
+                                                         time_text(now + lifetime, arena), arena)});
+    outbox.write(*server, now);
     pg::spi_end();
     MemoryContextDelete(context);
     PG_RETURN_VOID();
@@ -735,7 +735,7 @@ void tell_of_adoption(const Server& server, std::string_view names, std::size_t 
             board::post_as(from.value().view().key(), to.value().view().key(), text.body);
         }
     }
-    outbox.write(server.name, at);
+    outbox.write(server, at);
 }
 
 Datum admins_of(const Server& server) {
@@ -791,7 +791,7 @@ bool meet_users(const Server& server, std::span<const std::string_view> users, T
         }
         set_owners(key, admins_of(server));
         if (count++ < names_in_a_mail) {
-            told.put("  ").put(core::quoted(pg::view(username), arena)).put("\n");
+            told.put("  ").put(core::mail_name(pg::view(username), arena)).put("\n");
         }
     }
     if (count > names_in_a_mail) {

@@ -535,7 +535,7 @@ void conclude(const Intentions& all, const Intention& intention) {
                         .incident = intention.in_incident ? &intention.incident : nullptr,
                         .text = core::mail_deleted(incident, thread, all.arena)});
         }
-        outbox.write(all.server->name, now);
+        outbox.write(*all.server, now);
         break;
     }
     case Conclusion::failed: {

@@ -8,6 +8,7 @@
 #include "core/explain.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
+#include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
 #include "guardian/result.hpp"
 #include "guardian/rules.hpp"
@@ -161,6 +162,10 @@ void read_rules(const Inquiry& inquiry, core::QueueCase& result) {
     const Datum account[] = {inquiry.key[0], pg::to_text(result.owner_name)};
     owners_of_account.run(account, {}, true, 1);
     result.owners = text_at(inquiry, 1);
+    const MailRights rights = find_mail_rights(*inquiry.server, result.owner_name, inquiry.arena);
+    result.mailed = rights.mailed;
+    result.not_mailed = rights.unknown;
+    result.has_mail_server = has_mail_server();
 }
 
 void read_polls(const Inquiry& inquiry, core::QueueCase& result) {

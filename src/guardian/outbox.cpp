@@ -7,11 +7,16 @@
 #include "core/address.hpp"
 #include "core/uuid7.hpp"
 #include "guardian/cycle.hpp"
+#include "guardian/owners.hpp"
+#include "guardian/result.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "utils/array.h"
 #include "utils/timestamp.h"
 }
 
@@ -21,17 +26,40 @@ namespace {
 // Not the first failure: a broker that restarts is gone for a moment.
 constexpr int failures_to_tell = 3;
 
+// Whoever may declare queues chooses their names. So a name alone makes nobody's mailbox a recipient, but
+// that somebody is known as an owner or admin of this broker, or that his domain is named (mail_domains). The
+// places of the parameters: the server's name, the admins, the domains.
+#define MAY_BE_MAILED(recipient, server, admins, domains)                                                    \
+    "(" recipient " OPERATOR(pg_catalog.=) ANY (SELECT a.owner FROM cloudsat.account_owners AS a"            \
+    "  WHERE a.server OPERATOR(pg_catalog.=) " server ")"                                                    \
+    " OR " recipient                                                                                         \
+    " OPERATOR(pg_catalog.=) ANY (SELECT k::cloudsat.address FROM pg_catalog.unnest(" admins ") AS k)"       \
+    " OR EXISTS (SELECT FROM pg_catalog.unnest(" domains ") AS d"                                            \
+    "  WHERE " recipient " OPERATOR(pg_catalog.<@) d::cloudsat.address))"
+
 pg::Statement insert(R"(
     INSERT INTO cloudsat.outbox (written_at, due, server, kind, recipient, vhost, queue, messages,
-           incident, subject, body)
-    SELECT $1, $1, $2, n.kind, n.recipient::cloudsat.address, n.vhost, n.queue, n.messages,
-           n.incident, n.subject, n.body
-    FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY AS n(kind, recipient, vhost, queue,
-           messages, incident, subject, body, i)
-    ORDER BY n.i
+           incident, subject, body, state, outcome)
+    SELECT $1, $1, $2, m.kind, m.recipient, m.vhost, m.queue, m.messages, m.incident, m.subject, m.body,
+           CASE WHEN m.mailed THEN 'waiting' ELSE 'dropped' END,
+           CASE WHEN m.mailed THEN NULL ELSE 'known from the name of the queue alone, and not in mail_domains' END
+    FROM (SELECT n.*, n.kind OPERATOR(pg_catalog.=) ANY (ARRAY['broker_down', 'broker_up', 'account'])
+                      OR )" MAY_BE_MAILED("n.recipient", "$2", "$11", "$12") R"( AS mailed
+          FROM (SELECT u.kind, u.recipient::cloudsat.address, u.vhost, u.queue, u.messages, u.incident, u.subject,
+                       u.body, u.i
+                FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY AS u(kind, recipient, vhost, queue,
+                       messages, incident, subject, body, i)) AS n) AS m
+    ORDER BY m.i
     ON CONFLICT DO NOTHING)",
                      {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-                      INT8ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+                      INT8ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+
+pg::Statement rights(R"(
+    SELECT pg_catalog.string_agg(o.recipient::pg_catalog.text, ', ' ORDER BY o.recipient) FILTER (WHERE o.mailed),
+           pg_catalog.string_agg(o.recipient::pg_catalog.text, ', ' ORDER BY o.recipient) FILTER (WHERE NOT o.mailed)
+    FROM (SELECT n.recipient, )" MAY_BE_MAILED("n.recipient", "$1", "$3", "$4") R"( AS mailed
+          FROM (SELECT r::cloudsat.address FROM pg_catalog.unnest($2) AS r) AS n(recipient)) AS o)",
+                     {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
 pg::Statement last_told(R"(
     SELECT o.kind
@@ -46,11 +74,20 @@ bool gets_mail(std::string_view recipient) {
     return address && core::local(address.value());
 }
 
-std::string_view time_text(TimestampTz time, std::pmr::memory_resource* arena) {
-    return time == 0 ? std::string_view{} : join(arena, {timestamptz_to_str(time)});
+Datum as_array(std::string_view list) {
+    Column items;
+    while (const auto item = core::next_item(list)) {
+        items.add_text(*item);
+    }
+    return items.size() == 0 ? PointerGetDatum(construct_empty_array(TEXTOID)) : items.array(TEXTOID);
 }
 
 } // namespace
+
+std::string_view time_text(TimestampTz time, std::pmr::memory_resource* arena) {
+    return time == 0 ? std::string_view{}
+                     : join(arena, {timestamptz_to_str(time - time % core::micros_per_second)});
+}
 
 bool has_mail_server() {
     return *pg::settings().smtp_url != '\0';
@@ -76,15 +113,46 @@ void Outbox::add(const Notice& notice) {
     bodies_.add_text(notice.text.body);
 }
 
-void Outbox::write(const char* server, TimestampTz at) const {
+void Outbox::write(const Server& server, TimestampTz at) const {
     if (kinds_.size() == 0) {
         return;
     }
-    const Datum values[] = {TimestampTzGetDatum(at),    pg::to_text(server),       kinds_.array(TEXTOID),
-                            recipients_.array(TEXTOID), vhosts_.array(TEXTOID),    queues_.array(TEXTOID),
-                            messages_.array(INT8OID),   incidents_.array(UUIDOID), subjects_.array(TEXTOID),
-                            bodies_.array(TEXTOID)};
+    const Datum values[] = {
+        TimestampTzGetDatum(at),    pg::to_text(server.name),        kinds_.array(TEXTOID),
+        recipients_.array(TEXTOID), vhosts_.array(TEXTOID),          queues_.array(TEXTOID),
+        messages_.array(INT8OID),   incidents_.array(UUIDOID),       subjects_.array(TEXTOID),
+        bodies_.array(TEXTOID),     as_array(server.options.admins), as_array(server.options.mail_domains)};
     insert.run(values);
+}
+
+MailRights find_mail_rights(const Server& server, std::string_view owner, std::pmr::memory_resource* arena) {
+    Column mailboxes;
+    for (const std::string_view address : owners_of(server, owner)) {
+        if (gets_mail(address)) {
+            mailboxes.add_text(address);
+        }
+    }
+    if (mailboxes.size() == 0) {
+        return {};
+    }
+    const Datum values[] = {pg::to_text(server.name), mailboxes.array(TEXTOID),
+                            as_array(server.options.admins), as_array(server.options.mail_domains)};
+    rights.run(values, {}, true, 1);
+    return {kept_text(arena, 0, 1), kept_text(arena, 0, 2)};
+}
+
+std::int64_t mails_per_hour(std::string_view server) {
+    core::ServerOptions options;
+    const core::OptionRule* rule = core::find_option(core::OptionPlace::server, "max_mails");
+    const ForeignServer* found = GetForeignServerByName(pnstrdup(server.data(), server.size()), true);
+    const ListCell* cell;
+    foreach (cell, found == nullptr ? NIL : found->options) {
+        auto* element = static_cast<DefElem*>(lfirst(cell));
+        if (rule->name == element->defname) {
+            core::read_option(*rule, defGetString(element), options); // what is wrong changes nothing
+        }
+    }
+    return options.max_mails;
 }
 
 void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
@@ -112,7 +180,7 @@ void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
         notice.recipient = *admin;
         outbox.add(notice);
     }
-    outbox.write(server.name, at);
+    outbox.write(server, at);
 }
 
 std::string_view thread_name(const pg_uuid_t& incident, std::pmr::memory_resource* arena) {

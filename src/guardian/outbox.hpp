@@ -33,7 +33,8 @@ bool has_mail_server();
 class Outbox {
 public:
     void add(const Notice& notice);
-    void write(const char* server, TimestampTz at) const; // needs SPI
+    // Needs SPI. What may not be mailed is written, too, and why not.
+    void write(const Server& server, TimestampTz at) const;
 
 private:
     Column kinds_, recipients_, vhosts_, queues_, messages_, incidents_, subjects_, bodies_;
@@ -51,6 +52,19 @@ struct BrokerNews {
 };
 void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
                  std::pmr::memory_resource* arena);
+
+// Which of a queue's owners get mail, as lists of addresses for people, in the arena. Needs SPI.
+struct MailRights {
+    std::string_view mailed;
+    std::string_view unknown; // known from the queue's name alone, which is not enough
+};
+MailRights find_mail_rights(const Server& server, std::string_view owner, std::pmr::memory_resource* arena);
+
+// How many mails to owners a broker may cause within an hour, whatever else is wrong with its options.
+std::int64_t mails_per_hour(std::string_view server);
+
+// A time as mails tell it, to the second.
+std::string_view time_text(TimestampTz time, std::pmr::memory_resource* arena);
 
 // An incident's uuid as text, in the arena.
 std::string_view thread_name(const pg_uuid_t& incident, std::pmr::memory_resource* arena);

@@ -21,11 +21,12 @@ CREATE TABLE cloudsat.outbox (
     sent_at     pg_catalog.timestamptz,
     outcome     pg_catalog.text
 );
--- what is to be done next; the history of a recipient, by what it is about; and that nothing is told twice
+-- what is to be done next; the history of a recipient, by what it is about; what a broker has caused lately; and that nothing is told twice
 CREATE INDEX outbox_due_idx ON cloudsat.outbox (due)
     WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['waiting', 'sending']);
 CREATE INDEX outbox_recipient_idx ON cloudsat.outbox (recipient, server, queue, vhost, id);
 CREATE INDEX outbox_mail_idx ON cloudsat.outbox (mail) WHERE mail IS NOT NULL;
+CREATE INDEX outbox_sent_idx ON cloudsat.outbox (server, sent_at) WHERE sent_at IS NOT NULL;
 CREATE UNIQUE INDEX outbox_once_idx ON cloudsat.outbox (incident, kind, recipient) WHERE incident IS NOT NULL;
 COMMENT ON SEQUENCE cloudsat.outbox_id_seq IS 'numbers outbox';
 COMMENT ON TABLE cloudsat.outbox IS 'notices for people, each of which becomes a mail or a part of one, with what became of it';

@@ -531,7 +531,7 @@ void end_batch(Recording& r) {
         h.rows.write(*r.cycle.server);
         write_samples(r);
         h.audit.write(r.cycle.server->name, r.now, r.cycle.past.cycle + 1);
-        h.outbox.write(r.cycle.server->name, r.now);
+        h.outbox.write(*r.cycle.server, r.now);
         forget_bindings(r);
         r.changed += h.rows.size();
         r.events += h.audit.size();

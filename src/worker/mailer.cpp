@@ -85,6 +85,18 @@ pg::Statement mailed_lately(R"(
     GROUP BY o.kind, o.server)",
                             {TEXTOID, TIMESTAMPTZOID});
 
+// Until when a broker has used up its mails of the hour: there is a row when it has.
+pg::Statement crowded(R"(
+    SELECT m.at OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval
+    FROM (SELECT max(coalesce(o.sent_at, $3)) AS at
+          FROM cloudsat.outbox AS o
+          WHERE o.server OPERATOR(pg_catalog.=) $1
+            AND (o.sent_at OPERATOR(pg_catalog.>) $2 OR o.state OPERATOR(pg_catalog.=) 'sending')
+            AND o.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'recovered', 'vanished', 'deleted'])
+          GROUP BY o.mail) AS m
+    ORDER BY m.at DESC OFFSET $4 LIMIT 1)",
+                      {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID});
+
 pg::Statement settle(R"(
     UPDATE cloudsat.outbox AS o
     SET state = n.state, due = coalesce(n.due, o.due), outcome = coalesce(n.outcome, o.outcome)
@@ -152,7 +164,9 @@ void note_fault(std::string_view words) {
 void note_success() {
     if (state.faults > 0) {
         ereport(LOG, errhidecontext(true),
-                errmsg("%s sends mail again after %d failures", MyBgworkerEntry->bgw_name, state.faults));
+                errmsg_plural("%s sends mail again after %d failure", "%s sends mail again after %d failures",
+                              static_cast<unsigned long>(state.faults), MyBgworkerEntry->bgw_name,
+                              state.faults));
     }
     state.faults = 0;
 }
@@ -207,6 +221,23 @@ Waiting read_waiting(Datum recipient) {
     return waiting;
 }
 
+// Notices of one broker stand together as a rule, so each is asked for once.
+void note_crowds(const Waiting& waiting, TimestampTz now) {
+    std::string_view server;
+    TimestampTz until = 0;
+    for (core::WaitingNotice& notice : waiting.notices) {
+        if (notice.server != server) {
+            server = notice.server;
+            const Datum values[] = {pg::to_text(server), TimestampTzGetDatum(now - core::mail_interval),
+                                    TimestampTzGetDatum(now),
+                                    Int64GetDatum(guardian::mails_per_hour(server) - 1)};
+            bool isnull = false;
+            until = crowded.run(values) == 0 ? 0 : DatumGetTimestampTz(pg::spi_value(0, 1, isnull));
+        }
+        notice.crowded_until = until;
+    }
+}
+
 // What is not to be mailed now gets its verdict. Returns the ids of the others.
 Column apply(const Waiting& waiting, std::span<const core::NoticeVerdict> verdicts, TimestampTz now) {
     Column ids, states, dues, outcomes, chosen;
@@ -226,6 +257,7 @@ Column apply(const Waiting& waiting, std::span<const core::NoticeVerdict> verdic
         case core::NoticeFate::wait:
             settled = "waiting";
             due = std::max(verdict.until, now);
+            why = verdict.crowded ? "its broker has caused max_mails within an hour" : nullptr;
             break;
         case core::NoticeFate::superseded:
             why = "a later notice took its place";
@@ -261,6 +293,7 @@ void remember(const pg_uuid_t& mail, std::string_view recipient, int attempts) {
 bool plan(Datum recipient, TimestampTz now) {
     const Waiting waiting = read_waiting(recipient);
     const std::span<core::MailedNotice> mailed = read_mailed(recipient, now);
+    note_crowds(waiting, now);
     const auto verdicts = allocate<core::NoticeVerdict>(waiting.notices.size());
     core::plan_mail(waiting.notices, mailed, now, verdicts);
     const Column chosen = apply(waiting, verdicts, now);

@@ -34,7 +34,7 @@ sub retry_now { return sql('UPDATE cloudsat.outbox SET due = now(), outcome = NU
 
 sql('CREATE EXTENSION cloudsat');
 set(smtp_url => "smtp://127.0.0.1:$sink->{port}", smtp_tls => 'off', mail_from => 'guardian@example.com');
-sql($fake->server_sql('pulse', timeout => '20s', poll_interval => '300s', max_poll_interval => '300s'));
+sql($fake->server_sql('pulse', timeout => '20s', mail_domains => '.', poll_interval => '300s', max_poll_interval => '300s'));
 wait_until($node, q{SELECT count(*) FROM cloudsat.polls}, 1, 30, 'the guard has polled for the first time');
 
 # --- what a mail server may answer
@@ -155,7 +155,7 @@ sub keeps_nobody_waiting {
 	sql('CREATE DATABASE unrelated');
 	within(2, "$how: nor is DROP DATABASE", sub { sql('DROP DATABASE unrelated') });
 	my $third = Cloudsat::FakeBroker->start;
-	sql($third->server_sql('third'));
+	sql($third->server_sql('third', mail_domains => '.'));
 	wait_until($node, q{SELECT count(*) FROM cloudsat.polls WHERE server = 'third'}, 1, 10, "$how: a new broker gets its guard");
 	sql('DROP SERVER third CASCADE; DELETE FROM cloudsat.polls WHERE server = $$third$$');
 	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat launcher' AND (xact_start IS NOT NULL

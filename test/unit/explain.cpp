@@ -57,6 +57,20 @@ protected:
     Explanation found;
 };
 
+TEST_F(ExplainQueue, WhoGetsMail) {
+    queue.mailed = "alice@example.com";
+    EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|cloudsat.smtp_url is not set");
+    queue.has_mail_server = true;
+    EXPECT_EQ(value("mail") + "|" + detail("mail"), "alice@example.com|");
+    queue.mailed = {};
+    EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|no owner has an address with a local part");
+    queue.not_mailed = "alice@example.com";
+    EXPECT_EQ(value("mail") + "|" + detail("mail"),
+              "null|alice@example.com is known from the name of the queue alone, and not in mail_domains");
+    queue.owner = Owner::reserved;
+    EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|there is no owner to warn");
+}
+
 TEST_F(ExplainQueue, APendingLevelIsSaidToNeedAnotherPoll) {
     queue.facts.messages = 2001;
     EXPECT_EQ(value("next_poll"), "nothing");

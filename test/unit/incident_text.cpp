@@ -57,6 +57,24 @@ TEST_F(IncidentText, TheOthers) {
     EXPECT_TRUE(has(say_recovered(incident, &memory), "exempt"));
 }
 
+TEST_F(IncidentText, ANameInAMailIsShortAndNoLink) {
+    EXPECT_EQ(mail_name("a http://x.y/z", &memory), "\"a http\\u003a//x.y/z\"");
+    EXPECT_EQ(mail_name("HTTPS://WWW.x.y", &memory), "\"HTTPS\\u003a//WWW\\u002ex.y\"");
+    EXPECT_EQ(mail_name("mailto:a@b.c ftp://", &memory), "\"mailto\\u003aa@b.c ftp\\u003a//\"");
+    EXPECT_EQ(mail_name("jobs:high, w.ww, \n\"", &memory), "\"jobs:high, w.ww, \\u000a\\\"\"");
+    EXPECT_EQ(mail_name(std::string(120, 'x'), &memory), "\"" + std::string(120, 'x') + "\"");
+    EXPECT_EQ(mail_name(std::string(121, 'x'), &memory), "\"" + std::string(120, 'x') + "\"...");
+    EXPECT_EQ(mail_name(std::string(119, 'x') + "\xc3\xa4", &memory), "\"" + std::string(119, 'x') + "\"...");
+    EXPECT_EQ(mail_name(std::string(116, 'x') + "www.y", &memory),
+              "\"" + std::string(116, 'x') + "www\\u002e\"...");
+}
+
+TEST_F(IncidentText, OneMessage) {
+    incident.limits.warn_size = 2; // over at 1
+    const auto text = say_belayed(incident, "ops@example.com", &memory);
+    EXPECT_NE(text.find("until it has 1 message or fewer.\n"), std::string_view::npos) << text;
+}
+
 TEST_F(IncidentText, Belay) {
     const std::string queue = "Queue \"queue/alice@example.com/x\" in vhost \"/\" of broker pulse ";
     EXPECT_EQ(say_belayed(incident, "ops@example.com", &memory),

@@ -111,6 +111,22 @@ TEST(MailPlan, AnAccountHasAMailOfItsOwn) {
     EXPECT_EQ(fates({about("", account)}, {{deleted, now, "pulse"}}), Fates{mail});
 }
 
+TEST(MailPlan, ABrokerThatCausedManyMailsWaits) {
+    auto crowd = about("a", deleted);
+    crowd.crowded_until = now + 7 * minute;
+    auto admins = of_broker("pulse", broker_down);
+    admins.crowded_until = crowd.crowded_until;
+    const std::vector<WaitingNotice> waiting{crowd, admins, about("b", warned)};
+    std::vector<NoticeVerdict> verdicts(waiting.size());
+    plan_mail(waiting, {}, now, verdicts);
+    EXPECT_EQ(verdicts[0].fate, wait);
+    EXPECT_EQ(verdicts[0].until, now + 7 * minute);
+    EXPECT_TRUE(verdicts[0].crowded);
+    EXPECT_EQ(verdicts[1].fate, mail) << "what is for admins does not wait";
+    EXPECT_EQ(verdicts[2].fate, mail) << "nor what another broker causes";
+    EXPECT_EQ(fates({crowd}, {}, now + 7 * minute), Fates{mail});
+}
+
 TEST(MailPlan, WaitsGrowAndEnd) {
     EXPECT_EQ(wait_for_mail(1), minute);
     EXPECT_EQ(wait_for_mail(2), 2 * minute);

@@ -1,0 +1,79 @@
+# Whoever may declare queues cannot have the guardian mail whom he likes what he likes: a queue's name alone makes nobody a
+# recipient, however the incident is told on the board; its words do not pass for the guardian's; and mails have a limit.
+use strict;
+use warnings;
+use Cloudsat::Test;
+use Cloudsat::FakeBroker;
+use Test::More;
+
+my $node = new_node('relay', extension => 0, conf => "cloudsat.databases = 'postgres'\nmax_worker_processes = 16");
+my $fake = Cloudsat::FakeBroker->start;
+my $sink = mail_sink();
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+sub poll { return sql(q{SELECT changed FROM cloudsat.poll('pulse')}) }
+sub overgrow {
+	my (@names) = @_;
+	$fake->tell('/queue', { name => $_, messages => 2001 }) for @names;
+	poll() for 1 .. 2;
+	return;
+}
+sub explained { return sql("SELECT value, detail FROM cloudsat.explain_queue('pulse', '/', '$_[0]') WHERE item = 'mail'") }
+sub fate { return sql("SELECT kind, state, outcome FROM cloudsat.outbox WHERE recipient = '$_[0]' ORDER BY id") }
+
+sql('CREATE EXTENSION cloudsat');
+sql($fake->server_sql('pulse', address => 'guardian@example.com', poll_interval => '300s', max_poll_interval => '300s', admins => 'ops@example.com'));
+wait_until($node, q{SELECT count(*) FROM cloudsat.polls}, 1, 30, 'the guard has polled for the first time');
+my $lure = 'queue/victim@elsewhere.example/Dear customer, renew at http://evil.example/';
+like(explained($lure), qr/^\|cloudsat\.smtp_url is not set;/, 'without a mail server nobody is mailed');
+sql(qq{ALTER SYSTEM SET cloudsat.smtp_url = 'smtp://127.0.0.1:$sink->{port}'; ALTER SYSTEM SET cloudsat.smtp_tls = 'off';
+	ALTER SYSTEM SET cloudsat.mail_from = 'guardian\@example.com'; SELECT pg_reload_conf()} =~ s/; /;\n/gr);
+is(sql('SHOW cloudsat.smtp_tls'), 'off', 'there is a mail server');
+
+# --- strangers
+overgrow($lure);
+is(fate('victim@elsewhere.example'), 'warned|dropped|known from the name of the queue alone, and not in mail_domains', 'a stranger is not mailed, and that is told');
+is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE chan = 'victim@elsewhere.example'}), 1, 'the thread on the board is there all the same');
+is(explained($lure), '|victim@elsewhere.example is known from the name of the queue alone, and not in mail_domains', 'explain_queue says so');
+
+# --- those who are known
+overgrow('queue/ops@example.com/mine');
+like($sink->next('an admin is known')->{head}, qr/^X-To: ops\@example.com\r/m, 'and mailed');
+sql(q{SELECT cloudsat.set_account_owners('pulse', 'team', '{carol@corp.example, bot.corp.example}')});
+overgrow('queue/team/jobs');
+like($sink->next('the owner of an account is known')->{head}, qr/^X-To: carol\@corp.example\r/m, 'and mailed');
+is(explained('queue/team/jobs'), 'carol@corp.example|', 'explain_queue says whom');
+sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '1 hour'});
+overgrow('queue/carol@corp.example/other');
+like($sink->next('by another name, too')->{subject}, qr/other/, 'of which the account says nothing');
+sql(q{ALTER SERVER pulse OPTIONS (ADD mail_domains 'corp.example, partner.example')});
+overgrow('queue/dave@dept.corp.example/jobs', 'queue/eve@corp.example.evil.example/jobs');
+like($sink->next('an address of a domain that is named')->{head}, qr/^X-To: dave\@dept.corp.example\r/m, 'is mailed');
+is(fate('eve@corp.example.evil.example'), 'warned|dropped|known from the name of the queue alone, and not in mail_domains', 'one that looks like it is not');
+is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE state = 'dropped'}), 2, 'nothing is dropped but that');
+sql(q{ALTER SERVER pulse OPTIONS (SET mail_domains '.')});
+overgrow("queue/frank\@anywhere.example/Dear customer, renew at HTTP://evil.example or www.evil.example \x{202e}\"\n\nYours, the bank" . 'x' x 80);
+my $mail = $sink->next('the root is everybody');
+like($mail->{head}, qr/^X-To: frank\@anywhere.example\r/m, 'as PulseGuardian does it');
+
+# --- names are names
+for my $text ($mail->{subject}, $mail->{body}) {
+	unlike($text, qr{http://|www\.evil}i, 'nothing in a name is a link');
+	like($text, qr{"queue/frank\@anywhere\.example/Dear customer, renew at HTTP\\u003a//evil\.example or www\\u002eevil\.example \\u202e\\"\\u000a\\u000aYours}, 'it is quoted');
+	unlike($text, qr/x{80}/, 'and shortened');
+}
+
+# --- so many an hour
+is(($node->psql('postgres', q{ALTER SERVER pulse OPTIONS (ADD max_mails '0')}))[0], 3, 'a limit of none is refused');
+sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '2 hours'; ALTER SERVER pulse OPTIONS (ADD max_mails '3')});
+overgrow(map { "queue/many$_\@x.example/q" } 1 .. 5);
+$sink->next("mail $_ of three") for 1 .. 3;
+wait_until($node, q{SELECT string_agg(DISTINCT outcome, ','), count(*), bool_and(due > now() + interval '58 min') FROM cloudsat.outbox
+	WHERE state = 'waiting' AND recipient <@ 'x.example'}, 'its broker has caused max_mails within an hour|2|t', 30, 'the others wait, and say why');
+$fake->behave('/api/vhosts', 'status', code => 500);
+$node->psql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 3;
+is($sink->next('admins are told of a broker all the same')->{subject}, '[pulse] The broker cannot be polled', 'at once');
+$fake->behave_well;
+sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '1 hour', due = least(due, now())});
+$sink->next('when the hour is over they go') for 1 .. 2;
+$node->stop;
+done_testing;
