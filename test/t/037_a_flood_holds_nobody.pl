@@ -62,7 +62,7 @@ my $node = new_node('flood', conf => "cloudsat.databases = 'postgres'\nmax_worke
 sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 
 sub guard { return sql(q{SELECT pid FROM cloudsat.worker_status WHERE kind = 'guard'}) }
-sub memory { my ($pid) = @_; return slurp_file("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m ? $1 / 1024 : 0 }
+sub memory { my ($pid) = @_; return slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m ? $1 / 1024 : 0 }
 
 # a guard is at work, and stays at it
 sub wait_until_flooded {
@@ -70,8 +70,9 @@ sub wait_until_flooded {
 	wait_until($node, q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND state = 'working'
 		AND since < clock_timestamp() - interval '1 s'}, 1, 60, "a guard is flooded with $what");
 }
+# $room: MB that the guard may take meanwhile
 sub try_all {
-	my ($what, $server) = @_;
+	my ($what, $server, $room) = @_;
 	sql($server);
 	wait_until_flooded($what);
 	my $pid = guard();
@@ -84,7 +85,7 @@ sub try_all {
 	my $before = memory(guard());
 	my $burst = time + 2;
 	wait_until($node, "SELECT extract(epoch FROM clock_timestamp()) > $burst", 't', 10, 'it goes on');
-	cmp_ok(memory(guard()), '<', $before + 20, 'the memory of the guard does not grow');
+	cmp_ok(memory(guard()), '<', $before + $room, 'the memory of the guard stays bounded');
 	within(2, 'DROP SERVER', sub { sql('DROP SERVER flood CASCADE') });
 	wait_until($node, q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard'}, 0, 10, 'and its guard goes');
 	return;
@@ -93,7 +94,7 @@ sub try_all {
 # --- AMQP: before a queue is deleted, its guard asks how many messages there are
 for my $what (sort grep { /heartbeats/ } keys %amqp) {
 	try_all($what, $fake->server_sql('flood', amqp_url => "amqp://127.0.0.1:$amqp{$what}", timeout => '600s',
-		poll_interval => '1s', enforce => 'on', delete_size => 5000, warn_size => 1000));
+		poll_interval => '1s', enforce => 'on', delete_size => 5000, warn_size => 1000), 20);
 }
 for my $what (sort keys %amqp) {
 	sql($fake->server_sql('other', amqp_url => "amqp://127.0.0.1:$amqp{$what}", timeout => '600s', poll_interval => '300s'));
@@ -105,10 +106,10 @@ for my $what (sort keys %amqp) {
 	sql('DROP SERVER other CASCADE');
 }
 
-# --- HTTP
+# --- HTTP. What comes in chunks of a byte is a body, which may be as long as max_body.
 for my $what (sort grep { /chunk/ } keys %http) {
 	try_all($what, Cloudsat::Broker::sql_for('flood', 'u', 'p', management_url => "http://127.0.0.1:$http{$what}",
-		timeout => '600s', max_body => '1 GB'));
+		timeout => '600s', max_body => '1 GB'), $what =~ /of a byte/ ? 1024 : 20);
 }
 for my $what (sort grep { !/chunk/ } keys %http) {
 	sql(Cloudsat::Broker::sql_for('other', 'u', 'p', management_url => "http://127.0.0.1:$http{$what}", timeout => '600s', poll_interval => '300s'));
