@@ -4,6 +4,7 @@ CREATE TABLE cloudsat.polls (
     server               pg_catalog.text NOT NULL PRIMARY KEY,
     home                 pg_catalog.text NOT NULL,
     enforce_home         pg_catalog.text NOT NULL,
+    enforce_held_back    pg_catalog.bool NOT NULL DEFAULT false,
     cycle                pg_catalog.int8 NOT NULL DEFAULT 0,
     last_poll            pg_catalog.timestamptz,
     last_success         pg_catalog.timestamptz,
@@ -30,6 +31,7 @@ COMMENT ON TABLE cloudsat.polls IS 'how polling each broker goes';
 COMMENT ON COLUMN cloudsat.polls.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.polls.home IS 'cluster, database and oid of the foreign server, by which a renamed one is found again';
 COMMENT ON COLUMN cloudsat.polls.enforce_home IS 'cluster and database for which enforce was said or confirmed; where it is another, enforce is held back';
+COMMENT ON COLUMN cloudsat.polls.enforce_held_back IS 'the server''s enforce is on and has no effect here until confirm_enforce()';
 COMMENT ON COLUMN cloudsat.polls.cycle IS 'number of polls so far';
 COMMENT ON COLUMN cloudsat.polls.last_poll IS 'when the last poll began';
 COMMENT ON COLUMN cloudsat.polls.last_success IS 'when the last poll that saw the whole broker began: queues that are not gone were there at that time';

@@ -85,9 +85,9 @@ pg::Statement upsert_poll(R"(
     INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll,
            up_since, fetch_ms, record_ms, bytes, queues, unusable, consecutive_failures,
            last_error_kind, last_error, last_error_at, missing, missing_polls, missing_since,
-           names_at, bindings_at, rules, enforce_home, users_at)
+           names_at, bindings_at, rules, enforce_home, users_at, enforce_held_back)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17,
-           $18, $19, $20, $21, $22, $23, $25)
+           $18, $19, $20, $21, $22, $23, $25, $26)
     ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll =
            EXCLUDED.last_poll, last_success = coalesce(EXCLUDED.last_success, p.last_success),
            next_poll = EXCLUDED.next_poll, up_since = EXCLUDED.up_since, fetch_ms =
@@ -101,12 +101,14 @@ pg::Statement upsert_poll(R"(
            = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at,
            p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules),
            enforce_home = CASE WHEN $24 THEN EXCLUDED.enforce_home ELSE p.enforce_home END,
-           users_at = coalesce(EXCLUDED.users_at, p.users_at))",
+           users_at = coalesce(EXCLUDED.users_at, p.users_at),
+           enforce_held_back = EXCLUDED.enforce_held_back)",
                           {TEXTOID,        TEXTOID,        INT8OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
                            TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID,      INT8OID,
                            INT8OID,        INT8OID,        INT4OID,   TEXTOID,        TEXTOID,
                            TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
-                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID,        TIMESTAMPTZOID});
+                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID,        TIMESTAMPTZOID,
+                           BOOLOID});
 
 // What one batch writes, gathered.
 struct Harvest {
@@ -705,6 +707,7 @@ void write_poll(Recording& r, Report& report, double record_ms) {
         // while enforce is off here, switching it on is something that is done here
         {BoolGetDatum(options.enforce == 0 && !cycle.server->held_back), false},
         {TimestampTzGetDatum(cycle.began), !r.users_met},
+        {BoolGetDatum(cycle.server->held_back), false},
     };
     constexpr std::size_t count = sizeof arguments / sizeof arguments[0];
     Datum values[count];

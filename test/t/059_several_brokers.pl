@@ -126,6 +126,7 @@ like($refused, qr/watched already\nDETAIL:  By process \d+ in database "postgres
 sql('SELECT cloudsat.stop()');
 next_polls('one', 'when the original is stopped, the copy takes over', 'copy');
 is(sql(status('note', 'one', 'copy'), 'copy'), 'enforce is held back until confirm_enforce()', 'but with enforce held back');
+is(sql(q{SELECT enforce_held_back FROM cloudsat.polls WHERE server = 'one'}, 'copy'), 't', 'as whoever watches polls sees');
 like(slurp_file($node->logfile), qr/LOG:  enforce is held back for broker "one"\n.*DETAIL:  It was confirmed for another.*\n.*HINT:  .*cloudsat\.confirm_enforce\('one'\)/, 'which the log tells');
 $fake{one}->tell('/queue', { name => 'e', messages => 500 });
 until_events('e', qr/^would_delete$/, 'it only says what it would do', 'copy');
