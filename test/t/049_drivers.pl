@@ -24,6 +24,7 @@ is(join(', ', sort keys %snippets), join(', ', sort keys %asks), 'the page has a
 
 # Debian's packages for node are here; its node looks there, others are told
 $ENV{NODE_PATH} = join ':', grep { defined } $ENV{NODE_PATH}, '/usr/share/nodejs';
+my $superuser = $ENV{PGUSER};
 @ENV{qw(PGHOST PGPORT PGDATABASE PGUSER)} = ($node->host, $node->port, 'postgres', 'web');
 for my $driver (sort keys %snippets) {
 	my ($command, $snippet) = ($runs{ $snippets{$driver}{language} }, $snippets{$driver});
@@ -37,7 +38,7 @@ for my $driver (sort keys %snippets) {
 	}
 }
 
-delete $ENV{PGUSER};
+$ENV{PGUSER} = $superuser;
 
 # strings with a type, as JDBC sends them
 my (undef, undef, $err) = $node->psql('postgres', q{PREPARE p (varchar, varchar) AS SELECT cloudsat.post($1, $2)});
