@@ -4,6 +4,7 @@
 #include "board/board_clock.hpp"
 #include "board/doorbell.hpp"
 #include "board/doorbell_memory.hpp"
+#include "board/enlistment.hpp"
 #include "board/registration.hpp"
 #include "board/stream.hpp"
 #include "pg/compat.hpp"
@@ -23,6 +24,7 @@ void _PG_init(void) {
     pg::define_settings();
     pg::watch_names();
     board::watch_board_clock();
+    board::watch_enlistment();
     board::watch_streams(); // before the registration, whose refusals come first then
     board::watch_registration();
     board::follow_transactions();

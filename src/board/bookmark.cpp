@@ -112,8 +112,7 @@ void lock_bookmarks(Datum nick) {
 } // namespace
 
 std::optional<Bookmark> find_bookmark(Datum nick) {
-    Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot()); // whatever the isolation level
     const std::optional<Bookmark> newest = newest_in(snapshot, nick);
     UnregisterSnapshot(snapshot);
     return newest;

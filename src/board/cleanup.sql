@@ -18,17 +18,12 @@ COMMENT ON FUNCTION _cloudsat.horizon(pg_catalog.text, pg_catalog.timestamptz) I
 -- What the logs keep in any case: the last registration of each nick by each connection that lives, because
 -- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and the newest
 -- entry of who claimed a message for as long as the message is there, because it could be claimed again otherwise.
-CREATE FUNCTION _cloudsat.prune(retain pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune_registered(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
-    -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
-    oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z'
-                                           ELSE coalesce(min(p.starts), 'infinity') END FROM _cloudsat.partitions() AS p);
-    horizon timestamptz;
-    more    text;
+    horizon CONSTANT timestamptz := _cloudsat.horizon('registered', retain);
 BEGIN
-    horizon := _cloudsat.horizon('registered', retain);
     WITH kept AS (
         SELECT DISTINCT ON (r.nick, r.pid, r.backend_start) r.ctid AS place
           FROM cloudsat.registered AS r
@@ -36,25 +31,61 @@ BEGIN
          ORDER BY r.nick, r.pid, r.backend_start, r."timestamp" DESC)
     DELETE FROM cloudsat.registered AS r
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
+END
+$prune$;
+COMMENT ON FUNCTION _cloudsat.prune_registered(pg_catalog.timestamptz) IS 'forgets old registrations, but not the last ones of connections that live';
 
-    horizon := _cloudsat.horizon('bookmarks', retain);
+CREATE FUNCTION _cloudsat.prune_bookmarks(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $prune$
+DECLARE
+    horizon CONSTANT timestamptz := _cloudsat.horizon('bookmarks', retain);
+BEGIN
     DELETE FROM cloudsat.bookmarks AS b
      WHERE b."timestamp" < horizon
        AND b."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.bookmarks AS n WHERE n.nick = b.nick);
+END
+$prune$;
+COMMENT ON FUNCTION _cloudsat.prune_bookmarks(pg_catalog.timestamptz) IS 'forgets old bookmarks, but not the newest of each nick';
 
-    horizon := _cloudsat.horizon('claim_log', retain);
+CREATE FUNCTION _cloudsat.prune_claim_log(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $prune$
+DECLARE
+    horizon CONSTANT timestamptz := _cloudsat.horizon('claim_log', retain);
+    -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
+    oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z' ELSE min(p.starts) END
+                                      FROM _cloudsat.partitions() AS p);
+BEGIN
+    IF horizon IS NULL OR horizon < '1970-01-01Z' THEN  -- before any message
+        RETURN;
+    END IF;
     DELETE FROM cloudsat.claim_log AS c
      WHERE c."timestamp" < horizon
        AND c."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.claim_log AS n WHERE n.message = c.message);
     DELETE FROM cloudsat.claim_log AS c
-     WHERE c.message < cloudsat.uuid_floor(CASE WHEN horizon < oldest THEN horizon ELSE oldest END) AND horizon IS NOT NULL
+     WHERE c.message < cloudsat.uuid_floor(least(horizon, oldest))
        AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
+END
+$prune$;
+COMMENT ON FUNCTION _cloudsat.prune_claim_log(pg_catalog.timestamptz) IS 'forgets old entries of claims, but not the newest of a message that is there';
 
-    -- the guardian's
-    FOREACH more IN ARRAY ARRAY['prune_events', 'prune_outbox'] LOOP
-        IF to_regprocedure(format('_cloudsat.%I(timestamptz)', more)) IS NOT NULL THEN
-            EXECUTE format('SELECT _cloudsat.%I($1)', more) USING retain;
-        END IF;
+-- Each log by itself: what keeps one from being pruned, a key of somebody else's say, keeps nothing else.
+CREATE FUNCTION _cloudsat.prune(retain pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $prune$
+DECLARE
+    step text;
+    why  text;
+BEGIN
+    FOREACH step IN ARRAY ARRAY['prune_registered', 'prune_bookmarks', 'prune_claim_log', 'prune_events', 'prune_outbox'] LOOP
+        BEGIN
+            EXECUTE format('SELECT _cloudsat.%I($1)', step) USING retain;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+            RAISE WARNING 'could not prune a log of cloudsat: %', SQLERRM USING ERRCODE = SQLSTATE,
+                DETAIL = format('_cloudsat.%s() failed; the other logs were pruned. %s', step, why);
+        END;
     END LOOP;
 END
 $prune$;
@@ -104,6 +135,11 @@ EXCEPTION
     WHEN lock_not_available OR deadlock_detected THEN
         RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
             DETAIL = 'Somebody else uses it, pg_dump perhaps.', HINT = 'The next call tries again.';
+        RETURN false;
+    WHEN OTHERS THEN  -- somebody's event trigger, the caller's own cursor, ...
+        GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
+        RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE, DETAIL = rule,
+            HINT = 'The next call tries again.';
         RETURN false;
 END
 $drop$;
@@ -189,8 +225,14 @@ BEGIN
              UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c WHERE c.oid = to_regclass('cloudsat.messages_default')
              ORDER BY relname
         LOOP
-            EXECUTE format('DELETE FROM %s WHERE uuid < $1', leaf.id) USING cloudsat.uuid_floor(horizon);
-            GET DIAGNOSTICS messages = ROW_COUNT;
+            BEGIN
+                EXECUTE format('DELETE FROM %s WHERE uuid < $1', leaf.id) USING cloudsat.uuid_floor(horizon);
+                GET DIAGNOSTICS messages = ROW_COUNT;
+            EXCEPTION WHEN OTHERS THEN
+                messages := 0;
+                RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING ERRCODE = SQLSTATE,
+                    HINT = 'The other partitions are cleaned up all the same.';
+            END;
             IF messages > 0 THEN
                 partition := leaf.relname;
                 bytes := 0;

@@ -23,6 +23,7 @@ extern "C" {
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
@@ -32,6 +33,17 @@ namespace {
 
 pg::Name enlisted_table(pg::Name::Kind::table, "enlisted");
 pg::Name address_type(pg::Name::Kind::type, "address");
+
+// Sessions that are registered ask again when this has changed. The table's id is 0 until it was first read
+// here.
+unsigned generation = 1;
+Oid table_read = InvalidOid;
+
+void enlisted_changed(Datum, Oid relation) noexcept {
+    if (relation == table_read || !OidIsValid(relation)) {
+        ++generation;
+    }
+}
 
 // The columns of cloudsat.enlisted, as in src/board/enlistment.sql.
 enum Column : AttrNumber { c_role = 1, c_kind, c_address };
@@ -55,7 +67,8 @@ bool is_administrator(Oid user) {
 // Calls row(kind, address) for each address of the role, as they are committed now; the view is good until it
 // returns.
 template <class Row> void for_each_enlisted(Oid role, Row row) {
-    Relation table = table_open(enlisted_table.oid(), AccessShareLock);
+    table_read = enlisted_table.oid();
+    Relation table = table_open(table_read, AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, c_role, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
     const Oid index = CLOUDSAT_PRIMARY_KEY(table);
@@ -124,6 +137,18 @@ template <class Check> void for_both_users(Check check) {
 }
 
 } // namespace
+
+bool may_register(Oid role, std::span<const core::AddressView> addresses) {
+    return is_administrator(role) || first_beyond(role, addresses) == nullptr;
+}
+
+unsigned enlistment_generation() noexcept {
+    return generation;
+}
+
+void watch_enlistment() {
+    CacheRegisterRelcacheCallback(enlisted_changed, Datum{0});
+}
 
 bool is_administrator() {
     return is_administrator(GetOuterUserId()) &&
@@ -267,8 +292,10 @@ static Datum enlist(PG_FUNCTION_ARGS) {
                 errmsg("must have admin option on role \"cloudsat_admin\" to enlist an administrator"));
     }
     const Oid types[] = {REGROLEOID, TEXTOID, board::address_type.oid(), REGROLEOID};
-    return OidFunctionCall4(board::private_function("enlist", types), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
-                            address, ObjectIdGetDatum(GetOuterUserId()));
+    const Datum added = OidFunctionCall4(board::private_function("enlist", types), PG_GETARG_DATUM(0),
+                                         PG_GETARG_DATUM(1), address, ObjectIdGetDatum(GetOuterUserId()));
+    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid()); // tells all sessions, at commit
+    return added;
 }
 SQL_FUNCTION(enlist);
 
@@ -284,6 +311,8 @@ static Datum dismiss(PG_FUNCTION_ARGS) {
                 errmsg("must have admin option on role \"cloudsat_admin\" to dismiss an administrator"));
     }
     const Oid types[] = {REGROLEOID};
-    return OidFunctionCall1(board::private_function("dismiss", types), PG_GETARG_DATUM(0));
+    const Datum was = OidFunctionCall1(board::private_function("dismiss", types), PG_GETARG_DATUM(0));
+    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid());
+    return was;
 }
 SQL_FUNCTION(dismiss);

@@ -32,4 +32,13 @@ void require_may_start_threads();
 void require_may_register(std::span<const core::AddressView> addresses);
 void require_may_read(std::span<const core::AddressView> addresses);
 
+// The same of one role, as an answer.
+bool may_register(Oid role, std::span<const core::AddressView> addresses);
+
+// Another number whenever somebody may have been enlisted or dismissed.
+unsigned enlistment_generation() noexcept;
+
+// To be called once, from _PG_init.
+void watch_enlistment();
+
 } // namespace cloudsat::board

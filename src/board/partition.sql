@@ -127,13 +127,8 @@ BEGIN
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     PERFORM _cloudsat.drop_detached();
-    BEGIN  -- before any lock that keeps others waiting
-        PERFORM set_config('lock_timeout', '1s', true);
-        PERFORM _cloudsat.prune();
-    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-        RAISE WARNING 'could not prune the logs of cloudsat: %', SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = 'They are as they were.', HINT = 'Call cloudsat.maintain() again later.';
-    END;
+    PERFORM set_config('lock_timeout', '1s', true);
+    PERFORM _cloudsat.prune();  -- before any lock that keeps others waiting
 
     -- the time that partitions cover already
     SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM _cloudsat.partitions() AS p;
@@ -208,9 +203,13 @@ BEGIN
             EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
                 USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
                       ceil(extract(epoch FROM ahead * stride) / 86400)::int;  -- it counts in days
-        EXCEPTION WHEN lock_not_available THEN
-            RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
-                DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+        EXCEPTION
+            WHEN lock_not_available THEN
+                RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
+                    DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+            WHEN OTHERS THEN
+                RAISE WARNING 'could not maintain cloudsat.queue_history: %', SQLERRM USING ERRCODE = SQLSTATE,
+                    DETAIL = 'Its partitions are as they were.';
         END;
     END IF;
 

@@ -43,6 +43,9 @@ struct Registration {
     std::span<Datum> addresses;            // as given, without repetitions; the nick first
     std::span<Datum> subscriptions;        // all their suffixes, descending: the root last
     std::span<core::ChannelName> channels; // those that we LISTEN on, ascending; not what the user had before
+    // as of the last look: which enlistment it was, and whether the role may have these addresses
+    mutable unsigned enlistment;
+    mutable bool is_enlisted;
 };
 
 SessionState<Registration> registration([](Registration* gone) {
@@ -61,16 +64,34 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
     registration.at_subtransaction_end(event);
 }
 
+template <class T> std::span<T> room(std::size_t count) {
+    auto* place =
+        static_cast<T*>(palloc_extended(sizeof(T) * std::max<std::size_t>(count, 1), MCXT_ALLOC_HUGE));
+    return {place, count};
+}
+
 // The registration of this session with this extension, whichever role's it is.
 const Registration* in_session() {
     const Registration* current = registration.current();
     return current != nullptr && current->schema == pg::schema() ? current : nullptr;
 }
 
+// An administrator may have dismissed the role meanwhile, or enlisted it for other addresses.
+bool is_enlisted(const Registration& registered) {
+    if (registered.enlistment != enlistment_generation()) {
+        std::span<core::AddressView> addresses = room<core::AddressView>(registered.addresses.size());
+        std::ranges::transform(registered.addresses, addresses.begin(), address_view);
+        registered.is_enlisted = may_register(registered.role, addresses);
+        registered.enlistment = enlistment_generation();
+    }
+    return registered.is_enlisted;
+}
+
 // The same if it is that of the session's role, whoever asks.
 const Registration* in_force() {
     const Registration* current = in_session();
-    return current != nullptr && current->role == GetOuterUserId() ? current : nullptr;
+    return current != nullptr && current->role == GetOuterUserId() && is_enlisted(*current) ? current
+                                                                                            : nullptr;
 }
 
 // The same for the caller: what another role's function does in this session, it does not do as this session.
@@ -90,14 +111,16 @@ const Registration* mine() {
     if (in_force() != nullptr && !speaks_for_session()) {
         refuse_stranger();
     }
-    const Registration* others = in_session();
-    const char* role = others != nullptr ? GetUserNameFromId(others->role, true) : nullptr;
-    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("this session is not registered"),
-            role != nullptr ? errdetail("Role \"%s\" registered it, and it is role \"%s\"'s now.", role,
-                                        GetUserNameFromId(GetOuterUserId(), false))
-                            : 0,
-            errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
+    const Registration* last = in_session();
+    const char* role = last != nullptr ? GetUserNameFromId(last->role, true) : nullptr;
+    const bool is_lost = last != nullptr && last->role == GetOuterUserId();
+    ereport(
+        ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session is not registered"),
+        role == nullptr ? 0
+        : is_lost ? errdetail("Role \"%s\" is no longer enlisted for the addresses that it registered.", role)
+                  : errdetail("Role \"%s\" registered it, and it is role \"%s\"'s now.", role,
+                              GetUserNameFromId(GetOuterUserId(), false)),
+        errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
     pg_unreachable();
 }
 
@@ -110,12 +133,6 @@ Datum copy(std::span<const Datum> addresses) {
     return PointerGetDatum(construct_array(const_cast<Datum*>(addresses.data()),
                                            static_cast<int>(addresses.size()), type, length, by_value,
                                            alignment));
-}
-
-template <class T> std::span<T> room(std::size_t count) {
-    auto* place =
-        static_cast<T*>(palloc_extended(sizeof(T) * std::max<std::size_t>(count, 1), MCXT_ALLOC_HUGE));
-    return {place, count};
 }
 
 // All suffixes, descending.
@@ -236,7 +253,9 @@ Registration* make_registration(std::span<const core::AddressView> addresses,
              GetOuterUserId(),
              copy_into_context(addresses),
              copy_into_context(suffixes),
-             own_channels};
+             own_channels,
+             enlistment_generation(),
+             true};
     MemoryContextSwitchTo(caller);
     return made;
 }

@@ -86,6 +86,7 @@ const config_enum_entry tls_values[] = {
 bool check_smtp_url(char** value, void**, GucSource) {
     const auto wrong = **value == '\0' ? std::nullopt : core::check_mail_url(*value);
     if (wrong) {
+        GUC_check_errmsg("invalid value for parameter \"cloudsat.smtp_url\""); // it may hold a password
         GUC_check_errdetail("%s", core::meaning_of(*wrong).data()); // of static storage, ends with NUL
     }
     return !wrong;

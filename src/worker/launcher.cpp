@@ -395,9 +395,11 @@ void drop_detached() {
 }
 
 void upkeep(TimestampTz now) {
+    static pg::Statement prune("SELECT 0::pg_catalog.int8 FROM _cloudsat.prune()", {});
     static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
     TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
     state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
+    keep_house(prune, "pruning the logs", {}); // though somebody keeps maintain() from its locks
     keep_house(maintain, "SELECT cloudsat.maintain()", {});
     if (pg::settings().retention > 0) {
         clean_up(pg::settings().retention);

@@ -176,6 +176,32 @@ like(as($node, 'postgres', $other, $task, $i_am->('w1'), $other_is->('w1'), $cla
 		q{SELECT cloudsat.enlist('releaser', 'server', 'web.example.com')}, 'SET ROLE releaser', $i_am->('w1'),
 		q{SELECT cloudsat.release(:'task', 'end', 'x')}), qr/^55000: this session has not claimed message/, '... whom nobody releases from elsewhere');
 
+# --- an enlistment that ends, while sessions are registered
+sql('CREATE ROLE movable LOGIN', q{SELECT cloudsat.enlist('movable', 'task', 'one.example.com'), cloudsat.enlist('movable', 'task', 'two.example.com')});
+my $movable = $node->background_psql('postgres', extra_params => [ '-U', 'movable' ], on_error_stop => 0);
+$movable->query_safe(q{SELECT FROM cloudsat.register('one.example.com')});
+sql('BEGIN', q{SELECT cloudsat.dismiss('movable')}, q{SELECT cloudsat.enlist('movable', 'task', 'two.example.com')}, 'COMMIT',
+	q{SELECT cloudsat.post('root@example.com', 'one.example.com', 'for another one')});
+is($movable->query_safe('SELECT cloudsat.nick() IS NULL, (SELECT count(*) FROM cloudsat.inbox)'), 't|0', 'who is enlisted for other addresses loses the registration');
+$movable->query(q{SELECT cloudsat.post('two.example.com', 'forged')});
+like($movable->{stderr}, qr/this session is not registered\nDETAIL:  Role "movable" is no longer enlisted/, 'and is told so');
+$movable->{stderr} = '';
+is($movable->query_safe(q{SELECT FROM cloudsat.register('two.example.com'); SELECT cloudsat.nick()}), 'two.example.com', 'but may register what it has');
+sql(q{SELECT cloudsat.enlist('movable', 'task', 'one.example.com')});
+is($movable->query_safe('SELECT cloudsat.nick()'), 'two.example.com', 'and what is added takes nothing away');
+$movable->quit;
+
+# --- a bookmark counts from its commit, whatever the reader's snapshot
+my $b_is = q{SELECT FROM cloudsat.register('reader@r.example.com', listen => false)};
+my $reader = $node->background_psql('postgres');
+my $writer = $node->background_psql('postgres');
+$writer->query_safe("$b_is; SELECT FROM cloudsat.bookmark();");
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM cloudsat.inbox;');
+sql(q{SELECT cloudsat.post('root@example.com', 'reader@r.example.com', 'once')});
+is($writer->query_safe('SELECT message FROM cloudsat.receive(); SELECT FROM cloudsat.bookmark();'), 'once', 'one session receives and saves its place');
+is($reader->query_safe("$b_is; COMMIT; SELECT count(*) FROM cloudsat.receive();"), '0', 'another one with an older snapshot goes on behind it');
+$_->quit for $reader, $writer;
+
 # --- clients that do not read ------------------------------------------------------------------------------------
 my $deaf = $node->background_psql('postgres');
 $deaf->query_safe(q{SET application_name = 'deaf'; SELECT FROM cloudsat.register('{deaf.example.com}');});

@@ -2,6 +2,7 @@
 # intention is withdrawn when the queue has drained, is consumed from, or is another one now. All on a real RabbitMQ.
 use strict;
 use warnings;
+use Cloudsat::Patience;
 use Cloudsat::Test;
 use IO::Socket::INET;
 use Test::More;
@@ -22,10 +23,9 @@ sub last_event { return sql("SELECT event, messages, detail->>'reason' FROM clou
 # polls until the column says so: the numbers of quorum queues are up to 5 s old
 sub poll_until {
 	my ($queue, $what, $expected) = @_;
-	for (1 .. 120) {
+	for (my $end = time + patience(40); time < $end; Time::HiRes::sleep(0.25)) {
 		poll();
 		return if column($queue, $what) eq $expected;
-		Time::HiRes::sleep(0.25);
 	}
 	return is(column($queue, $what), $expected, "$queue: $what");
 }

@@ -88,5 +88,36 @@ sql('DROP TABLE pin, keyed', 'DROP VIEW hanging');
 sql(q{SELECT FROM cloudsat.cleanup(now() - '2020-01-07Z')});
 wait_until($node, $detached, '', 30, 'in the end all of it goes');
 is(days('messages'), '', 'every day of it');
+
+# --- what else others may have laid in the way
+sub fresh { # a database of its own, without workers
+	my ($name) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$node->safe_psql($name, 'CREATE EXTENSION cloudsat');
+	return sub { my ($out, $err) = ('', ''); $node->psql($name, join(";\n", @_), stdout => \$out, stderr => \$err); return "$out$err" };
+}
+my $kept = fresh('kept');
+my $said_of = $kept->(q{INSERT INTO cloudsat.queue_events (at, server, vhost, name, event) VALUES (now() - interval '100 d', 's', '/', 'q', 'warned')},
+	q{INSERT INTO cloudsat.registered VALUES ('old.example.com', now() - interval '9 d', '{.}', 1, now() - interval '9 d')},
+	q{CREATE TABLE ticket (event bigint REFERENCES cloudsat.queue_events); INSERT INTO ticket SELECT id FROM cloudsat.queue_events},
+	q{SELECT count(*) > 0 FROM cloudsat.maintain()}, q{SELECT count(*) FROM cloudsat.registered}, q{SELECT FROM cloudsat.cleanup('1 d')});
+like($said_of, qr/^t\n0(?!\d)/, 'a key on one log keeps neither partitions from being made nor the other logs from being pruned');
+is(() = $said_of =~ /WARNING:  could not prune a log of cloudsat: .*"ticket_event_fkey".*\nDETAIL:  _cloudsat.prune_events\(\) failed/g, 2,
+	'maintain() and cleanup() say what it is');
+unlike($said_of, qr/ERROR/, 'and come through');
+my $triggered = fresh('triggered');
+$said_of = $triggered->(map({ qq{INSERT INTO cloudsat.messages VALUES (cloudsat.uuid_floor('2020-01-0$_ 12:00Z'), '2020-01-0$_ 12:00Z', '.', '.', 'old',
+		NULL, NULL, NULL, NULL, pg_current_xact_id())} } 1 .. 3), 'SELECT FROM cloudsat.maintain()',
+	q{CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+		IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_name = 'messages_20200102') THEN RAISE 'kept'; END IF; END$$},
+	'CREATE EVENT TRIGGER keep ON sql_drop EXECUTE FUNCTION keep()',
+	q{SELECT string_agg(partition, ' ' ORDER BY partition) FROM cloudsat.cleanup('30 d')});
+like($said_of, qr/messages_20200101 messages_20200103/, 'an error of another kind keeps one partition, and no other');
+like($said_of, qr/WARNING:  could not drop partition "messages_20200102": kept/, 'and is told');
+for my $retention ('0', '20790 d') {
+	my $old = fresh('retention_' . $retention =~ s/\D//gr);
+	like($old->("SET cloudsat.claim_log_retention = '$retention'", 'SELECT count(*) > 0 FROM cloudsat.maintain()'), qr/^t$/,
+		"claims are kept for $retention on a new board");
+}
 $node->stop;
 done_testing;

@@ -28,6 +28,9 @@ sub hides {
 }
 
 $node->safe_psql('postgres', $fake->server_sql('pulse', timeout => '60s'));
+my ($refused) = failure("LOAD 'cloudsat';\nALTER SYSTEM SET cloudsat.smtp_url = 'smtp://u:$secret\@127.0.0.1:25'");
+like($refused, qr/ERROR:  22023: invalid value for parameter "cloudsat.smtp_url"/, 'a mail server with a password in its URL is refused');
+unlike($refused, qr/$secret/, 'without the password');
 $fake->behave('/api/users/u', 'status', code => 500);
 my $call = "cloudsat.create_account('pulse', 'u', '$secret', '{a\@b.c}')";
 my $fault = qr/HV000: broker "pulse" did not do as asked/;
