@@ -31,48 +31,57 @@ CodePoint code_point(std::string_view text) noexcept {
     return {value, size};
 }
 
-// What could end a line, hide, or turn the reading direction.
-bool is_treacherous(std::uint32_t c) noexcept {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
-           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x2069) || c == 0xFEFF;
+struct Range {
+    std::uint32_t first, last;
+};
+template <std::size_t N> constexpr bool is_in(std::uint32_t c, const Range (&ranges)[N]) noexcept {
+    return std::any_of(ranges, ranges + N,
+                       [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
-// Of what a mail reader would make a link, the place of the character that is escaped; npos: it is none.
-std::size_t link_at(std::string_view text) noexcept {
-    const auto begins = [&](std::string_view lower) {
-        return text.size() >= lower.size() &&
-               std::equal(lower.begin(), lower.end(), text.begin(), [](char l, char c) {
-                   return l == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
-               });
-    };
-    return begins("://") ? 0 : begins("www.") ? 3 : begins("mailto:") ? 6 : std::string_view::npos;
+// What could end a line, hide, or turn the reading direction: of Unicode the general categories Cc, Cf, Zl
+// and Zp, what has the property Default_Ignorable_Code_Point (fillers, variation selectors, tags), and the
+// blank of Braille.
+constexpr Range treacherous[] = {
+    {0x0000, 0x001F},   {0x007F, 0x009F},   {0x00AD, 0x00AD},   {0x034F, 0x034F},   {0x0600, 0x0605},
+    {0x061C, 0x061C},   {0x06DD, 0x06DD},   {0x070F, 0x070F},   {0x0890, 0x0891},   {0x08E2, 0x08E2},
+    {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
+    {0x2060, 0x206F},   {0x2800, 0x2800},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F},
+    {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+
+// Without one of these, nothing is a link, an address or a domain: ".", ":", "@", and what is taken for them.
+constexpr Range link_marks[] = {{'.', '.'},       {':', ':'},       {'@', '@'},       {0x2024, 0x2024},
+                                {0x3002, 0x3002}, {0xFE52, 0xFE52}, {0xFE55, 0xFE55}, {0xFE6B, 0xFE6B},
+                                {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}, {0xFF20, 0xFF20}, {0xFF61, 0xFF61}};
+
+void put_escaped(Writer& out, std::uint32_t c) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    out.put(c > 0xFFFF ? "\\U" : "\\u");
+    for (int shift = c > 0xFFFF ? 28 : 12; shift >= 0; shift -= 4) {
+        out.put(hex.substr(c >> shift & 15U, 1));
+    }
 }
 
-void put_quoted(Writer& out, std::string_view name, bool as_link = true) {
-    constexpr char hex[] = "0123456789abcdef";
-    std::size_t link = std::string_view::npos; // bytes up to what is to be escaped
+enum class Shown : std::uint8_t { on_board, in_mail };
+
+void put_quoted(Writer& out, std::string_view name, Shown shown = Shown::on_board) {
+    const bool in_mail = shown == Shown::in_mail;
     out.put("\"");
     while (!name.empty()) {
         const CodePoint c = code_point(name);
-        if (!as_link && link == std::string_view::npos) {
-            link = link_at(name);
-        }
-        const bool breaks_link = link == 0;
-        link -= link == std::string_view::npos ? 0 : std::min(link + 1, c.size);
-        if (c.value == '"' || c.value == '\\') {
-            out.put("\\").put(name.substr(0, 1));
-        } else if (breaks_link || is_treacherous(c.value)) {
-            const char escaped[] = {'\\',
-                                    'u',
-                                    hex[c.value >> 12U & 15U],
-                                    hex[c.value >> 8U & 15U],
-                                    hex[c.value >> 4U & 15U],
-                                    hex[c.value & 15U]};
-            out.put({escaped, sizeof escaped});
-        } else {
-            out.put(name.substr(0, c.size));
-        }
+        const std::string_view bytes = name.substr(0, c.size);
         name.remove_prefix(c.size);
+        // in mails a bracket is to mean but one thing, and two backslashes begin a path in a network
+        if (is_in(c.value, treacherous) || (in_mail && (c.value == '[' || c.value == '\\'))) {
+            put_escaped(out, c.value);
+        } else if (c.value == '"' || c.value == '\\') {
+            out.put("\\").put(bytes);
+        } else if (in_mail && is_in(c.value, link_marks) && !name.empty() && name.front() != ' ') {
+            out.put("[").put(bytes).put("]");
+        } else {
+            out.put(bytes);
+        }
     }
     out.put("\"");
 }
@@ -133,7 +142,7 @@ std::string_view mail_name(std::string_view name, std::pmr::memory_resource* are
         --most; // never half a code point
     }
     Writer out(arena);
-    put_quoted(out, name.substr(0, most), false);
+    put_quoted(out, name.substr(0, most), Shown::in_mail);
     if (most < name.size()) {
         out.put("...");
     }

@@ -47,12 +47,12 @@ std::string_view say_gone(const Incident& incident, std::string_view how, std::p
 std::string_view say_failed(const Incident& incident, std::string_view reason,
                             std::pmr::memory_resource* arena);
 
-// In double quotes; quotes, backslashes and control characters (C0, DEL, C1, bidirectional and line
-// separators) escaped.
+// In double quotes; quotes, backslashes and what is invisible, ends a line or changes the direction of
+// reading escaped.
 std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena);
 
 // The same for mails, whose readers make links of what looks like one: no more than 120 bytes of it, and then
-// "..."; nothing in it begins a URL.
+// "...". Dots, colons and at signs that anything but a blank follows stand in brackets: "evil[.]com".
 constexpr std::size_t mail_name_size = 120;
 std::string_view mail_name(std::string_view name, std::pmr::memory_resource* arena);
 

@@ -50,8 +50,8 @@ set(smtp_url => "smtp://127.0.0.1:$sink->{port}", smtp_tls => 'off', mail_from =
 my $jobs = overgrow('alice@example.com', 'jobs');
 my $mail = $sink->next('a warning is mailed');
 like($mail->{head}, qr/^X-From: guardian\@example.com\r\nX-To: alice\@example.com\r\n/, 'to the owner');
-is($mail->{subject}, qq{[pulse] Warning: queue "$jobs" has 2001 messages}, 'its subject');
-like($mail->{body}, qr{^Queue "\Q$jobs\E" in vhost "/" of broker pulse has 2001 messages \(warning size 2000, deletion size 8000\)\.\n},
+is($mail->{subject}, qq{[pulse] Warning: queue "${\ shown_in_mail($jobs)}" has 2001 messages}, 'its subject');
+like($mail->{body}, qr{^Queue "\Q${\ shown_in_mail($jobs)}\E" in vhost "/" of broker pulse has 2001 messages \(warning size 2000, deletion size 8000\)\.\n},
 	'its text says queue, vhost, broker, size and limits');
 is($mail->{from} . $mail->{to}, 'cloudsat <guardian@example.com><alice@example.com>', 'from and to');
 is($mail->{'auto-submitted'}, 'auto-generated', 'no vacation notice in return');
@@ -74,7 +74,7 @@ poll() for 1 .. 2;
 $sink->none('an intention is no deletion');
 poll();
 $mail = $sink->next('a deletion is mailed at once');
-is($mail->{subject}, qq{[pulse] Deleted: queue "$jobs" with 9000 messages}, 'it says how many messages went');
+is($mail->{subject}, qq{[pulse] Deleted: queue "${\ shown_in_mail($jobs)}" with 9000 messages}, 'it says how many messages went');
 wait_until($node, q{SELECT count(*) FROM cloudsat.outbox WHERE state = 'waiting'}, 0, 20, 'that is settled');
 is(states('jobs'), 'warned sent, recovered dropped, warned dropped, deleted sent', 'the warning before it is not news any more');
 overgrow('alice@example.com', 'other');
@@ -85,7 +85,7 @@ wait_until($node, q{SELECT count(*) FROM cloudsat.outbox WHERE queue LIKE '%othe
 overgrow('alice@example.com', 'third');
 wait_until($node, q{SELECT due > now() + interval '59 min' FROM cloudsat.outbox WHERE queue LIKE '%third'}, 't', 20, 'a third one waits');
 an_hour_passes();
-is($sink->next('until the hour has passed')->{subject}, '[pulse] Warning: queue "queue/alice@example.com/third" has 2001 messages',
+is($sink->next('until the hour has passed')->{subject}, '[pulse] Warning: queue "queue/alice[@]example[.]com/third" has 2001 messages',
 	'and then it is mailed');
 $fake->tell('/unqueue', { name => 'queue/alice@example.com/third' });
 poll();
@@ -100,7 +100,7 @@ like($mail->{body}, qr{/a" .*\n----\n.*/b" }s, 'and both texts');
 overgrow('carol@example.com', 1 .. 7);
 $mail = $sink->next('seven at once are a digest');
 like($mail->{subject}, qr/^7 notices: /, 'with a subject that says so');
-is(scalar(() = $mail->{body} =~ m{^\* Queue "queue/carol\@example.com/\d" in vhost "/" of broker pulse has 2001 messages \(}mg), 7,
+is(scalar(() = $mail->{body} =~ m{^\* Queue "queue/carol\[@\]example\[\.\]com/\d" in vhost "/" of broker pulse has 2001 messages \(}mg), 7,
 	'and a line for each');
 is(sql(q{SELECT count(DISTINCT mail), count(*) FROM cloudsat.outbox WHERE recipient = 'carol@example.com' AND state <> 'waiting'}),
 	'1|7', 'they share a mail');

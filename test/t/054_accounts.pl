@@ -155,7 +155,7 @@ sub request {
 sub token_of { my ($mail) = @_; return $mail->{body} =~ /^    ([\w-]{32})$/m ? $1 : BAIL_OUT("no token: $mail->{body}") }
 my $erin = $names{erin};
 my $mail = request($erin, 'erin@example.com');
-is($mail->{subject}, qq{[pulse] Confirm the account "$erin"}, 'its subject');
+is($mail->{subject}, qq{[pulse] Confirm the account "${\ shown_in_mail($erin)}"}, 'its subject');
 my $token = token_of($mail);
 is(sql('SELECT count(*) FROM cloudsat.accounts WHERE username = ' . "'$erin'"), '0', 'so far there is nothing');
 is(sql("SELECT count(*) FROM cloudsat.account_requests AS r WHERE r::text ~ '$token'"), '0', 'the token is not in the table');
@@ -169,7 +169,7 @@ is(sql("SELECT a.origin, o.owner FROM cloudsat.accounts AS a JOIN cloudsat.accou
 fails("SELECT cloudsat.confirm_account('$token', 'once-again')", qr/22023: the token is not valid/, 'a token is good for once');
 is(client($erin, 'chosen-it', 'get', "queue/$erin/jobs", 1), '', 'and so the password stays');
 my $taken = request($erin, 'mallory@example.com');
-is($taken->{subject}, qq{[pulse] The account "$erin" is taken}, 'that a name is taken, only the mail tells');
+is($taken->{subject}, qq{[pulse] The account "${\ shown_in_mail($erin)}" is taken}, 'that a name is taken, only the mail tells');
 unlike($taken->{body}, qr/^    /m, 'and it has no token');
 
 my ($first, $second) = map { token_of(request($names{frank}, $_)) } 'frank@example.com', 'fred@example.com';
@@ -238,8 +238,8 @@ is(sql(q{SELECT count(*) FROM cloudsat.accounts WHERE username IN ('admin', 'gua
 is(sql("SELECT origin FROM cloudsat.accounts WHERE username = '$erin'"), 'confirmed', 'those who have an owner keep it');
 $mail = $sink->next('the admins are told');
 like($mail->{subject}, qr/^\[pulse\] \d+ users without an owner$/, 'by mail');
-like($mail->{body}, qr/^  "\Q$names{dave}\E"$/m, 'that says who');
-like($mail->{body}, qr/^  "mallet\.$$\\u000d\\u000ax"$/m, 'whatever they are called');
+like($mail->{body}, qr/^  "\Q${\ shown_in_mail($names{dave})}\E"$/m, 'that says who');
+like($mail->{body}, qr/^  "mallet\[\.\]$$\\u000d\\u000ax"$/m, 'whatever they are called');
 is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE chan IN ('ops@example.com', 'pager') AND message ~ 'without an owner'}), '2', 'and on the board');
 $broker->must_api(DELETE => "/users/$_") for $names{dave}, $erin;
 poll('pulse');

@@ -51,14 +51,14 @@ like($sink->next('an address of a domain that is named')->{head}, qr/^X-To: dave
 is(fate('eve@corp.example.evil.example'), 'warned|dropped|known from the name of the queue alone, and not in mail_domains', 'one that looks like it is not');
 is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE state = 'dropped'}), 2, 'nothing is dropped but that');
 sql(q{ALTER SERVER pulse OPTIONS (SET mail_domains '.')});
-overgrow("queue/frank\@anywhere.example/Dear customer, renew at HTTP://evil.example or www.evil.example \x{202e}\"\n\nYours, the bank" . 'x' x 80);
+overgrow("queue/frank\@anywhere.example/Dear customer, renew at HTTP://evil.example/x or pay\@evil.example \x{202e}\x{061c}\x{ad}\x{3164}\"\n\nYours, the bank" . 'x' x 80);
 my $mail = $sink->next('the root is everybody');
 like($mail->{head}, qr/^X-To: frank\@anywhere.example\r/m, 'as PulseGuardian does it');
 
 # --- names are names
 for my $text ($mail->{subject}, $mail->{body}) {
-	unlike($text, qr{http://|www\.evil}i, 'nothing in a name is a link');
-	like($text, qr{"queue/frank\@anywhere\.example/Dear customer, renew at HTTP\\u003a//evil\.example or www\\u002eevil\.example \\u202e\\"\\u000a\\u000aYours}, 'it is quoted');
+	unlike($text, qr{http://|evil\.example|pay\@|[\x{202e}\x{061c}\x{ad}\x{3164}]}i, 'nothing in a name is a link, or invisible');
+	like($text, qr{"queue/frank\[\@\]anywhere\[\.\]example/Dear customer, renew at HTTP\[:\]//evil\[\.\]example/x or pay\[\@\]evil\[\.\]example \\u202e\\u061c\\u00ad\\u3164\\"\\u000a\\u000aYours}, 'it is quoted');
 	unlike($text, qr/x{80}/, 'and shortened');
 }
 

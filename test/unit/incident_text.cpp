@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <random>
+#include <regex>
 #include <string>
 
 namespace {
@@ -58,15 +61,66 @@ TEST_F(IncidentText, TheOthers) {
 }
 
 TEST_F(IncidentText, ANameInAMailIsShortAndNoLink) {
-    EXPECT_EQ(mail_name("a http://x.y/z", &memory), "\"a http\\u003a//x.y/z\"");
-    EXPECT_EQ(mail_name("HTTPS://WWW.x.y", &memory), "\"HTTPS\\u003a//WWW\\u002ex.y\"");
-    EXPECT_EQ(mail_name("mailto:a@b.c ftp://", &memory), "\"mailto\\u003aa@b.c ftp\\u003a//\"");
-    EXPECT_EQ(mail_name("jobs:high, w.ww, \n\"", &memory), "\"jobs:high, w.ww, \\u000a\\\"\"");
+    EXPECT_EQ(mail_name("a http://x.y/z", &memory), R"("a http[:]//x[.]y/z")");
+    EXPECT_EQ(mail_name("renew at evil.com/login or pay@evil.com.", &memory),
+              R"("renew at evil[.]com/login or pay[@]evil[.]com.")");
+    EXPECT_EQ(mail_name("jobs: high. \n\"", &memory), R"("jobs: high. \u000a\"")");
+    EXPECT_EQ(mail_name("evil\uFF0Ecom a\uFF20b c\u3002d", &memory),
+              "\"evil[\uFF0E]com a[\uFF20]b c[\u3002]d\"");
+    EXPECT_EQ(mail_name(R"(a[.]b \\host\share)", &memory), R"("a\u005b[.]]b \u005c\u005chost\u005cshare")")
+        << "no other name looks the same";
     EXPECT_EQ(mail_name(std::string(120, 'x'), &memory), "\"" + std::string(120, 'x') + "\"");
     EXPECT_EQ(mail_name(std::string(121, 'x'), &memory), "\"" + std::string(120, 'x') + "\"...");
     EXPECT_EQ(mail_name(std::string(119, 'x') + "\xc3\xa4", &memory), "\"" + std::string(119, 'x') + "\"...");
     EXPECT_EQ(mail_name(std::string(116, 'x') + "www.y", &memory),
-              "\"" + std::string(116, 'x') + "www\\u002e\"...");
+              "\"" + std::string(116, 'x') + "www.\"...");
+}
+
+std::string utf8(char32_t c) {
+    const auto byte = [](char32_t value) { return static_cast<char>(static_cast<unsigned char>(value)); };
+    if (c < 0x80)
+        return {byte(c)};
+    if (c < 0x800)
+        return {byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F))};
+    if (c < 0x10000)
+        return {byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F))};
+    return {byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F)), byte(0x80 | (c >> 6 & 0x3F)),
+            byte(0x80 | (c & 0x3F))};
+}
+
+TEST_F(IncidentText, WhatIsInvisibleIsSeen) {
+    for (const char32_t c :
+         {U'\u00AD',     U'\u034F',     U'\u0600',     U'\u061C',     U'\u06DD',     U'\u070F',
+          U'\u08E2',     U'\u115F',     U'\u1160',     U'\u17B4',     U'\u180B',     U'\u180E',
+          U'\u180F',     U'\u200B',     U'\u200D',     U'\u200E',     U'\u200F',     U'\u2028',
+          U'\u202A',     U'\u202E',     U'\u2060',     U'\u2064',     U'\u2066',     U'\u206F',
+          U'\u2800',     U'\u3164',     U'\uFE00',     U'\uFE0F',     U'\uFEFF',     U'\uFFA0',
+          U'\uFFF9',     U'\uFFFB',     U'\U000110BD', U'\U0001343F', U'\U0001BCA0', U'\U0001D173',
+          U'\U000E0001', U'\U000E0041', U'\U000E007F', U'\U000E01EF'}) {
+        for (const auto shown :
+             {mail_name("a" + utf8(c) + "b", &memory), quoted("a" + utf8(c) + "b", &memory)}) {
+            EXPECT_EQ(shown.find(utf8(c)), std::string_view::npos) << std::hex << static_cast<unsigned>(c);
+            EXPECT_TRUE(shown.starts_with(c > 0xFFFF ? "\"a\\U000" : "\"a\\u")) << shown;
+        }
+    }
+    EXPECT_EQ(mail_name("a\U000E0041", &memory), R"("a\U000e0041")");
+}
+
+// Whatever a name is made of, what mail programs look for is not in it.
+TEST_F(IncidentText, NoNameInAMailHoldsALink) {
+    constexpr std::string_view pieces[] = {
+        ".", "@",  ":", "/",    "//",      "\\",     " ",      "evil", "com",
+        "[", "]",  "-", "http", "mailto:", "www.",   "\u00AD", "\"",   "1",
+        "_", "\n", "a", "[.]",  "\u200B",  "\uFF0E", "\u0561", "?",    "é"};
+    const std::regex links(R"([.@:][^ \]"]|\\\\)");
+    std::mt19937 random(1);
+    for (int round = 0; round < 20'000; ++round) {
+        std::string name;
+        for (auto left = random() % 12; left > 0; --left)
+            name += pieces[random() % std::size(pieces)];
+        const std::string shown(mail_name(name, &memory));
+        ASSERT_FALSE(std::regex_search(shown, links)) << name << " is shown as " << shown;
+    }
 }
 
 TEST_F(IncidentText, OneMessage) {

@@ -32,15 +32,15 @@ protected:
 
 TEST_F(MailText, AWarningSaysWhatAnOwnerNeeds) {
     const auto notice = mail_warned(incident(), "0197-2", &arena);
-    EXPECT_EQ(notice.subject, "[pulse] Warning: queue \"queue/alice@example.com/jobs\" has 3025 messages");
-    EXPECT_EQ(
-        notice.body,
-        "Queue \"queue/alice@example.com/jobs\" in vhost \"/\" of broker pulse has 3025 messages (warning "
-        "size 2000, deletion size 8000).\n\n"
-        "Above 8000 it will be deleted, with all its messages.\n"
-        "An owner who replies \"belay\" on the board keeps it from that.\n"
-        "The warning is over when it has 1600 or fewer.\n"
-        "The incident's thread on the board is 0197-2.");
+    EXPECT_EQ(notice.subject,
+              "[pulse] Warning: queue \"queue/alice[@]example[.]com/jobs\" has 3025 messages");
+    EXPECT_EQ(notice.body, "Queue \"queue/alice[@]example[.]com/jobs\" in vhost \"/\" of broker pulse has "
+                           "3025 messages (warning "
+                           "size 2000, deletion size 8000).\n\n"
+                           "Above 8000 it will be deleted, with all its messages.\n"
+                           "An owner who replies \"belay\" on the board keeps it from that.\n"
+                           "The warning is over when it has 1600 or fewer.\n"
+                           "The incident's thread on the board is 0197-2.");
     auto other = incident();
     other.limits.archive_size = 4000;
     EXPECT_NE(mail_warned(other, "", &arena).body.find("Above 4000 its oldest messages will be archived.\n"),
@@ -63,15 +63,16 @@ TEST_F(MailText, EveryNoticeSaysItAllInItsFirstLine) {
           mail_deleted(incident(), "t", &arena), mail_deleted(gone, "t", &arena)}) {
         const auto line = notice.body.substr(0, notice.body.find('\n'));
         for (const char* part :
-             {"queue/alice@example.com/jobs", "vhost \"/\"", "broker pulse", "2000", "8000"}) {
+             {"queue/alice[@]example[.]com/jobs", "vhost \"/\"", "broker pulse", "2000", "8000"}) {
             EXPECT_NE(line.find(part), std::string_view::npos) << line;
         }
         EXPECT_TRUE(notice.subject.starts_with("[pulse] ")) << notice.subject;
     }
-    EXPECT_EQ(mail_deleted(incident(), "", &arena).body,
-              "Queue \"queue/alice@example.com/jobs\" in vhost \"/\" of broker pulse was deleted, and 3025 "
-              "messages "
-              "with it (warning size 2000, deletion size 8000).\n");
+    EXPECT_EQ(
+        mail_deleted(incident(), "", &arena).body,
+        "Queue \"queue/alice[@]example[.]com/jobs\" in vhost \"/\" of broker pulse was deleted, and 3025 "
+        "messages "
+        "with it (warning size 2000, deletion size 8000).\n");
     EXPECT_EQ(mail_broker_up("pulse", 1, "10:00", &arena).body,
               "Broker pulse is polled again, after 1 failure since 10:00.");
 }

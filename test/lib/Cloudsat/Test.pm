@@ -22,7 +22,7 @@ use Cloudsat::FakeBroker;
 use Cloudsat::MailSink;
 use Cloudsat::Patience;
 
-our @EXPORT = qw(init_node new_node wait_until within patience mail_sink);
+our @EXPORT = qw(init_node new_node wait_until within patience mail_sink shown_in_mail);
 
 # Clusters are alike whoever runs the tests: their superuser is not named after the user of this machine. Every program
 # that a test starts, and every server, connects as this one unless told otherwise.
@@ -75,5 +75,8 @@ sub within {
 }
 
 sub mail_sink { return Cloudsat::MailSink->start(@_) }
+
+# A harmless name as mails show it: with what could make a link of it in brackets.
+sub shown_in_mail { return $_[0] =~ s/[.:@](?=[^ ])/[$&]/gr }
 
 1;
