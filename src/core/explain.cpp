@@ -159,6 +159,9 @@ private:
         } else if (q_.mailed.empty()) {
             detail.more().put("no owner has an address with a local part");
         }
+        if (wanted && !q_.mail_waits.empty()) {
+            detail.more().put(q_.mail_waits);
+        }
         const bool mailed = wanted && q_.has_mail_server && !q_.mailed.empty();
         add("mail", mailed ? std::optional(q_.mailed) : std::nullopt, detail.keep(arena_));
     }

@@ -55,6 +55,7 @@ struct QueueCase {
     std::string_view owner_name;
     std::string_view mailed;     // addresses of owners that get mail
     std::string_view not_mailed; // those that are known from the name of the queue alone
+    std::string_view mail_waits; // what of it waits, and why
     bool has_mail_server = false;
     std::string_view owners; // addresses that the account is mapped to
     bool judged_so = true;

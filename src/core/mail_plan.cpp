@@ -9,13 +9,14 @@
 namespace cloudsat::core {
 namespace {
 
-constexpr std::array<std::pair<NoticeKind, std::string_view>, 7> kinds{{
+constexpr std::array<std::pair<NoticeKind, std::string_view>, 8> kinds{{
     {NoticeKind::warned, "warned"},
     {NoticeKind::recovered, "recovered"},
     {NoticeKind::vanished, "vanished"},
     {NoticeKind::deleted, "deleted"},
     {NoticeKind::broker_down, "broker_down"},
     {NoticeKind::broker_up, "broker_up"},
+    {NoticeKind::mails_held, "mails_held"},
     {NoticeKind::account, "account"},
 }};
 
@@ -25,6 +26,7 @@ constexpr Audience audience_of(NoticeKind kind) noexcept {
     switch (kind) {
     case NoticeKind::broker_down:
     case NoticeKind::broker_up:
+    case NoticeKind::mails_held:
         return Audience::admin;
     case NoticeKind::account:
         return Audience::applicant;
@@ -47,8 +49,9 @@ constexpr bool tells_a_beginning(NoticeKind kind) noexcept {
 }
 
 bool about_the_same(const WaitingNotice& a, const WaitingNotice& b) noexcept {
-    return audience_of(a.kind) == audience_of(b.kind) && a.server == b.server && a.vhost == b.vhost &&
-           a.queue == b.queue;
+    return audience_of(a.kind) == audience_of(b.kind) &&
+           (a.kind == NoticeKind::mails_held) == (b.kind == NoticeKind::mails_held) && a.server == b.server &&
+           a.vhost == b.vhost && a.queue == b.queue;
 }
 
 bool can_be_superseded(NoticeKind kind) noexcept {

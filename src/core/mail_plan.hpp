@@ -3,9 +3,9 @@
 //
 // - An owner gets one mail an hour at most, unless the level rises above what the mails of that hour told:
 //   back to normal < warned < deleted.
-// - A broker causes so many mails to owners within an hour and no more. Those to admins about brokers, and
-// those about
-//   accounts, neither count nor wait for that.
+// - A broker causes so many mails within an hour, and no more, to owners who are known from the names of
+// queues
+//   alone. All others neither count nor wait for that.
 // - Of one queue (or broker) only the newest notice counts, but for deletions, each of which is a fact.
 // - That something is over is told to those who were told that it began.
 // - Admins are told at once when a broker cannot be polled, but once an hour at most; and when it can again.
@@ -27,6 +27,7 @@ enum class NoticeKind : std::uint8_t {
     deleted,
     broker_down,
     broker_up,
+    mails_held,
     account
 };
 std::string_view to_string(NoticeKind kind) noexcept;
@@ -41,7 +42,7 @@ struct WaitingNotice {
     std::string_view queue;
     // what the last mail to this recipient about this queue (or broker) told
     std::optional<NoticeKind> told;
-    // Until then its broker has caused as many mails to owners as it may; 0: it has not.
+    // Until then its broker has caused as many mails as it may to owners like this one; 0: it has not.
     Micros crowded_until = 0;
     // The notice that opened its incident is in the outbox, and was never mailed.
     bool opening_unmailed = false;

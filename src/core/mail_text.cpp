@@ -270,6 +270,19 @@ NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::s
     return {subject.keep(arena), body.keep(arena)};
 }
 
+NoticeText mail_held(std::string_view server, std::int64_t max_mails, std::string_view until,
+                     std::pmr::memory_resource* arena) {
+    TextWriter subject(arena);
+    put_broker(subject, server).put("Mails to owners wait");
+    TextWriter body(arena);
+    body.put("Broker ").put(server).put(" has caused as many mails within an hour as max_mails allows: ");
+    body.put(max_mails).put(".\n\nUntil ").put(until);
+    body.put(
+        " no more mails go to owners who are known from the names of queues alone.\n"
+        "cloudsat.outbox has the notices that wait. Owners of accounts and admins are mailed all the same.");
+    return {subject.keep(arena), body.keep(arena)};
+}
+
 NoticeText mail_account_token(std::string_view server, std::string_view username, std::string_view token,
                               std::string_view until, std::pmr::memory_resource* arena) {
     TextWriter subject(arena);

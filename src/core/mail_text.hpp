@@ -32,6 +32,10 @@ NoticeText mail_broker_down(std::string_view server, std::string_view fault, std
 NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::string_view since,
                           std::pmr::memory_resource* arena);
 
+// That notices to owners wait, because the broker has caused as many mails as it may.
+NoticeText mail_held(std::string_view server, std::int64_t max_mails, std::string_view until,
+                     std::pmr::memory_resource* arena);
+
 // To an owner who is said to have asked for an account: the token, or that there is one already.
 NoticeText mail_account_token(std::string_view server, std::string_view username, std::string_view token,
                               std::string_view until, std::pmr::memory_resource* arena);

@@ -165,6 +165,7 @@ void read_rules(const Inquiry& inquiry, core::QueueCase& result) {
     const MailRights rights = find_mail_rights(*inquiry.server, result.owner_name, inquiry.arena);
     result.mailed = rights.mailed;
     result.not_mailed = rights.unknown;
+    result.mail_waits = rights.waiting;
     result.has_mail_server = has_mail_server();
 }
 

@@ -16,7 +16,7 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address),
     cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) TO cloudsat_admin;
 -- not its texts, some of which are for their recipient alone
-GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, subject, state, due, attempts, mail,
+GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, by_name, subject, state, due, attempts, mail,
     sent_at, outcome) ON cloudsat.outbox TO cloudsat_adhoc;
 GRANT SELECT, DELETE ON cloudsat.outbox TO cloudsat_admin;
 GRANT INSERT, UPDATE, DELETE ON cloudsat.queue_policies TO cloudsat_admin;

@@ -29,22 +29,27 @@ constexpr int failures_to_tell = 3;
 // Whoever may declare queues chooses their names. So a name alone makes nobody's mailbox a recipient, but
 // that somebody is known as an owner or admin of this broker, or that his domain is named (mail_domains). The
 // places of the parameters: the server's name, the admins, the domains.
-#define MAY_BE_MAILED(recipient, server, admins, domains)                                                    \
+#define IS_KNOWN(recipient, server, admins)                                                                  \
     "(" recipient " OPERATOR(pg_catalog.=) ANY (SELECT a.owner FROM cloudsat.account_owners AS a"            \
     "  WHERE a.server OPERATOR(pg_catalog.=) " server ")"                                                    \
     " OR " recipient                                                                                         \
-    " OPERATOR(pg_catalog.=) ANY (SELECT k::cloudsat.address FROM pg_catalog.unnest(" admins ") AS k)"       \
-    " OR EXISTS (SELECT FROM pg_catalog.unnest(" domains ") AS d"                                            \
-    "  WHERE " recipient " OPERATOR(pg_catalog.<@) d::cloudsat.address))"
+    " OPERATOR(pg_catalog.=) ANY (SELECT k::cloudsat.address FROM pg_catalog.unnest(" admins ") AS k))"
+#define MAY_BE_MAILED(recipient, server, admins, domains)                                                    \
+    "(" IS_KNOWN(recipient, server, admins) " OR EXISTS (SELECT FROM pg_catalog.unnest(" domains ") AS d"    \
+                                            "  WHERE " recipient                                             \
+                                            " OPERATOR(pg_catalog.<@) d::cloudsat.address))"
 
 pg::Statement insert(R"(
     INSERT INTO cloudsat.outbox (written_at, due, server, kind, recipient, vhost, queue, messages,
-           incident, subject, body, state, outcome)
-    SELECT $1, $1, $2, m.kind, m.recipient, m.vhost, m.queue, m.messages, m.incident, m.subject, m.body,
-           CASE WHEN m.mailed THEN 'waiting' ELSE 'dropped' END,
-           CASE WHEN m.mailed THEN NULL ELSE 'known from the name of the queue alone, and not in mail_domains' END
-    FROM (SELECT n.*, n.kind OPERATOR(pg_catalog.=) ANY (ARRAY['broker_down', 'broker_up', 'account'])
-                      OR )" MAY_BE_MAILED("n.recipient", "$2", "$11", "$12") R"( AS mailed
+           incident, by_name, subject, body, state, outcome)
+    SELECT $1, $1, $2, m.kind, m.recipient, m.vhost, m.queue, m.messages, m.incident,
+           NOT m.told AND NOT m.known, m.subject, m.body,
+           CASE WHEN m.told OR m.mailed THEN 'waiting' ELSE 'dropped' END,
+           CASE WHEN m.told OR m.mailed THEN NULL ELSE 'known from the name of the queue alone, and not in mail_domains' END
+    FROM (SELECT n.*, n.kind OPERATOR(pg_catalog.=) ANY (ARRAY['broker_down', 'broker_up', 'account']) AS told,
+                      )" IS_KNOWN("n.recipient", "$2",
+                                  "$11") R"( AS known, )" MAY_BE_MAILED("n.recipient", "$2", "$11",
+                                                                        "$12") R"( AS mailed
           FROM (SELECT u.kind, u.recipient::cloudsat.address, u.vhost, u.queue, u.messages, u.incident, u.subject,
                        u.body, u.i
                 FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY AS u(kind, recipient, vhost, queue,
@@ -60,6 +65,28 @@ pg::Statement rights(R"(
     FROM (SELECT n.recipient, )" MAY_BE_MAILED("n.recipient", "$1", "$3", "$4") R"( AS mailed
           FROM (SELECT r::cloudsat.address FROM pg_catalog.unnest($2) AS r) AS n(recipient)) AS o)",
                      {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
+
+// What waits for one of these recipients, the first to go.
+pg::Statement first_waiting(R"(
+    SELECT pg_catalog.format('a notice to %s waits until %s', o.recipient, pg_catalog.date_trunc('second', o.due))
+           OPERATOR(pg_catalog.||) coalesce(': ' OPERATOR(pg_catalog.||) o.outcome, '')
+    FROM cloudsat.outbox AS o
+    WHERE o.server OPERATOR(pg_catalog.=) $1
+      AND o.recipient OPERATOR(pg_catalog.=) ANY (SELECT r::cloudsat.address FROM pg_catalog.unnest($2) AS r)
+      AND o.state OPERATOR(pg_catalog.=) 'waiting'
+      AND o.due OPERATOR(pg_catalog.>) $3
+    ORDER BY o.due, o.id LIMIT 1)",
+                            {TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID});
+
+pg::Statement insert_held(R"(
+    INSERT INTO cloudsat.outbox (written_at, due, server, kind, recipient, subject, body)
+    SELECT $1, $1, $2, 'mails_held', a.address, $4, $5
+    FROM (SELECT u::cloudsat.address AS address FROM pg_catalog.unnest($3) AS u) AS a
+    WHERE NOT EXISTS (SELECT FROM cloudsat.outbox AS o
+        WHERE o.recipient OPERATOR(pg_catalog.=) a.address AND o.server OPERATOR(pg_catalog.=) $2
+          AND o.queue OPERATOR(pg_catalog.=) '' AND o.kind OPERATOR(pg_catalog.=) 'mails_held'
+          AND o.written_at OPERATOR(pg_catalog.>) $6))",
+                          {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 
 pg::Statement last_told(R"(
     SELECT o.kind
@@ -80,6 +107,22 @@ Datum as_array(std::string_view list) {
         items.add_text(*item);
     }
     return items.size() == 0 ? PointerGetDatum(construct_empty_array(TEXTOID)) : items.array(TEXTOID);
+}
+
+// The options of a server that the sending of mails asks for. What is wrong with any changes nothing.
+core::ServerOptions mail_options(std::string_view server) {
+    core::ServerOptions options;
+    const ForeignServer* found = GetForeignServerByName(pnstrdup(server.data(), server.size()), true);
+    const ListCell* cell;
+    foreach (cell, found == nullptr ? NIL : found->options) {
+        auto* element = static_cast<DefElem*>(lfirst(cell));
+        const std::string_view name = element->defname;
+        if (name == "max_mails" || name == "admins") {
+            core::read_option(*core::find_option(core::OptionPlace::server, name), defGetString(element),
+                              options);
+        }
+    }
+    return options;
 }
 
 } // namespace
@@ -138,21 +181,36 @@ MailRights find_mail_rights(const Server& server, std::string_view owner, std::p
     const Datum values[] = {pg::to_text(server.name), mailboxes.array(TEXTOID),
                             as_array(server.options.admins), as_array(server.options.mail_domains)};
     rights.run(values, {}, true, 1);
-    return {kept_text(arena, 0, 1), kept_text(arena, 0, 2)};
+    MailRights result{kept_text(arena, 0, 1), kept_text(arena, 0, 2), {}};
+    const Datum waiting[] = {values[0], values[1], TimestampTzGetDatum(GetCurrentTimestamp())};
+    if (first_waiting.run(waiting, {}, true, 1) > 0) {
+        result.waiting = kept_text(arena, 0, 1);
+    }
+    return result;
 }
 
 std::int64_t mails_per_hour(std::string_view server) {
-    core::ServerOptions options;
-    const core::OptionRule* rule = core::find_option(core::OptionPlace::server, "max_mails");
-    const ForeignServer* found = GetForeignServerByName(pnstrdup(server.data(), server.size()), true);
-    const ListCell* cell;
-    foreach (cell, found == nullptr ? NIL : found->options) {
-        auto* element = static_cast<DefElem*>(lfirst(cell));
-        if (rule->name == element->defname) {
-            core::read_option(*rule, defGetString(element), options); // what is wrong changes nothing
+    return mail_options(server).max_mails;
+}
+
+void tell_held(std::string_view server, TimestampTz until, TimestampTz now,
+               std::pmr::memory_resource* arena) {
+    const core::ServerOptions options = mail_options(server);
+    Column admins;
+    std::string_view list = options.admins;
+    while (const auto admin = core::next_item(list)) {
+        if (gets_mail(*admin)) {
+            admins.add_text(*admin);
         }
     }
-    return options.max_mails;
+    if (admins.size() == 0) {
+        return;
+    }
+    const core::NoticeText text = core::mail_held(server, options.max_mails, time_text(until, arena), arena);
+    const Datum values[] = {TimestampTzGetDatum(now), pg::to_text(server),
+                            admins.array(TEXTOID),    pg::to_text(text.subject),
+                            pg::to_text(text.body),   TimestampTzGetDatum(now - core::mail_interval)};
+    insert_held.run(values);
 }
 
 void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,

@@ -57,11 +57,16 @@ void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
 struct MailRights {
     std::string_view mailed;
     std::string_view unknown; // known from the queue's name alone, which is not enough
+    std::string_view
+        waiting; // what of this broker's notices to them waits, until when and why; empty: nothing
 };
 MailRights find_mail_rights(const Server& server, std::string_view owner, std::pmr::memory_resource* arena);
 
-// How many mails to owners a broker may cause within an hour, whatever else is wrong with its options.
+// How many mails a broker may cause within an hour to owners who are known from the names of queues alone,
+// whatever else is wrong with its options.
 std::int64_t mails_per_hour(std::string_view server);
+// Tells the admins, once an hour at most, that a broker's notices wait for that. Needs SPI.
+void tell_held(std::string_view server, TimestampTz until, TimestampTz now, std::pmr::memory_resource* arena);
 
 // A time as mails tell it, to the second.
 std::string_view time_text(TimestampTz time, std::pmr::memory_resource* arena);

@@ -64,14 +64,14 @@ pg::Statement waiting_notices(R"(
            (SELECT t.kind FROM cloudsat.outbox AS t WHERE t.recipient OPERATOR(pg_catalog.=) o.recipient
             AND t.server OPERATOR(pg_catalog.=) o.server AND t.queue OPERATOR(pg_catalog.=) o.queue
             AND t.vhost OPERATOR(pg_catalog.=) o.vhost AND t.state OPERATOR(pg_catalog.=) 'sent'
-            AND t.kind OPERATOR(pg_catalog.<>) 'account'
+            AND t.kind OPERATOR(pg_catalog.<>) ALL (ARRAY['account', 'mails_held'])
             ORDER BY t.sent_at DESC, t.id DESC LIMIT 1),
            (SELECT t.state OPERATOR(pg_catalog.<>) ALL (ARRAY['sent', 'sending'])
             FROM cloudsat.outbox AS t WHERE t.recipient OPERATOR(pg_catalog.=) o.recipient
             AND t.server OPERATOR(pg_catalog.=) o.server AND t.queue OPERATOR(pg_catalog.=) o.queue
             AND t.vhost OPERATOR(pg_catalog.=) o.vhost AND t.id OPERATOR(pg_catalog.<) o.id
             AND t.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'broker_down'])
-            ORDER BY t.id DESC LIMIT 1)
+            ORDER BY t.id DESC LIMIT 1), o.by_name
     FROM cloudsat.outbox AS o
     WHERE o.state OPERATOR(pg_catalog.=) 'waiting'
       AND o.recipient OPERATOR(pg_catalog.=) $1::cloudsat.address
@@ -85,14 +85,15 @@ pg::Statement mailed_lately(R"(
     GROUP BY o.kind, o.server)",
                             {TEXTOID, TIMESTAMPTZOID});
 
-// Until when a broker has used up its mails of the hour: there is a row when it has.
+// Until when a broker has used up its mails of the hour to owners known by name alone: there is a row when it
+// has.
 pg::Statement crowded(R"(
     SELECT m.at OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval
     FROM (SELECT max(coalesce(o.sent_at, $3)) AS at
           FROM cloudsat.outbox AS o
           WHERE o.server OPERATOR(pg_catalog.=) $1
             AND (o.sent_at OPERATOR(pg_catalog.>) $2 OR o.state OPERATOR(pg_catalog.=) 'sending')
-            AND o.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'recovered', 'vanished', 'deleted'])
+            AND o.by_name
           GROUP BY o.mail) AS m
     ORDER BY m.at DESC OFFSET $4 LIMIT 1)",
                       {TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID});
@@ -175,6 +176,12 @@ template <class T> std::span<T> allocate(std::size_t count) {
     return {new (palloc(sizeof(T) * count + 1)) T[count], count};
 }
 
+// For texts that live as long as the turn.
+std::pmr::memory_resource* new_arena() {
+    auto* memory = pg::make<pg::ContextResource>(state.context, state.context);
+    return pg::make<std::pmr::monotonic_buffer_resource>(state.context, memory);
+}
+
 // Views of what SPI holds until it ends.
 std::string_view text_at(uint64 row, int column) {
     bool isnull = false;
@@ -197,13 +204,15 @@ std::span<core::MailedNotice> read_mailed(Datum recipient, TimestampTz now) {
 struct Waiting {
     std::span<core::WaitingNotice> notices;
     std::span<std::int64_t> ids;
-    int attempts; // the most of them
+    std::span<bool> by_name; // the recipient is known from the name of the queue alone
+    int attempts;            // the most of them
 };
 
 Waiting read_waiting(Datum recipient) {
     const Datum values[] = {recipient, Int32GetDatum(most_notices)};
     const uint64 rows = waiting_notices.run(values);
-    Waiting waiting{allocate<core::WaitingNotice>(rows), allocate<std::int64_t>(rows), 0};
+    Waiting waiting{allocate<core::WaitingNotice>(rows), allocate<std::int64_t>(rows), allocate<bool>(rows),
+                    0};
     for (std::size_t i = 0; i < rows; ++i) {
         bool isnull = false;
         core::WaitingNotice& notice = waiting.notices[i];
@@ -217,6 +226,7 @@ Waiting read_waiting(Datum recipient) {
         notice.told = core::parse_notice_kind(text_at(i, 8));
         const Datum unmailed = pg::spi_value(i, 9, isnull);
         notice.opening_unmailed = !isnull && DatumGetBool(unmailed);
+        waiting.by_name[i] = DatumGetBool(pg::spi_value(i, 10, isnull));
     }
     return waiting;
 }
@@ -225,7 +235,11 @@ Waiting read_waiting(Datum recipient) {
 void note_crowds(const Waiting& waiting, TimestampTz now) {
     std::string_view server;
     TimestampTz until = 0;
-    for (core::WaitingNotice& notice : waiting.notices) {
+    for (std::size_t i = 0; i < waiting.notices.size(); ++i) {
+        core::WaitingNotice& notice = waiting.notices[i];
+        if (!waiting.by_name[i]) {
+            continue;
+        }
         if (notice.server != server) {
             server = notice.server;
             const Datum values[] = {pg::to_text(server), TimestampTzGetDatum(now - core::mail_interval),
@@ -289,6 +303,18 @@ void remember(const pg_uuid_t& mail, std::string_view recipient, int attempts) {
     state.attempts = attempts;
 }
 
+// Of each broker once.
+void tell_crowds(const Waiting& waiting, std::span<const core::NoticeVerdict> verdicts, TimestampTz now) {
+    std::string_view server;
+    for (std::size_t i = 0; i < verdicts.size(); ++i) {
+        const core::WaitingNotice& notice = waiting.notices[i];
+        if (verdicts[i].crowded && notice.server != server) {
+            server = notice.server;
+            guardian::tell_held(server, notice.crowded_until, now, new_arena());
+        }
+    }
+}
+
 // The next mail of one recipient; false when all that waits for him is to wait on.
 bool plan(Datum recipient, TimestampTz now) {
     const Waiting waiting = read_waiting(recipient);
@@ -296,6 +322,7 @@ bool plan(Datum recipient, TimestampTz now) {
     note_crowds(waiting, now);
     const auto verdicts = allocate<core::NoticeVerdict>(waiting.notices.size());
     core::plan_mail(waiting.notices, mailed, now, verdicts);
+    tell_crowds(waiting, verdicts, now);
     const Column chosen = apply(waiting, verdicts, now);
     if (chosen.size() == 0) {
         return false;
@@ -362,13 +389,11 @@ std::string_view compose() {
     core::Uuid uuid;
     std::memcpy(uuid.bytes.data(), state.mail.data, sizeof state.mail.data);
     const core::UuidText* id = new (palloc(sizeof(core::UuidText))) core::UuidText(core::print(uuid));
-    auto* memory = pg::make<pg::ContextResource>(state.context, state.context);
-    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(state.context, memory);
     return core::compose_mail({.from = pg::settings().mail_from,
                                .to = state.recipient,
                                .id = {id->data(), id->size()},
                                .time_sec = core::uuid_time(uuid).value_or(0) / core::micros_per_second},
-                              notices, arena);
+                              notices, new_arena());
 }
 
 net::SmtpTls tls_level() {

@@ -69,11 +69,19 @@ overgrow(map { "queue/many$_\@x.example/q" } 1 .. 5);
 $sink->next("mail $_ of three") for 1 .. 3;
 wait_until($node, q{SELECT string_agg(DISTINCT outcome, ','), count(*), bool_and(due > now() + interval '58 min') FROM cloudsat.outbox
 	WHERE state = 'waiting' AND recipient <@ 'x.example'}, 'its broker has caused max_mails within an hour|2|t', 30, 'the others wait, and say why');
+is($sink->next('the admins are told')->{subject}, '[pulse] Mails to owners wait', 'that mails are held back');
+like(explained(sql(q{SELECT queue FROM cloudsat.outbox WHERE state = 'waiting' LIMIT 1})),
+	qr/^many\d\@x.example\|a notice to many\d\@x.example waits until 2.*: its broker has caused max_mails within an hour$/, 'explain_queue says that it waits');
+overgrow('queue/team/more');
+like($sink->next('an owner of an account')->{head}, qr/^X-To: carol\@corp.example\r/m, 'is mailed all the same');
+overgrow('queue/many6@x.example/q');
+wait_until($node, q{SELECT outcome FROM cloudsat.outbox WHERE recipient = 'many6@x.example'}, 'its broker has caused max_mails within an hour', 30, 'another waits');
+is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE kind = 'mails_held'}), 1, 'of which the admins are told once in an hour');
 $fake->behave('/api/vhosts', 'status', code => 500);
 $node->psql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 3;
 is($sink->next('admins are told of a broker all the same')->{subject}, '[pulse] The broker cannot be polled', 'at once');
 $fake->behave_well;
 sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '1 hour', due = least(due, now())});
-$sink->next('when the hour is over they go') for 1 .. 2;
+$sink->next('when the hour is over they go') for 1 .. 3;
 $node->stop;
 done_testing;

@@ -101,6 +101,12 @@ TEST(MailPlan, AdminsHearOfABrokerAtOnce) {
     EXPECT_EQ(fates({about("a", warned)}, down), Fates{mail}) << "which is no mail to an owner";
 }
 
+TEST(MailPlan, AdminsHearThatMailsAreHeldWhateverBecomesOfTheBroker) {
+    EXPECT_EQ(fates({of_broker("pulse", broker_down), of_broker("pulse", mails_held),
+                     of_broker("pulse", broker_up), of_broker("pulse", mails_held)}),
+              (Fates{superseded, superseded, mail, mail}));
+}
+
 TEST(MailPlan, ANoticeGetsTooOld) {
     EXPECT_EQ(fates({about("a", warned)}, {}, now + oldest_notice - minute), Fates{mail});
     EXPECT_EQ(fates({about("a", warned)}, {}, now + oldest_notice), Fates{expired});
@@ -133,7 +139,8 @@ TEST(MailPlan, WaitsGrowAndEnd) {
     EXPECT_EQ(wait_for_mail(1000), mail_interval);
     EXPECT_EQ(wait_for_mail_server(1), 5 * micros_per_second);
     EXPECT_EQ(wait_for_mail_server(1000), 5 * minute);
-    for (const auto kind : {warned, recovered, vanished, deleted, broker_down, broker_up, account})
+    for (const auto kind :
+         {warned, recovered, vanished, deleted, broker_down, broker_up, mails_held, account})
         EXPECT_EQ(parse_notice_kind(to_string(kind)), kind);
     EXPECT_FALSE(parse_notice_kind("nonsense"));
 }
