@@ -109,6 +109,12 @@ private:
         if (!q_.watched) {
             detail.more().put("the option vhosts leaves this virtual host out");
         }
+        if (!q_.watcher.empty()) {
+            detail.more()
+                .put("the broker is watched by ")
+                .put(q_.watcher)
+                .put(", and meanwhile nothing is done from here");
+        }
         if (!q_.last_success.empty()) {
             detail.more().put("last seen whole ").put(q_.last_success);
         }
@@ -119,9 +125,10 @@ private:
                 .put(q_.error_kind);
         }
         add("broker",
-            q_.last_poll.empty() ? "never polled"
-            : q_.failures > 0    ? "failing"
-                                 : "polled",
+            !q_.watcher.empty()    ? "standing by"
+            : q_.last_poll.empty() ? "never polled"
+            : q_.failures > 0      ? "failing"
+                                   : "polled",
             detail.keep(arena_));
     }
 

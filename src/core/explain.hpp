@@ -38,6 +38,7 @@ struct QueueCase {
     bool (*given)(const void* server, std::string_view option) = nullptr;
     const void* given_by = nullptr;
     bool watched = true;      // its virtual host is
+    std::string_view watcher; // of the broker, in place of this server's guard; empty: nobody else
     bool dots = false;        // it has no address over HTTP
     bool held_back = false;   // enforce is on, but not here
     std::string_view why_not; // nothing is deleted, while it is not enforced

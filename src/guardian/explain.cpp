@@ -13,6 +13,7 @@
 #include "guardian/result.hpp"
 #include "guardian/rules.hpp"
 #include "guardian/server.hpp"
+#include "guardian/watch.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -329,6 +330,8 @@ Datum explain_queue(FunctionCallInfo fcinfo) {
     found.watched = options.vhosts.empty() || matches(inquiry.vhost, options.vhosts);
     found.dots = !core::segment_of_text(inquiry.vhost, inquiry.arena) ||
                  !core::segment_of_text(inquiry.name, inquiry.arena);
+    const char* watcher = describe_other_watcher(watch_of(*inquiry.server));
+    found.watcher = watcher != nullptr ? watcher : std::string_view{};
     found.held_back = inquiry.server->held_back;
     found.why_not = inquiry.server->why_not;
     found.circumstances.now = inquiry.now;

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "core/broker_name.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/queue_row.hpp"
@@ -40,7 +41,8 @@ pg::Statement policies_fingerprint(R"(
 // clang-format on
 
 // A policy may give some sizes and leave the others to the server: they must rise all the same, so the
-// server's yield. A queue that a policy makes unbounded is archived only where a policy says so, too.
+// server's yield. Of a name that is percent-encoded (core/broker_name.hpp), the owner is decoded; one with a
+// NUL is none. A queue that a policy makes unbounded is archived only where a policy says so, too.
 pg::Statement rules_of_queues(R"(
     SELECT n.i, p.id,
            coalesce(p.warn_size, least($4, p.delete_size, p.archive)),
@@ -55,13 +57,16 @@ pg::Statement rules_of_queues(R"(
            coalesce(p.delete_delay, pg_catalog.make_interval(secs => $10::pg_catalog.float8
                OPERATOR(pg_catalog./) 1000000)), p.archive IS NOT NULL
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
-    CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS owner) AS
-           o
+    CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS found) AS f
+    CROSS JOIN LATERAL (SELECT CASE
+           WHEN pg_catalog.right(n.name, pg_catalog.length($11)) OPERATOR(pg_catalog.<>) $11 THEN f.found
+           WHEN pg_catalog.strpos(f.found, '%00') OPERATOR(pg_catalog.=) 0
+           THEN pg_catalog.replace(f.found, '%25', '%') END AS owner) AS o
     LEFT JOIN LATERAL (SELECT q.*, CASE WHEN q.archive_size
            OPERATOR(pg_catalog.<>) -1 THEN q.archive_size END AS archive)" MATCHING_POLICIES
                               R"(LIMIT 1) AS p ON true)",
                               {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
-                               INT8OID, INT8OID, INT8OID});
+                               INT8OID, INT8OID, INT8OID, TEXTOID});
 
 pg::Statement policies_of_queue(R"(
     SELECT q.id, q.priority::pg_catalog.int8, q.comment, q.warn_size, q.archive_size, q.max_archive_size,
@@ -125,7 +130,8 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                             pg::to_text(options.reserved_owners),
                             Int64GetDatum(options.archive_size),
                             Int64GetDatum(options.max_archive_size),
-                            Int64GetDatum(options.delete_delay)};
+                            Int64GetDatum(options.delete_delay),
+                            pg::to_text(core::encoded_mark)};
     const bool nulls[] = {false,
                           false,
                           false,
@@ -135,6 +141,7 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
                           options.reserved_owners.empty(),
                           options.archive_size == core::off,
                           options.max_archive_size == core::off,
+                          false,
                           false};
     const uint64 rows = rules_of_queues.run(values, nulls, sight == Sight::of_query);
     for (uint64 row = 0; row < rows; ++row) {

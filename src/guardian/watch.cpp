@@ -8,6 +8,7 @@
 
 #include "guardian/watch.hpp"
 
+#include <algorithm>
 #include <memory_resource>
 
 #include "core/url.hpp"
@@ -118,6 +119,25 @@ const char* server_of(const LockData& locks, int pid) {
     return nullptr;
 }
 
+// Is it the guard of this very server?
+bool watches_for(const LockData& locks, int pid, const Watch& watch) {
+    const LOCKTAG server = server_tag(watch);
+    return std::any_of(locks.locks, locks.locks + locks.nelements, [&](const LockInstanceData& lock) {
+        return lock.pid == pid && lock.holdMask != 0 && same(lock.locktag, server);
+    });
+}
+
+const char* describe(const LockData& locks, int pid) {
+    const PGPROC* process = pid != 0 ? BackendPidGetProc(pid) : nullptr;
+    const char* database = process != nullptr ? get_database_name(process->databaseId) : nullptr;
+    if (database == nullptr) {
+        return "a process that ends";
+    }
+    const char* server = server_of(locks, pid);
+    return server != nullptr ? psprintf("process %d for server \"%s\"", pid, server)
+                             : psprintf("process %d in database \"%s\"", pid, database);
+}
+
 } // namespace
 
 Watch watch_of(const Server& server) {
@@ -181,15 +201,13 @@ void require_watch(const Server& server) {
 
 const char* describe_watcher(const Watch& watch) {
     const LockData* locks = GetLockStatusData();
+    return describe(*locks, find_watcher(*locks, watch));
+}
+
+const char* describe_other_watcher(const Watch& watch) {
+    const LockData* locks = GetLockStatusData();
     const int pid = find_watcher(*locks, watch);
-    const PGPROC* process = pid != 0 ? BackendPidGetProc(pid) : nullptr;
-    const char* database = process != nullptr ? get_database_name(process->databaseId) : nullptr;
-    if (database == nullptr) {
-        return "a process that ends";
-    }
-    const char* server = server_of(*locks, pid);
-    return server != nullptr ? psprintf("process %d for server \"%s\"", pid, server)
-                             : psprintf("process %d in database \"%s\"", pid, database);
+    return pid == 0 || watches_for(*locks, pid, watch) ? nullptr : describe(*locks, pid);
 }
 
 } // namespace cloudsat::guardian

@@ -46,4 +46,7 @@ void require_watch(const Server& server);
 // Who has it, for people: "process 123 in database "x"". Palloc'd. Needs a transaction.
 const char* describe_watcher(const Watch& watch);
 
+// The same, unless nobody or the guard of this very server has it: then null.
+const char* describe_other_watcher(const Watch& watch);
+
 } // namespace cloudsat::guardian

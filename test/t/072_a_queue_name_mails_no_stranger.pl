@@ -62,6 +62,15 @@ for my $text ($mail->{subject}, $mail->{body}) {
 	unlike($text, qr/x{80}/, 'and shortened');
 }
 
+# --- a name that is percent-encoded, because it has a NUL, names no other owner
+sub owner { return sql("SELECT value FROM cloudsat.explain_queue('pulse', '/', '$_[0]') WHERE item = 'owner'") }
+is(owner('queue/al%00ice@x.example/q (percent-encoded)'), '', 'an owner with a NUL is none');
+is(owner('queue/al%25ice@x.example/q%00 (percent-encoded)'), 'al%ice@x.example', 'one without is meant');
+is(owner('queue/al%00ice@x.example/q'), 'al%00ice@x.example', 'a percent sign by itself is one');
+overgrow("queue/nul\0\@x.example/q");
+is(sql(q{SELECT level, owner FROM cloudsat.queues WHERE name LIKE 'queue/nul%'}), 'warn|', 'nobody is warned');
+is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE recipient::text LIKE 'nul%'}), 0, 'nor mailed');
+
 # --- so many an hour
 is(($node->psql('postgres', q{ALTER SERVER pulse OPTIONS (ADD max_mails '0')}))[0], 3, 'a limit of none is refused');
 sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '2 hours'; ALTER SERVER pulse OPTIONS (ADD max_mails '3')});
