@@ -63,12 +63,13 @@ const char* database_of(Node* command) {
 }
 
 // A command that the server will refuse anyway stops nobody: it is for another's database, for the session's
-// own, or in a transaction, which only RENAME may be in. (A template that everybody may copy is its owner's
-// to keep free.)
+// own (which may but be copied), or in a transaction, which only RENAME may be in. (A template that everybody
+// may copy is its owner's to keep free.)
 bool may_have_it(const Way& way, Oid database) {
     bool in_place = nodeTag(way.command) == T_RenameStmt ||
                     (way.context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock());
-    return in_place && database != MyDatabaseId && CLOUDSAT_OWNS_DATABASE(database, GetUserId());
+    bool suitable = database != MyDatabaseId || nodeTag(way.command) == T_CreatedbStmt;
+    return in_place && suitable && CLOUDSAT_OWNS_DATABASE(database, GetUserId());
 }
 
 } // namespace

@@ -23,7 +23,8 @@ sub list { sql("ALTER SYSTEM SET cloudsat.databases = '$_[0]'"); $node->reload; 
 
 sql($fake->server_sql('pulse', poll_interval => '300ms', max_poll_interval => '1s', enforce => 'on'));
 next_polls('postgres', 'a database watches a broker');
-sql('CREATE DATABASE copy TEMPLATE postgres', 'template1');
+sql('CREATE DATABASE copy TEMPLATE postgres'); # from a session in it: only the guardian's processes are in the way
+next_polls('postgres', 'copied from a session in it, it goes on');
 my $copied = cycle('copy');
 
 # --- both begin at once, the copy a moment earlier
@@ -33,6 +34,9 @@ for my $time (1 .. 3) {
 	next_polls('postgres', "restart $time: the original watches");
 	until_true(state_of('copy', q{state = 'standing by' AND note LIKE '%in database "postgres"'}), 'and the copy stands by');
 }
+like(sql(q{SELECT value, detail FROM cloudsat.explain_queue('pulse', '/', 'x') WHERE item = 'broker'}, 'copy'),
+	qr/^standing by\|the broker is watched by process \d+ in database "postgres", and meanwhile nothing is done from here/, 'explain_queue says so');
+like(sql(q{SELECT value FROM cloudsat.explain_queue('pulse', '/', 'x') WHERE item = 'broker'}), qr/^polled$/, 'and nothing of it in the original');
 is(cycle('copy'), $copied, 'the copy has asked the broker for nothing');
 
 # --- the original comes when the copy watches already
