@@ -12,7 +12,7 @@ namespace {
 
 using Writer = TextWriter;
 
-// The code point at the beginning of valid UTF-8; of anything else the byte itself.
+// The code point at the beginning of UTF-8; of anything else the byte itself.
 struct CodePoint {
     std::uint32_t value;
     std::size_t size;
@@ -26,6 +26,9 @@ CodePoint code_point(std::string_view text) noexcept {
     }
     std::uint32_t value = first & (0xFFU >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) {
+        if ((byte(i) & 0xC0U) != 0x80U) {
+            return {first, 1};
+        }
         value = value << 6U | (byte(i) & 0x3FU);
     }
     return {value, size};

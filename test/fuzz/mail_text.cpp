@@ -1,6 +1,6 @@
-// Fuzzes mails: whatever a queue is called, the header has its ten fields, every line is ASCII, ends with CR
-// LF, is short, and does not begin with a dot. And whatever a mail server answers, the dialogue comes to an
-// end.
+// Fuzzes mails: whatever a queue is called, nothing in it is a link, the header has its ten fields, every
+// line is ASCII, ends with CR LF, is short, and does not begin with a dot. And whatever a mail server
+// answers, the dialogue comes to an end.
 #include "core/mail_text.hpp"
 #include "core/smtp_dialogue.hpp"
 
@@ -35,11 +35,20 @@ void check_lines(std::string_view mail, std::size_t wanted_fields) {
     require(fields == wanted_fields);
 }
 
+// Nothing follows a dot, a colon or an at sign but a blank, or the bracket that was put there.
+void check_name(std::string_view shown) {
+    constexpr std::string_view marks = ".:@";
+    for (std::size_t i = 0; i + 1 < shown.size() && shown.substr(i) != "\"..."; ++i)
+        require(marks.find(shown[i]) == std::string_view::npos || shown[i + 1] == ' ' ||
+                shown[i + 1] == ']' || i + 2 == shown.size() || shown.substr(i + 1) == "\"...");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::pmr::monotonic_buffer_resource arena;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
+    check_name(mail_name(text, &arena));
     Incident incident;
     incident.server = "pulse";
     incident.vhost = text.substr(0, size / 4);
