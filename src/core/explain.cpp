@@ -508,6 +508,9 @@ private:
         }
         if (o.delete_intended) {
             out.more().put("deleted, unless it has drained when looked at again");
+            if (q_.limits.archive_size) {
+                out.more().put("by its guard only: poll() does not archive");
+            }
         } else if (o.delete_bar == Bar::archive_first) {
             out.more().put("deleted when two polls after that it is still above ").put(q_.limits.delete_size);
         } else if (o.delete_bar != Bar::none) {
@@ -527,7 +530,7 @@ private:
 
     // What nobody will judge is not told of either.
     std::string_view unseen() const {
-        return !q_.watched                 ? "its virtual host is not watched"
+        return !q_.watched                 ? reason_of(Bar::unwatched)
                : q_.record == Record::none ? "no poll has seen it"
                : q_.record == Record::gone ? "it is gone"
                                            : "";

@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 4> level_names{"normal", "warned", "archi
 constexpr std::array<std::string_view, 4> archive_names{"", "on", "full", "withheld"};
 constexpr std::array<std::string_view, 4> live_states{"running", "idle", "flow", "live"};
 
-constexpr std::array<std::string_view, 20> reasons{
+constexpr std::array<std::string_view, 22> reasons{
     "",
     "an intention to delete it is open",
     "a policy exempts it",
@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 20> reasons{
     "it has no owner who could be warned",
     "enforce is off",
     "the broker was not seen whole",
+    "its virtual host is not watched",
     "it is a stream",
     "taking its messages would disturb somebody",
     "the archive holds as many of its messages as it may",
@@ -31,6 +32,7 @@ constexpr std::array<std::string_view, 20> reasons{
     "a policy makes it unbounded",
     "it was belayed",
     "it is archived first",
+    "it is to be archived first, which a guard does and poll() does not",
     "delete_delay has not passed yet",
     "the last attempt failed, and it is too early for another",
 };
@@ -100,6 +102,9 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
     }
     if (!c.enforce) {
         return Bar::not_enforced;
+    }
+    if (limits.archive_size && !c.archives) {
+        return Bar::by_hand;
     }
     return c.now < was.retry_after ? Bar::retry_later : Bar::none;
 }
@@ -291,6 +296,15 @@ Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, O
               const Circumstances& circumstances) noexcept {
     Verdict verdict = judge_size(was, sample, limits, owner, circumstances);
     verdict.next.belayed = was.belayed && verdict.next.level != Level::normal;
+    return verdict;
+}
+
+Verdict leave(const Standing& was, Owner owner) noexcept {
+    Verdict verdict{was};
+    verdict.bar = Bar::unwatched;
+    end_archiving(verdict, owner);
+    verdict.next.archive = Archive::none;
+    verdict.next.pending = Level::normal; // when it is watched again, there are two more polls
     return verdict;
 }
 

@@ -88,6 +88,7 @@ struct Circumstances {
     Micros up_since = 0;    // when the broker became reachable again; 0: it always was
     bool enforce = false;   // else deletions are only announced
     bool may_delete = true; // false for a partial sweep
+    bool archives = true;   // messages are archived after this poll: false for poll()
 };
 
 // What keeps the guardian from judging a queue, or from something that its size calls for.
@@ -103,6 +104,7 @@ enum class Bar : std::uint8_t {
     no_owner,     // from warning
     not_enforced, // from archiving and deleting
     partial_sweep,
+    unwatched,
     stream,
     withheld,
     full,
@@ -110,7 +112,8 @@ enum class Bar : std::uint8_t {
     unbounded,
     belayed,
     archive_first,
-    delayed, // from deleting
+    by_hand, // from deleting
+    delayed,
     retry_later,
 };
 // Half a sentence that lives for ever, "enforce is off"; empty for none.
@@ -156,5 +159,9 @@ std::optional<std::int64_t> judged_size(const Sample& sample, Basis basis) noexc
 
 Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
               const Circumstances& circumstances) noexcept;
+
+// The queue is not watched any more, so nobody sees how it goes on: what was begun ends. An incident stays
+// open until the queue is watched again; an intention is the act's to withdraw.
+Verdict leave(const Standing& was, Owner owner) noexcept;
 
 } // namespace cloudsat::core

@@ -15,6 +15,9 @@ Resolution withdraw(Bar bar) noexcept {
 } // namespace
 
 Resolution resolve_unseen(const SecondLook& look) noexcept {
+    if (!look.watched) {
+        return withdraw(Bar::unwatched);
+    }
     if (!look.enforce) {
         return withdraw(Bar::not_enforced);
     }
@@ -23,6 +26,9 @@ Resolution resolve_unseen(const SecondLook& look) noexcept {
     }
     if (look.archive_resumes) {
         return withdraw(Bar::archive_first);
+    }
+    if (look.limits.archive_size && !look.archives) {
+        return withdraw(Bar::by_hand);
     }
     if (look.delay > 0) {
         return withdraw(Bar::delayed);

@@ -24,8 +24,10 @@ struct SecondLook {
     Facts before;  // as known when the intention was written
     Limits limits; // in force now
     Owner owner = Owner::none;
+    bool watched = true; // its virtual host is
     bool enforce = false;
     bool belayed = false;
+    bool archives = true;         // its guard looks; false: poll(), which does not archive
     bool archive_resumes = false; // its archive was full when the intention was written, and has room again
     Micros delay = 0;             // that it must not be deleted yet
     Micros age = 0;               // of the intention

@@ -368,6 +368,10 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
             result.row.standing = {};
             result.row.growth = 0;
             result.row.changed_at = now;
+        } else if (!vhost.watched && entry.known && !entry.row.gone) {
+            result.verdict = leave(entry.row.standing, entry.row.owner);
+            result.row.standing = result.verdict.next;
+            result.write = result.write || !(result.row.standing == entry.row.standing);
         }
         return result;
     }

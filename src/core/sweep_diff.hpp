@@ -114,6 +114,7 @@ static_assert(sizeof(Sighting) <= 96);
 struct Vhost {
     std::string_view name;
     bool listed = false;  // the broker's list of vhosts has it, and we watch it
+    bool watched = true;  // false: the server's pattern leaves it out
     bool stopped = false; // it runs on no node: what is told of its queues is not true
     bool sized = false;   // a sizes listing of it was read to the end
     bool totals = false;  // the totals were

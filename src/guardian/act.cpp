@@ -343,6 +343,8 @@ void consult(const Intentions& all, std::span<Intention> list) {
         Intention& intention = list[i];
         intention.look.limits = rules[i].limits;
         intention.look.owner = rules[i].owner;
+        intention.look.watched = watches(*all.server, intention.vhost);
+        intention.look.archives = all.archives;
         intention.look.enforce = all.server->options.enforce != 0;
         intention.look.delay = core::delay_left(rules[i].limits, intention.delay_from, GetCurrentTimestamp());
         intention.look.archive_resumes = intention.archive_full && archive_has_room(*all.server, intention);
@@ -355,11 +357,12 @@ void consult(const Intentions& all, std::span<Intention> list) {
 
 } // namespace
 
-Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context) {
+Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context, ActedBy by) {
     auto* memory = pg::make<pg::ContextResource>(context, context);
     auto* all = pg::make<Intentions>(context);
     all->server = server;
     all->http = &http;
+    all->archives = by == ActedBy::guard;
     all->arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
     pg::make<Hangup>(context, &http);
     if (!server->options.amqp_url.empty()) {
@@ -393,7 +396,8 @@ void look(Intentions& all, Intention& intention) {
     if (const core::Resolution decided = core::resolve_unseen(intention.look);
         decided.resolve == core::Resolve::withdraw && intention.attempts == 0) {
         intention.conclusion = Conclusion::withdrawn;
-        intention.reason = intention.look.enforce ? decided.reason : all.server->why_not;
+        intention.reason =
+            decided.reason == core::reason_of(core::Bar::not_enforced) ? all.server->why_not : decided.reason;
         return;
     }
     if (url_of(all, intention).empty() && all.server->options.amqp_url.empty()) {

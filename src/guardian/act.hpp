@@ -65,13 +65,16 @@ struct Intentions {
     std::span<Intention> list;
     net::Amqp* amqp = nullptr; // null without amqp_url, or when there was no getting through
     std::string_view vhost;    // that it is connected to
+    bool archives = true;      // the guard acts; poll() does not archive
     bool unreachable = false;  // the broker did not answer: leave the rest for later
     // Asked last of all before a queue is deleted: is what is known of the server out of date? Null: it
     // cannot be.
     bool (*called_off)() = nullptr;
 };
 
-Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context);
+enum class ActedBy { guard, poll };
+Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext context,
+                            ActedBy by = ActedBy::guard);
 void look(Intentions& intentions, Intention& intention);
 void reconsider(const Intentions& intentions, Intention& intention);
 void act(Intentions& intentions, Intention& intention);

@@ -149,7 +149,8 @@ std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* 
     uint64 chosen = 0;
     for (uint64 row = 0; row < rows; ++row) {
         const Rules& rule = rules[row];
-        if (!rule.limits.archive_size || rule.limits.exempt || rule.owner == core::Owner::reserved) {
+        if (!rule.limits.archive_size || rule.limits.exempt || rule.owner == core::Owner::reserved ||
+            !watches(server, list[row].vhost)) {
             continue; // the judge will end it
         }
         ArchiveQueue& queue = list[chosen];

@@ -87,6 +87,7 @@ struct Cycle {
         nullptr; // for what lives as long as the cycle; nothing is given back singly
     Past past;
     core::Sweep* sweep = nullptr;
+    bool archives = true; // it is followed by archiving; poll()'s is not
 
     // from fetch()
     TimestampTz began = 0;

@@ -327,7 +327,7 @@ Datum explain_queue(FunctionCallInfo fcinfo) {
     found.options = &options;
     found.given = is_given;
     found.given_by = GetForeignServer(oid);
-    found.watched = options.vhosts.empty() || matches(inquiry.vhost, options.vhosts);
+    found.watched = watches(*inquiry.server, inquiry.vhost);
     found.dots = !core::segment_of_text(inquiry.vhost, inquiry.arena) ||
                  !core::segment_of_text(inquiry.name, inquiry.arena);
     const char* watcher = describe_other_watcher(watch_of(*inquiry.server));

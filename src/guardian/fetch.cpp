@@ -164,10 +164,6 @@ Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, b
     return there ? Asked::well : Asked::missing;
 }
 
-bool watched(const Cycle& cycle, std::string_view vhost) {
-    return cycle.server->options.vhosts.empty() || matches(vhost, cycle.server->options.vhosts);
-}
-
 // Which vhosts there are. Without that list there is no sweep.
 bool read_vhosts(Fetching& f) {
     Cycle& cycle = f.cycle;
@@ -184,7 +180,7 @@ bool read_vhosts(Fetching& f) {
     cycle.unusable += listing.value().unusable;
     f.vhosts = listing.value().rows.size();
     for (const core::VhostRow& row : listing.value().rows) {
-        if (!watched(cycle, row.name)) {
+        if (!watches(*cycle.server, row.name)) {
             continue;
         }
         const std::uint32_t index = cycle.sweep->vhost(row.name); // may move the others
@@ -510,11 +506,12 @@ void sweep_over(Fetching& f) {
     // Known vhosts that are not listed.
     for (core::Vhost& vhost : sweep.vhosts()) {
         vhost.differs = false;
+        vhost.watched = vhost.listed || watches(*cycle.server, vhost.name);
     }
     for (const core::Sighting& sighting : sweep.sightings()) {
         core::Vhost& vhost = sweep.vhosts()[sighting.vhost()];
         if (sighting.live() && !vhost.listed && !vhost.differs) {
-            vhost.differs = watched(cycle, vhost.name);
+            vhost.differs = vhost.watched;
         }
     }
     for_vhosts(
@@ -540,6 +537,8 @@ void sweep_over(Fetching& f) {
         read_all_bindings(f);
         read_users(f);
     }
+    // Though there is nothing to watch: what was begun in virtual hosts that were watched before is to end.
+    cycle.reached = cycle.reached || f.vhosts > 0;
 }
 
 } // namespace

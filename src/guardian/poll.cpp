@@ -48,7 +48,7 @@ Datum poll(FunctionCallInfo fcinfo) {
     forget_namesake(*server);
     net::Http& http = http_of_process();
 
-    Intentions* intentions = open_intentions(server, http, context);
+    Intentions* intentions = open_intentions(server, http, context, ActedBy::poll);
     for (Intention& intention : intentions->list) {
         if (intentions->unreachable) {
             break;
@@ -61,6 +61,7 @@ Datum poll(FunctionCallInfo fcinfo) {
     take_leave(*intentions);
 
     Cycle* cycle = begin(server, http, context);
+    cycle->archives = false;
     fetch(*cycle);
     const Report report = record(*cycle);
     if (!report.well) {

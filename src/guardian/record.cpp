@@ -452,6 +452,7 @@ core::StepContext context_of(const Recording& r, bool believe_absent) {
     context.circumstances.up_since = r.up_since;
     context.circumstances.enforce = r.cycle.server->options.enforce != 0;
     context.circumstances.may_delete = r.cycle.complete;
+    context.circumstances.archives = r.cycle.archives;
     context.last_poll = r.cycle.past.last_success;
     context.believe_absent = believe_absent;
     return context;

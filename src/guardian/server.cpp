@@ -373,6 +373,10 @@ bool matches(std::string_view text, std::string_view pattern) {
                                   C_COLLATION_OID, 0, nullptr);
 }
 
+bool watches(const Server& server, std::string_view vhost) {
+    return server.options.vhosts.empty() || matches(vhost, server.options.vhosts);
+}
+
 bool try_lock_server(Oid server, LockKind kind) {
     LOCKTAG tag = lock_tag(server);
     return LockAcquire(&tag, ExclusiveLock, kind == LockKind::session, true) != LOCKACQUIRE_NOT_AVAIL;

@@ -34,6 +34,9 @@ const Server* load_server(Oid server, MemoryContext context);
 // patterns are compared by code point, without regard to any locale.
 bool matches(std::string_view text, std::string_view pattern);
 
+// Whether the server watches a virtual host of its broker, by its option `vhosts`.
+bool watches(const Server& server, std::string_view vhost);
+
 // Only one cycle at a time may be under way with a server. The lock belongs to the session until
 // unlock_server, or, when `transactional`, to the transaction.
 enum class LockKind { session, transaction };

@@ -508,6 +508,29 @@ TEST_F(Archiving, EndsByThePollThatSeesItSmall) {
     EXPECT_EQ(standing.level, Level::warned);
 }
 
+TEST_F(Archiving, EndsWhenTheQueueIsNotWatchedAnyMore) {
+    poll(5000);
+    poll(5000);
+    const Verdict verdict = leave(standing, Owner::person);
+    EXPECT_TRUE(verdict.archive_ended);
+    EXPECT_EQ(verdict.next.archive, Archive::none);
+    EXPECT_EQ(verdict.next.level, Level::warned) << "the incident stays open";
+    EXPECT_EQ(verdict.next.pending, Level::normal);
+    EXPECT_FALSE(leave(verdict.next, Owner::person).archive_ended);
+}
+
+TEST(Judge, DoesNotDeleteWhatIsToBeArchivedWhereNothingIsArchived) {
+    Standing standing;
+    Verdict verdict;
+    for (int polls = 0; polls < 6; ++polls) {
+        verdict = judge(standing, size(9000), {.archive_size = 4000}, Owner::person,
+                        {.now = now, .enforce = true, .archives = false});
+        EXPECT_FALSE(verdict.delete_intended);
+        standing = verdict.next;
+    }
+    EXPECT_EQ(verdict.delete_bar, Bar::by_hand);
+}
+
 class Delay : public testing::Test {
 protected:
     Limits limits{.delete_delay = 60 * second};

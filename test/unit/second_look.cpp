@@ -33,6 +33,11 @@ TEST(SecondLook, StillOvergrownProceeds) {
 TEST(SecondLook, EachReasonWithdraws) {
     const Resolution found[] = {
         after([](SecondLook& l) { l.enforce = false; }),
+        after([](SecondLook& l) { l.watched = false; }),
+        after([](SecondLook& l) {
+            l.limits.archive_size = 4000;
+            l.archives = false;
+        }),
         after([](SecondLook& l) { l.age = oldest_intention + 1; }),
         after([](SecondLook& l) { l.archive_resumes = true; }),
         after([](SecondLook& l) { l.delay = 1; }),
