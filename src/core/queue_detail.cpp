@@ -4,6 +4,9 @@
 #include "core/broker_name.hpp"
 #include "core/json.hpp"
 
+#include <algorithm>
+#include <new>
+
 namespace cloudsat::core {
 namespace {
 
@@ -50,6 +53,13 @@ void lower(std::optional<std::int64_t>& limit, std::optional<std::int64_t> other
     }
 }
 
+DropLimits limits_in_policy(const dom::object& policy) noexcept {
+    return {.max_length = count_at(policy, "max-length"),
+            .max_bytes = count_at(policy, "max-length-bytes"),
+            .message_ttl_ms = count_at(policy, "message-ttl"),
+            .expires_ms = count_at(policy, "expires")};
+}
+
 void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept {
     detail.max_length = count_at(arguments, "x-max-length");
     detail.max_bytes = count_at(arguments, "x-max-length-bytes");
@@ -64,10 +74,19 @@ void read_arguments(const dom::object& arguments, QueueDetail& detail) noexcept 
 void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
     detail.expires = detail.expires || count_at(policy, "expires").has_value();
     lower(detail.delivery_limit, count_at(policy, "delivery-limit"));
-    lower(detail.max_length, count_at(policy, "max-length"));
-    lower(detail.max_bytes, count_at(policy, "max-length-bytes"));
-    lower(detail.message_ttl_ms, count_at(policy, "message-ttl"));
-    lower(detail.expires_ms, count_at(policy, "expires"));
+    detail.lower_to(limits_in_policy(policy));
+}
+
+// apply-to names a type since RabbitMQ 3.12.
+bool is_for_queues(std::string_view apply_to, std::string_view type) noexcept {
+    return apply_to == "all" || apply_to == "queues" || apply_to.empty() ||
+           (apply_to.ends_with("_queues") && apply_to.substr(0, apply_to.size() - 7) == type) ||
+           (apply_to == "streams" && type == "stream");
+}
+
+std::string_view text_at(const dom::object& object, const char* key) noexcept {
+    std::string_view text;
+    return object[key].get(text) == simdjson::SUCCESS ? text : std::string_view{};
 }
 
 // The queue in the document, which is its own or a page of a listing.
@@ -118,6 +137,7 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
     detail.facts.consumers = count_at(queue, "consumers");
     detail.ready_bytes = count_at(queue, "message_bytes_ready");
     detail.bytes = count_at(queue, "message_bytes");
+    detail.policy = copy_text(arena, text_at(queue, "policy"));
     read_consumers(queue, detail);
     dom::element arguments;
     dom::object object;
@@ -134,6 +154,56 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
         }
     }
     return detail;
+}
+
+void DropLimits::lower_to(const DropLimits& other) noexcept {
+    lower(max_length, other.max_length);
+    lower(max_bytes, other.max_bytes);
+    lower(message_ttl_ms, other.message_ttl_ms);
+    lower(expires_ms, other.expires_ms);
+}
+
+bool DropLimits::allows_less_than(const DropLimits& other) const noexcept {
+    const auto less = [](std::optional<std::int64_t> one, std::optional<std::int64_t> two) {
+        return one && (!two || *one < *two);
+    };
+    return less(max_length, other.max_length) || less(max_bytes, other.max_bytes) ||
+           less(message_ttl_ms, other.message_ttl_ms) || less(expires_ms, other.expires_ms);
+}
+
+Result<std::span<const BrokerPolicy>, DecodeFault> read_broker_policies(JsonText text, std::string_view vhost,
+                                                                        std::string_view type,
+                                                                        std::pmr::memory_resource* arena) {
+    JsonDocument document;
+    dom::array rows;
+    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none) {
+        return fault;
+    }
+    const std::span<BrokerPolicy> policies = make_rows<BrokerPolicy>(arena, count_rows(rows));
+    std::size_t count = 0;
+    for (const dom::element row : rows) {
+        dom::object policy, definition;
+        if (row.get(policy) != simdjson::SUCCESS ||
+            policy["definition"].get(definition) != simdjson::SUCCESS) {
+            return DecodeFault{FaultKind::wrong_shape, "the document is not a list of policies"};
+        }
+        if (text_of_name(text_at(policy, "vhost"), arena) != vhost ||
+            !is_for_queues(text_at(policy, "apply-to"), type)) {
+            continue;
+        }
+        std::int64_t priority = 0;
+        if (policy["priority"].get(priority) != simdjson::SUCCESS) {
+            priority = 0;
+        }
+        new (&policies[count++]) BrokerPolicy{.name = copy_text(arena, text_at(policy, "name")),
+                                              .pattern = copy_text(arena, text_at(policy, "pattern")),
+                                              .priority = priority,
+                                              .limits = limits_in_policy(definition)};
+    }
+    const std::span<BrokerPolicy> found = policies.first(count);
+    std::sort(found.begin(), found.end(),
+              [](const BrokerPolicy& a, const BrokerPolicy& b) { return a.priority > b.priority; });
+    return std::span<const BrokerPolicy>(found);
 }
 
 std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly) noexcept {
@@ -174,6 +244,30 @@ std::string_view reason_to_keep(const QueueDetail& queue) noexcept {
         return "the queue expires when it is unused for less than a minute";
     }
     return {};
+}
+
+Ceiling ceiling_of(const QueueDetail& queue, const Limits& limits, Owner owner, bool archives,
+                   bool expressly) noexcept {
+    if (left_alone(limits, owner) != Bar::none || queue.facts.type == "stream") {
+        return {};
+    }
+    Ceiling ceiling;
+    if (!limits.unbounded) {
+        ceiling.size = limits.delete_size;
+    }
+    if (archives && limits.archive_size && reason_to_stand_back(queue, expressly).empty() &&
+        (!ceiling.size || *limits.archive_size < *ceiling.size)) {
+        ceiling = {.size = limits.archive_size, .archived = true};
+    }
+    return ceiling;
+}
+
+Room room_below(std::int64_t ceiling, const QueueDetail& queue, Basis basis, std::int64_t ready) noexcept {
+    if (basis == Basis::ready) {
+        return {ceiling - ready, ceiling - ready};
+    }
+    const std::int64_t size = ready + queue.facts.unacknowledged.value_or(0);
+    return {ceiling - std::max(size, queue.facts.messages.value_or(0)), ceiling - size};
 }
 
 } // namespace cloudsat::core

@@ -55,11 +55,15 @@ std::string_view percent_encode(std::string_view text, std::pmr::memory_resource
 }
 
 // PCRE takes every ASCII character that is no letter, digit or underscore literally after a backslash.
-std::pmr::string exact_pattern(std::string_view name, std::pmr::memory_resource* arena) {
+std::pmr::string exact_pattern(std::string_view name, std::string_view also,
+                               std::pmr::memory_resource* arena) {
     std::pmr::string pattern(arena);
-    pattern.reserve(name.size() * 2 + 8);
+    pattern.reserve(name.size() * 2 + also.size() + 32);
     // (?-i) undoes the broker's caseless option; \z, unlike $, does not match before a newline at the end.
     pattern += "^(?-i)";
+    if (!also.empty()) { // somewhere in the name
+        pattern.append("(?=(?s:.*?)(?:").append(also).append("))");
+    }
     for (const char c : name) {
         if (c == '\0') {
             pattern += "\\x00";
@@ -288,9 +292,10 @@ std::string_view encode_query_value(std::string_view text, std::pmr::memory_reso
     return percent_encode(text, arena);
 }
 
-std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena) {
+std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena,
+                                  std::string_view pattern) {
     std::pmr::string query("page=1&page_size=500&name=", arena);
-    query += percent_encode(exact_pattern(name, arena), arena);
+    query += percent_encode(exact_pattern(name, pattern, arena), arena);
     query += "&use_regex=true";
     return keep(arena, query);
 }

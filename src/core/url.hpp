@@ -22,7 +22,9 @@ std::string_view encode_query_value(std::string_view text, std::pmr::memory_reso
 // The query that looks again at one queue: "page=1&page_size=500&name=...&use_regex=true". The broker's
 // pattern match ignores letter case unless told otherwise; this pattern tells, and matches this name only:
 // one queue in a virtual host. The caller still compares the names in the answer.
-std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena);
+// With a pattern of the broker's own, a policy's say, the queue is listed only where that matches, too.
+std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena,
+                                  std::string_view pattern = {});
 
 // What is wrong with the base URL of a management or metrics endpoint.
 enum class UrlRule : std::uint8_t {

@@ -2,9 +2,12 @@
 // removed here, in the caller's transaction; whatever is not sure stays, and may so come twice.
 //
 // A broker confirms what it drops a moment later: messages beyond a queue's limits (or, to make room for
-// them, the oldest), and those that do not live long there. So the queue's own document is read first, and of
-// a queue with limits no more is sent than fits, counted anew each few hundred messages, when all before are
-// confirmed.
+// them, the oldest), and those that do not live long there. So the limits are read first, and of a queue with
+// limits no more is sent than fits, counted anew each few hundred messages, when all before are confirmed.
+// Nor is the queue lifted above the size at which the guardian itself archives or deletes it.
+//
+// Limits may change meanwhile. They are read again each second and at the end, and what was confirmed is
+// removed only when they are not stricter than before.
 
 #include <algorithm>
 #include <limits>
@@ -13,10 +16,10 @@
 #include "core/amqp_properties.hpp"
 #include "core/broker_name.hpp"
 #include "core/queue_detail.hpp"
-#include "core/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/cycle.hpp"
+#include "guardian/queue_limits.hpp"
 #include "guardian/server.hpp"
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
@@ -36,6 +39,8 @@ namespace {
 // What is published and not confirmed yet. A broker under an alarm reads no more than its buffers hold.
 constexpr std::size_t unconfirmed_limit = 1024 * 1024;
 constexpr int most_rows = 500; // fetched at once
+// Messages that are passed over do not count, but there is an end to looking for others.
+constexpr std::int64_t most_passed_over = 10'000;
 
 constexpr const char* chosen_messages = R"(
     SELECT m.ctid, m.properties, m.body
@@ -58,6 +63,7 @@ constexpr std::int64_t most_between_counts = 500;
 // The statistics of a queue are up to 10 s old, and those of a new queue are not there yet.
 constexpr std::int64_t patience = 12 * core::micros_per_second;
 constexpr long pause_ms = 500;
+constexpr std::int64_t look_interval = core::micros_per_second;
 
 struct Replay {
     const Server* server = nullptr;
@@ -65,10 +71,15 @@ struct Replay {
     MemoryContext context = nullptr; // as long as the call
     MemoryContext turn = nullptr;    // reset at each turn
     Datum server_name{}, vhost{}, queue{};
-    std::string_view queue_name; // as the broker has it
-    core::QueueDetail detail;    // limits, and how many there were when it was read
-    bool limited = false;        // by length or by bytes
-    std::int64_t ready = 0;      // in the queue at the last count, and at the first
+    std::string_view queue_name;  // as the broker has it
+    QueueLimits limits;           // as they were read last
+    MemoryContext look = nullptr; // where their texts live
+    TimestampTz looked_at = 0;
+    core::DropLimits promised;      // those that hold for what was sent
+    std::int64_t first_bytes = 0;   // in the queue
+    std::int64_t below_ceiling = 0; // how many may be sent in this call
+    bool limited = false;           // by length or by bytes
+    std::int64_t ready = 0;         // in the queue at the last count, and at the first
     std::int64_t first_ready = 0;
     std::int64_t room = 0; // how many messages and bytes may be sent before the next count
     std::int64_t room_bytes = 0;
@@ -136,6 +147,7 @@ void put_in_line(Replay& r, const Message& message) {
     }
     remember(r, message.place);
     r.sent_bytes += message.bytes();
+    r.below_ceiling -= r.limits.ceiling.size ? 1 : 0;
     r.room -= r.limited ? 1 : 0;
     r.room_bytes -= r.limited ? message.bytes() : 0;
 }
@@ -171,11 +183,12 @@ bool confirm(Replay& r, std::size_t unconfirmed) {
 void measure(Replay& r) {
     r.room = most_between_counts;
     r.room_bytes = unlimited;
-    if (r.detail.max_length) {
-        r.room = std::min(r.room, *r.detail.max_length - r.ready - r.detail.facts.unacknowledged.value_or(0));
+    const core::QueueDetail& detail = r.limits.detail;
+    if (detail.max_length) {
+        r.room = std::min(r.room, *detail.max_length - r.ready - detail.facts.unacknowledged.value_or(0));
     }
-    if (r.detail.max_bytes) {
-        r.room_bytes = *r.detail.max_bytes - r.detail.bytes.value_or(0) - r.sent_bytes;
+    if (detail.max_bytes) {
+        r.room_bytes = *detail.max_bytes - r.first_bytes - r.sent_bytes;
     }
 }
 
@@ -185,15 +198,24 @@ bool fits(const Replay& r, const Message& message) {
 
 // Makes sure that the message fits into the queue; false when it does not, with the reason.
 bool find_room(Replay& r, const Message& message) {
+    const core::Ceiling& ceiling = r.limits.ceiling;
+    if (ceiling.size && r.below_ceiling < 1) {
+        if (!confirm(r, 0)) {
+            return false;
+        }
+        stop(r, psprintf("the queue would grow above its %s, " INT64_FORMAT ", and be %s",
+                         ceiling.archived ? "archive_size" : "delete_size", *ceiling.size,
+                         ceiling.archived ? "archived again" : "deleted"));
+        return false;
+    }
     if (!r.limited || fits(r, message)) {
         return true;
     }
-    const bool well = confirm(r, 0);
-    remove_confirmed(r);
-    if (!well || !count_ready(r)) {
+    if (!confirm(r, 0) || !count_ready(r)) {
         return false;
     }
-    if (r.detail.max_bytes && r.ready > r.first_ready + r.published) {
+    const core::QueueDetail& detail = r.limits.detail;
+    if (detail.max_bytes && r.ready > r.first_ready + r.published) {
         stop(r, "others publish to the queue, whose size in bytes is limited");
         return false;
     }
@@ -202,9 +224,123 @@ bool find_room(Replay& r, const Message& message) {
         const bool length = r.room < 1;
         stop(r, psprintf("the queue has no room: its %s is " INT64_FORMAT,
                          length ? "max-length" : "max-length-bytes",
-                         length ? *r.detail.max_length : *r.detail.max_bytes));
+                         length ? *detail.max_length : *detail.max_bytes));
         return false;
     }
+    return true;
+}
+
+// --- what the broker says of the queue
+
+// Reads the limits anew. The memory of the ones before is given back.
+void look(Replay& r) {
+    MemoryContext context = pg::new_context(r.context, "cloudsat look");
+    MemoryContext before = MemoryContextSwitchTo(context);
+    auto* memory = pg::make<pg::ContextResource>(context, context);
+    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
+    r.limits = look_at_limits(*r.server, pg::view(r.vhost), pg::view(r.queue), arena);
+    r.looked_at = GetCurrentTimestamp();
+    r.limited = r.limits.detail.max_length || r.limits.detail.max_bytes;
+    MemoryContextSwitchTo(before);
+    if (r.look != nullptr) {
+        MemoryContextDelete(r.look);
+    }
+    r.look = context;
+}
+
+bool counts(const Replay& r) {
+    return r.limited || r.limits.ceiling.size;
+}
+
+core::Room room_below_ceiling(const Replay& r) {
+    return core::room_below(r.limits.ceiling.size.value_or(unlimited), r.limits.detail, r.limits.basis,
+                            r.ready);
+}
+
+// Sets out how much may be sent; false while the statistics are behind in what matters for that.
+bool reckon(Replay& r, std::int64_t max) {
+    const core::QueueDetail& detail = r.limits.detail;
+    const core::Room room = room_below_ceiling(r);
+    r.first_ready = r.ready;
+    r.first_bytes = detail.bytes.value_or(0);
+    r.promised = detail;
+    r.below_ceiling = room.least;
+    return !counts(r) || detail.facts.ready == r.ready ||
+           (!detail.max_bytes && room.least >= std::min(room.most, max));
+}
+
+// Finds out what limits the queue has and how far it is from them; waits for the broker's statistics where
+// they are needed. Leaves a reason when nothing may be sent. Without limits nothing is sent: that is an
+// error.
+void find_limits(Replay& r, std::int64_t max) {
+    pg::make<Hangup>(r.context, &http_of_process());
+    const TimestampTz end = GetCurrentTimestamp() + std::min(patience, r.server->options.timeout);
+    for (;;) {
+        look(r);
+        if (r.limits.known == Known::fault) {
+            ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+                    errmsg("broker \"%s\" does not tell the limits of the queue: %.*s", r.server->name,
+                           static_cast<int>(r.limits.words.size()), r.limits.words.data()),
+                    errdetail("The kind of fault is %s.", core::name_of(r.limits.kind).data()));
+        }
+        if (r.limits.known == Known::missing || (counts(r) && !count_ready(r))) {
+            return; // AMQP will say so
+        }
+        const bool behind = !reckon(r, max);
+        if ((r.limits.known == Known::yes && !behind) || GetCurrentTimestamp() >= end) {
+            const core::QueueDetail& detail = r.limits.detail;
+            const std::string_view why = core::reason_to_keep(detail);
+            if (!why.empty() || (behind && detail.max_bytes)) {
+                stop(r, !why.empty() ? why : "the broker does not tell yet how many bytes the queue holds");
+            }
+            return;
+        }
+        static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatReplay");
+        pg::wait(-1, pause_ms, event);
+    }
+}
+
+// Why it is not known that the queue has kept what it has confirmed since the last look; empty when it has.
+std::string_view reason_to_doubt(const Replay& r) {
+    switch (r.limits.known) {
+    case Known::missing:
+        return "there is no such queue";
+    case Known::fault:
+        return "the broker does not tell the limits of the queue any more";
+    case Known::not_yet:
+        return "the policies that apply to the queue are changing";
+    case Known::yes:
+        break;
+    }
+    return r.limits.detail.allows_less_than(r.promised) ? "the limits of the queue became stricter meanwhile"
+                                                        : "";
+}
+
+// Removes here what the broker has confirmed and the queue has kept; false when there is a reason to stop.
+bool settle(Replay& r) {
+    if (r.amqp->confirmed().empty()) {
+        return true;
+    }
+    look(r);
+    if (const std::string_view why = reason_to_doubt(r); !why.empty()) {
+        stop(r, why);
+        return false;
+    }
+    remove_confirmed(r);
+    return true;
+}
+
+// From time to time everything is looked at again. What clients take meanwhile makes room below the ceiling
+// for the next call only: nobody tells yet whether it comes back.
+bool go_on(Replay& r) {
+    if (GetCurrentTimestamp() < r.looked_at + look_interval) {
+        return true;
+    }
+    if (!confirm(r, 0) || !settle(r) || (counts(r) && !count_ready(r))) {
+        return false;
+    }
+    r.looked_at = GetCurrentTimestamp();
+    r.below_ceiling = std::min(r.below_ceiling, room_below_ceiling(r).least);
     return true;
 }
 
@@ -212,14 +348,15 @@ bool find_room(Replay& r, const Message& message) {
 bool send_row(Replay& r, uint64 row) {
     MemoryContext before = MemoryContextSwitchTo(r.turn); // a body may be large, and is copied to be read
     const Message message = message_at(row);
-    bool more = true;
-    if (core::amqp::expiration_ms(message.properties).value_or(unlimited) < core::shortest_life_ms) {
-        ++r.short_lived;
+    bool more = go_on(r);
+    if (!more) {
+        // and a reason tells why
+    } else if (core::amqp::expiration_ms(message.properties).value_or(unlimited) < core::shortest_life_ms) {
+        more = ++r.short_lived < most_passed_over;
     } else if (find_room(r, message)) {
         put_in_line(r, message);
         if (r.amqp->unconfirmed_bytes() >= unconfirmed_limit) {
             more = confirm(r, unconfirmed_limit / 2);
-            remove_confirmed(r);
         }
     } else {
         more = false;
@@ -230,7 +367,8 @@ bool send_row(Replay& r, uint64 row) {
 
 void publish_all(Replay& r, std::int64_t max) {
     const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID};
-    Datum values[] = {r.server_name, r.vhost, r.queue, Int64GetDatum(max)};
+    const std::int64_t most = max == 0 ? 0 : std::min(max, unlimited - most_passed_over) + most_passed_over;
+    Datum values[] = {r.server_name, r.vhost, r.queue, Int64GetDatum(most)};
     SPIPlanPtr plan = SPI_prepare(chosen_messages, 4, const_cast<Oid*>(types));
     if (plan == nullptr) {
         elog(ERROR, "could not prepare \"%s\": %s", chosen_messages, SPI_result_code_string(SPI_result));
@@ -249,100 +387,19 @@ void publish_all(Replay& r, std::int64_t max) {
             more = send_row(r, row);
             bytes += static_cast<std::size_t>(r.sent_bytes - before);
         }
-        more = more && count > 0;
+        more = more && count > 0 && r.published < max;
         SPI_freetuptable(fetched);
         MemoryContextReset(r.turn);
-        rows = std::clamp<long>(static_cast<long>(unconfirmed_limit * count / bytes), 1, most_rows);
+        const auto wanted = static_cast<long>(std::min<std::int64_t>(most_rows, max - r.published));
+        rows = std::clamp(static_cast<long>(unconfirmed_limit * count / bytes), 1L, std::max(wanted, 1L));
     }
     SPI_cursor_close(portal);
     if (r.reason == nullptr && r.published > 0) {
         confirm(r, 0);
     }
-    remove_confirmed(r); // what was confirmed before a fault, too
+    settle(r); // what was confirmed before a fault, too
     if (r.reason == nullptr && r.short_lived > 0) {
         stop(r, psprintf(INT64_FORMAT " stay, because they expire within a minute", r.short_lived));
-    }
-}
-
-// --- what the broker says of the queue
-
-enum class Known : std::uint8_t { yes, not_yet, missing };
-
-// Reads the queue's own document. Without it nothing is sent: that is an error.
-Known look(Replay& r, std::string_view url, std::pmr::memory_resource* arena) {
-    net::Http& http = http_of_process();
-    start(http, *r.server, net::Method::get, url, core::Expect::json);
-    const net::Reply& reply = finish(http);
-    if (reply.kind == core::FaultKind::not_found) {
-        return Known::missing;
-    }
-    core::FaultKind kind = reply.kind;
-    std::string_view words = reply.error;
-    if (kind == core::FaultKind::none) {
-        const auto document =
-            core::read_queue_detail(reply.json(), arena, pg::view(r.vhost), pg::view(r.queue));
-        if (document) {
-            r.detail = document.value();
-            return r.detail.policies_told ? Known::yes : Known::not_yet;
-        }
-        kind = document.error().kind;
-        if (kind == core::FaultKind::not_found) {
-            return Known::missing;
-        }
-        words = document.error().detail;
-    }
-    ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-            errmsg("broker \"%s\" does not tell the limits of the queue: %.*s", r.server->name,
-                   static_cast<int>(words.size()), words.data()),
-            errdetail("The kind of fault is %s.", core::name_of(kind).data()));
-    pg_unreachable();
-}
-
-// The queue's own document, or where its name has no address over HTTP, the page of a listing that has it.
-std::string_view url_of(const Replay& r, std::pmr::memory_resource* arena) {
-    constexpr std::string_view columns =
-        "?columns=name,vhost,type,messages,messages_ready,messages_unacknowledged,message_bytes,"
-        "arguments,effective_policy_definition&";
-    const std::string_view management = r.server->options.management_url;
-    const auto base = core::check_base_url(management, arena);
-    const std::string_view queues = join(arena, {base ? base.value().text : management, "/api/queues"});
-    const auto vhost = core::segment_of_text(pg::view(r.vhost), arena);
-    const auto queue = core::segment_of_text(pg::view(r.queue), arena);
-    if (vhost && queue) {
-        return join(arena, {queues, "/", *vhost, "/", *queue});
-    }
-    return join(arena, {queues, vhost ? "/" : "", vhost.value_or(""), columns,
-                        core::look_again_query(r.queue_name, arena)});
-}
-
-// Finds out what limits the queue has and how far it is from them; waits for the broker's statistics where
-// they are needed. Leaves a reason when nothing may be sent.
-void find_limits(Replay& r) {
-    auto* memory = pg::make<pg::ContextResource>(r.context, r.context);
-    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(r.context, memory);
-    const std::string_view url = url_of(r, arena);
-    pg::make<Hangup>(r.context, &http_of_process());
-    const TimestampTz end = GetCurrentTimestamp() + std::min(patience, r.server->options.timeout);
-    for (;;) {
-        const Known known = look(r, url, arena);
-        if (known == Known::missing) {
-            return; // AMQP will say so
-        }
-        r.limited = r.detail.max_length || r.detail.max_bytes;
-        if (r.limited && !count_ready(r)) {
-            return;
-        }
-        r.first_ready = r.ready;
-        const bool behind = r.detail.max_bytes && r.detail.facts.ready != r.ready;
-        if ((known == Known::yes && !behind) || GetCurrentTimestamp() >= end) {
-            const std::string_view why = core::reason_to_keep(r.detail);
-            if (!why.empty() || behind) {
-                stop(r, !why.empty() ? why : "the broker does not tell yet how many bytes the queue holds");
-            }
-            return;
-        }
-        static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatReplay");
-        pg::wait(-1, pause_ms, event);
     }
 }
 
@@ -402,14 +459,14 @@ Datum replay(FunctionCallInfo fcinfo) {
     pg::make<AmqpHangup>(context, r.amqp);
     require_connection(connect(*r.amqp, *server, pg::view(r.vhost), server->options.timeout), *server,
                        *r.amqp);
-    find_limits(r);
+    pg::spi_begin();
+    find_limits(r, max);
     if (r.reason == nullptr) {
         r.amqp->start_publishing(queue_name);
         require_connection(finish(*r.amqp), *server, *r.amqp);
-        pg::spi_begin();
         publish_all(r, max);
-        pg::spi_end();
     }
+    pg::spi_end();
     r.amqp->start_close();
     finish(*r.amqp);
     const Datum row = as_row(fcinfo, r);

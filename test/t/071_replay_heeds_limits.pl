@@ -77,6 +77,80 @@ $broker->amqp('declare', 'policy-new', 'durable');
 store('policy-new', 50, 'i::text');
 is(replay('policy-new', 50), '20|0|the queue has no room: its max-length is 20', 'of a queue that was just declared the broker is asked until it knows');
 
+# waits until the broker says so
+sub eventually {
+	my ($what, $condition) = @_;
+	my $end = time + 60;
+	until ($condition->()) { die "$what: not within 60 s\n" if time > $end; select undef, undef, undef, 0.02 }
+}
+
+# --- a policy that came a moment ago, to a queue that the statistics know: they are up to 10 s behind
+sub put_policy { my ($kind, $name, $pattern, $definition, $priority) = @_;
+	$broker->must_api(PUT => "/$kind/$path/$name", { pattern => $pattern, definition => $definition, 'apply-to' => 'queues', priority => $priority // 0 }) }
+my @late = qw(late-ttl late-length late-operator Late-case);
+$broker->amqp('declare', $_, 'durable') for @late;
+for my $queue (@late) {
+	eventually("statistics of $queue", sub { ($broker->api(GET => "/queues/$path/$queue"))[1]{effective_policy_definition} });
+	store($queue, 50, 'i::text');
+}
+put_policy('policies', 'late-ttl', '^late-ttl$', { 'message-ttl' => 500 });
+like(replay('late-ttl', 50), qr/^0\|0\|the queue's message TTL is below a minute/, 'a TTL that was set a moment ago');
+put_policy('policies', 'late-length', 'late-l', { 'max-length' => 20 }, 1);
+is(replay('late-length', 50), '20|0|the queue has no room: its max-length is 20', 'a length that was set a moment ago');
+put_policy('operator-policies', 'loose', '.*', { 'max-length' => 45 }, 1);
+put_policy('operator-policies', 'tight', '^late-op|^\s', { 'max-length' => 20 }, 7);
+is(replay('late-operator', 50), '20|0|the queue has no room: its max-length is 20', 'an operator policy that was set a moment ago');
+is(replay('Late-case', 50), '45|0|the queue has no room: its max-length is 45', 'is not that of others: patterns heed letter case');
+$broker->must_api(DELETE => "/operator-policies/$path/$_") for 'loose', 'tight';
+is(left('late-ttl') . '|' . left('late-length') . '|' . left('late-operator'), '50|30|30', 'no message is lost');
+
+# --- and one that comes while messages are sent: the session stands still meanwhile
+$broker->amqp('declare', 'sudden', 'durable');
+sql($broker->server_sql('roomy', amqp_url => $broker->amqp_url, delete_size => 1_000_000));
+store('sudden', 30_000, "repeat('x', 2000)");
+sql("UPDATE cloudsat.archived_messages SET server = 'roomy' WHERE queue = 'sudden'");
+my $sender = $node->background_psql('postgres');
+my $pid = $sender->query('SELECT pg_backend_pid()');
+$sender->query_until(qr/begun/, "\\echo begun\nSELECT unconfirmed > 0, reason FROM cloudsat.replay('roomy', '$vhost', 'sudden', 30000);\n");
+eventually('messages are sent', sub { ($broker->queues->{sudden} // 0) > 0 });
+kill STOP => $pid;
+put_policy('policies', 'sudden', '^sudden$', { 'max-length' => 1 });
+kill CONT => $pid;
+like($sender->query('SELECT 1'), qr/t\|the limits of the queue became stricter meanwhile/, 'limits that became stricter end it');
+$sender->quit;
+cmp_ok(left('sudden'), '>', 0, 'and what was confirmed since the last look is not removed');
+
+# --- the guardian's own limits
+sub limits { my ($name, %options) = @_;
+	sql($broker->server_sql($name, amqp_url => $broker->amqp_url, %options));
+	return sub { my ($queue, $max) = @_; sql("UPDATE cloudsat.archived_messages SET server = '$name' WHERE queue = '$queue'");
+		return sql("SELECT * FROM cloudsat.replay('$name', '$vhost', '$queue', $max)") } }
+$broker->amqp('declare', $_, 'durable') for qw(own own-archived own-unbounded);
+my $strict = limits('strict', warn_size => 100, delete_size => 1000);
+store('own', 1500, 'i::text');
+is($strict->('own', 300), '300|0|', 'what stays below needs no reason');
+is($strict->('own', 1500), '700|0|the queue would grow above its delete_size, 1000, and be deleted', 'the queue is not lifted above delete_size');
+is(left('own') . '|' . $broker->queues->{own}, '500|1000', 'the rest stays');
+is($strict->('own', 1500), '0|0|the queue would grow above its delete_size, 1000, and be deleted', 'as ever');
+bodies('own', 400);
+is($strict->('own', 400), '400|0|', 'what a consumer has taken makes room, as soon as the broker tells that it is done');
+sql("INSERT INTO cloudsat.queue_policies (queue, unbounded) VALUES ('^own-unbounded\$', true)");
+store('own-unbounded', 1500, 'i::text');
+is($strict->('own-unbounded', 1500), '1500|0|', 'where nothing is deleted there is no such limit');
+my $archiving = limits('archiving', warn_size => 100, archive_size => 300, delete_size => 1000, enforce => 'on');
+store('own-archived', 1500, 'i::text');
+is($archiving->('own-archived', 1500), '300|0|the queue would grow above its archive_size, 300, and be archived again', 'nor above archive_size');
+sql("ALTER SERVER archiving OPTIONS (SET enforce 'off')");
+is($archiving->('own-archived', 1500), '700|0|the queue would grow above its delete_size, 1000, and be deleted', 'where archiving is off, only delete_size counts');
+
+# --- those that expire do not block the others
+$broker->amqp('declare', 'heads', 'durable');
+store('heads', 5, "'soon'", '0100' . '03' . unpack('H*', '500'));
+store('heads', 15, 'i::text');
+is(replay('heads', 5), '5|0|5 stay, because they expire within a minute', 'what is passed over does not count');
+is(replay('heads', 50), '10|0|5 stay, because they expire within a minute', 'nor does it keep the others');
+is(bodies('heads', 50), join(' ', 1 .. 15), 'which come in their order');
+
 # --- a broker that does not tell
 sql("ALTER SERVER pulse OPTIONS (SET management_url 'http://127.0.0.1:9')");
 like(($node->psql('postgres', "SELECT cloudsat.replay('pulse', '$vhost', 'policy-a', 5)"))[2],

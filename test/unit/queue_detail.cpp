@@ -109,4 +109,61 @@ TEST_F(QueueDetailTest, WhereMessagesDoNotLive) {
     EXPECT_NE(why(R"(,"effective_policy_definition":{},"arguments":{"x-expires":1})"), "");
 }
 
+TEST_F(QueueDetailTest, PoliciesAreRead) {
+    const std::string json =
+        R"([{"vhost":"v","name":"low","pattern":"^q","apply-to":"queues","definition":{"max-length":5},"priority":1},)"
+        R"({"vhost":"v","name":"high","pattern":"q$","apply-to":"all","definition":{"message-ttl":7,"expires":8},"priority":9},)"
+        R"({"vhost":"v","name":"quorum","pattern":"q","apply-to":"quorum_queues","definition":{},"priority":0},)"
+        R"({"vhost":"v","name":"exchange","pattern":"q","apply-to":"exchanges","definition":{},"priority":0},)"
+        R"({"vhost":"w","name":"else","pattern":"q","apply-to":"queues","definition":{},"priority":0}])";
+    const auto read = read_broker_policies({json, 0}, "v", "classic", &arena_);
+    ASSERT_TRUE(read);
+    ASSERT_EQ(read.value().size(), 2U) << "those for classic queues of this virtual host";
+    EXPECT_EQ(read.value()[0].name, "high");
+    EXPECT_EQ(read.value()[0].limits.message_ttl_ms, 7);
+    EXPECT_EQ(read.value()[0].limits.expires_ms, 8);
+    EXPECT_EQ(read.value()[1].pattern, "^q");
+    EXPECT_EQ(read.value()[1].limits.max_length, 5);
+    EXPECT_EQ(read_broker_policies({json, 0}, "v", "quorum", &arena_).value().size(), 3U);
+    for (const char* odd : {"", "7", "[7]", R"([{"vhost":"v"}])"}) {
+        EXPECT_FALSE(read_broker_policies({odd, 0}, "v", "classic", &arena_)) << odd;
+    }
+}
+
+TEST_F(QueueDetailTest, LimitsThatBecomeStricter) {
+    DropLimits before{.max_length = 100};
+    const DropLimits shorter{.max_length = 99};
+    const DropLimits brief{.message_ttl_ms = 500};
+    EXPECT_TRUE(shorter.allows_less_than(before));
+    EXPECT_TRUE(brief.allows_less_than(before));
+    EXPECT_FALSE(before.allows_less_than(before));
+    EXPECT_FALSE(DropLimits{}.allows_less_than(before)) << "lifted";
+    before.lower_to(brief);
+    EXPECT_EQ(before.max_length, 100);
+    EXPECT_EQ(before.message_ttl_ms, 500);
+}
+
+TEST_F(QueueDetailTest, TheGuardiansOwnCeiling) {
+    const QueueDetail classic =
+        read(R"({"name":"q","type":"classic","messages":40,"messages_unacknowledged":10})");
+    const Limits limits{.warn_size = 100, .delete_size = 1000, .archive_size = 300};
+    const auto size = [&](const QueueDetail& queue, const Limits& rules, Owner owner, bool archives) {
+        return ceiling_of(queue, rules, owner, archives, false).size;
+    };
+    EXPECT_EQ(size(classic, limits, Owner::none, false), 1000);
+    EXPECT_EQ(size(classic, limits, Owner::person, true), 300);
+    EXPECT_TRUE(ceiling_of(classic, limits, Owner::person, true, false).archived);
+    EXPECT_EQ(size(classic, limits, Owner::reserved, true), std::nullopt);
+    EXPECT_EQ(size(classic, {.exempt = true}, Owner::none, true), std::nullopt);
+    EXPECT_EQ(size(classic, {.unbounded = true}, Owner::none, true), std::nullopt);
+    EXPECT_EQ(size(classic, {.unbounded = true, .archive_size = 300}, Owner::none, true), 300);
+    EXPECT_EQ(size(read(R"({"name":"q","type":"stream"})"), limits, Owner::none, true), std::nullopt);
+    EXPECT_EQ(size(read(R"({"name":"q","type":"classic","exclusive":true})"), limits, Owner::none, true),
+              1000)
+        << "the archive stands back";
+    EXPECT_EQ(room_below(100, classic, Basis::ready, 20).least, 80);
+    EXPECT_EQ(room_below(100, classic, Basis::total, 20).least, 60) << "what was taken may come back";
+    EXPECT_EQ(room_below(100, classic, Basis::total, 20).most, 70);
+}
+
 } // namespace

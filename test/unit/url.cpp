@@ -60,6 +60,11 @@ TEST_F(UrlTest, LookAgainMatchesOneNameOnly) {
               "page=1&page_size=500&name=%5E%28%3F-i%29a%5C.b%5C%2A%5C-%C3%A9_1%5Cz&use_regex=true");
     EXPECT_EQ(look_again_query(std::string_view("a\0b", 3), &arena_),
               "page=1&page_size=500&name=%5E%28%3F-i%29a%5Cx00b%5Cz&use_regex=true");
+    // ^(?-i)(?=(?s:.*?)(?:^q|b))q\z
+    EXPECT_EQ(
+        look_again_query("q", &arena_, "^q|b"),
+        "page=1&page_size=500&name=%5E%28%3F-i%29%28%3F%3D%28%3Fs%3A.%2A%3F%29%28%3F%3A%5Eq%7Cb%29%29q%5Cz"
+        "&use_regex=true");
 }
 
 TEST_F(UrlTest, GoodBases) {
