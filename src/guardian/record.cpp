@@ -187,6 +187,12 @@ void apply_rules(Recording& r) {
         if (entry.ruled && entry.row.standing.archive == core::Archive::withheld) {
             entry.row.standing.archive = core::Archive::none; // by other rules it may be taken
         }
+        // What failed under other rules, options or rights is tried again at once.
+        if (r.all_rules && (entry.row.standing.retry_after != 0 || kept.archive_retry != 0)) {
+            entry.row.standing.retry_after = 0;
+            kept.archive_retry = 0;
+            entry.ruled = true;
+        }
         entry.row.limits = rule.limits;
         entry.row.policy = rule.policy;
         entry.row.owner = rule.owner;

@@ -105,7 +105,8 @@ std::string_view fingerprint_rules(const Server& server) {
                             Int64GetDatum(options.delete_delay)};
     policies_fingerprint.run(values, {}, false, 1);
     bool isnull = false;
-    return pg::view(pg::spi_value(0, 1, isnull));
+    const char* rules = TextDatumGetCString(pg::spi_value(0, 1, isnull));
+    return psprintf("%s " UINT64_FORMAT, rules, server.revision);
 }
 
 std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues, Sight sight) {

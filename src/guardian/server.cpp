@@ -273,7 +273,7 @@ void read_options(List* given, OptionPlace place, core::ServerOptions& server,
 }
 
 // The options of the mapping for the owner of the server, else of the one for PUBLIC.
-List* mapping_options(const ForeignServer& server) {
+List* mapping_options(const ForeignServer& server, TransactionId& revision) {
     HeapTuple tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(server.owner),
                                       ObjectIdGetDatum(server.serverid));
     if (!HeapTupleIsValid(tuple)) {
@@ -288,11 +288,22 @@ List* mapping_options(const ForeignServer& server) {
                       GetUserNameFromId(server.owner, false)),
             errhint("Use CREATE USER MAPPING."));
     }
+    revision = HeapTupleHeaderGetRawXmin(tuple->t_data);
     bool isnull = false;
     Datum options = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
     List* list = isnull ? NIL : untransformRelOptions(options);
     ReleaseSysCache(tuple);
     return list;
+}
+
+TransactionId revision_of(Oid server) {
+    HeapTuple tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(server));
+    if (!HeapTupleIsValid(tuple)) {
+        elog(ERROR, "cache lookup failed for foreign server %u", server);
+    }
+    const TransactionId revision = HeapTupleHeaderGetRawXmin(tuple->t_data);
+    ReleaseSysCache(tuple);
+    return revision;
 }
 
 LOCKTAG lock_tag(Oid server) {
@@ -357,7 +368,9 @@ const Server* load_server(Oid oid, MemoryContext context) {
                 errmsg("server \"%s\" has no management_url", server->name),
                 errhint("Use ALTER SERVER ... OPTIONS (ADD management_url 'http://host:15672')."));
     }
-    read_options(mapping_options(*found), OptionPlace::mapping, server->options, server->mapping);
+    TransactionId of_mapping = InvalidTransactionId;
+    read_options(mapping_options(*found, of_mapping), OptionPlace::mapping, server->options, server->mapping);
+    server->revision = std::uint64_t{revision_of(oid)} << 32U | of_mapping;
     check_mapping(server->mapping);
     server->password = server->mapping.password_file.empty()
                            ? server->mapping.password

@@ -15,8 +15,9 @@ struct Server {
     const char* name = "";
     core::ServerOptions options;
     core::MappingOptions mapping;
-    std::string_view password; // from the mapping, or read from its password_file
-    bool held_back = false;    // `enforce` is on, but is to be confirmed for this database: off until then
+    std::string_view password;  // from the mapping, or read from its password_file
+    std::uint64_t revision = 0; // of the server and its mapping: another one when either was altered
+    bool held_back = false;     // `enforce` is on, but is to be confirmed for this database: off until then
     std::string_view why_not = "enforce is off"; // nothing is deleted, when it is not enforced
 };
 

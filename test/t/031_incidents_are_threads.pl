@@ -211,6 +211,12 @@ poll() for 1 .. 5;
 is(events('..'), 'delete_intended action_failed', 'a queue called .. cannot be deleted over HTTP');
 like(reason('..'), qr/no address/, 'which is said once');
 is(column('..', q{retry_after > now() + interval '23 h'}), 't', 'and not tried again before tomorrow');
+poll() for 1 .. 2;
+is(column('..', q{retry_after > now() + interval '23 h'}), 't', 'which polls do not change');
+sql(q{ALTER SERVER pulse OPTIONS (ADD amqp_url 'amqp://127.0.0.1:1')});
+poll();
+is(column('..', 'retry_after IS NULL'), 't', 'but the cure does: changed options lift the wait');
+sql(q{ALTER SERVER pulse OPTIONS (DROP amqp_url)});
 
 # --- who is left alone
 queue('queue/root@example.com/x', messages => 90000);
