@@ -508,13 +508,11 @@ private:
         }
         if (o.delete_intended) {
             out.more().put("deleted, unless it has drained when looked at again");
-            if (q_.limits.archive_size) {
-                out.more().put("by its guard only: poll() does not archive");
-            }
-        } else if (o.delete_bar == Bar::archive_first) {
-            out.more().put("deleted when two polls after that it is still above ").put(q_.limits.delete_size);
         } else if (o.delete_bar != Bar::none) {
             out.more().put("not deleted: ").put(reason(o.delete_bar));
+        }
+        if (q_.limits.archive_size && (o.delete_intended || o.delete_bar == Bar::archive_first)) {
+            out.more().put("by its guard only: poll() does not archive");
         }
     }
 

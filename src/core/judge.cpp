@@ -31,7 +31,7 @@ constexpr std::array<std::string_view, 22> reasons{
     "its archived messages were not counted",
     "a policy makes it unbounded",
     "it was belayed",
-    "it is archived first",
+    "it is archived, and the archive may have more of it",
     "it is to be archived first, which a guard does and poll() does not",
     "delete_delay has not passed yet",
     "the last attempt failed, and it is too early for another",
@@ -88,7 +88,7 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
     if (sample.stream) {
         return Bar::stream;
     }
-    if (verdict.archive_wanted) {
+    if (verdict.next.archive == Archive::on && !verdict.next.archive_failed && c.archives) {
         return Bar::archive_first;
     }
     if (verdict.next.archive == Archive::full && limits.max_archive_size && !sample.archived) {
@@ -158,9 +158,8 @@ void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, co
                verdict.archive_bar == Bar::none) {
         next.archive = Archive::on;
         next.level = Level::archiving;
+        next.archive_failed = false;
         verdict.archive_wanted = true;
-        // It gets its chance: deletion takes two more polls above its size.
-        next.pending = Level::archiving;
     }
 }
 
@@ -274,7 +273,7 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
         verdict.recovered = true;
     }
 
-    if (confirmed == Level::deleted || (wanted == Level::deleted && verdict.archive_wanted)) {
+    if (confirmed == Level::deleted) {
         verdict.delete_bar = bar_of_deleting(was, verdict, sample, limits, circumstances);
         if (verdict.delete_bar == Bar::none) {
             next.intended = true;

@@ -5,8 +5,9 @@
 //      ^------ 0.8 of warn_size or less ------'
 //
 // Between warned and deleted lies archiving, where archive_size is given: --archive_size on two polls-->
-// archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as it has not
-// begun on a queue that it may take, the queue is not deleted. A full archive that has room again goes on.
+// archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as the archive
+// may have more of a queue and does not fail, the queue is not deleted. A full archive that has room again
+// goes on.
 //
 // A queue that was belayed is warned about and recovers like any other, and nothing is done to it. That ends
 // with the incident.
@@ -67,6 +68,7 @@ struct Standing {
     bool intended = false;           // an intention to delete is open; the act decides, not the judge
     Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back,
                                      // or ends it when it has made the queue small
+    bool archive_failed = false;     // the last attempt did, while it is on
     Micros delay_from = 0;           // the warning, or, where nobody is warned, when it first was above
                                      // delete_size: from then on delete_delay counts; 0: not yet
     Micros acted_at = 0;             // last request that changed the queue; 0: never

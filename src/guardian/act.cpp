@@ -43,7 +43,8 @@ pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
            q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at,
-           q.archive OPERATOR(pg_catalog.=) 'full', q.delay_from
+           q.archive OPERATOR(pg_catalog.=) 'full', q.delay_from,
+           q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_failures, q.archive_at
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -81,7 +82,7 @@ pg::Statement bury(R"(
            coalesce($5, q.ready), growth = 0, incident = NULL, incident_size = NULL, incident_at =
            NULL, belayed_by = NULL, belayed_at = NULL, would_delete_at = NULL, intended_at =
            NULL, intended_xact = NULL, attempts = 0, failures = 0, retry_after = NULL, archive =
-           NULL, archive_began = NULL, archived = 0, archive_failures = 0, archive_retry = NULL,
+           NULL, archive_at = NULL, archived = 0, archive_failures = 0, archive_retry = NULL,
            acted_at = coalesce($6, q.acted_at), changed_at = $7, gone_at = $7
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
@@ -124,6 +125,10 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
     intention.archive_full = optional_bool(row, 18).value_or(false);
     const Datum delay_from = pg::spi_value(row, 19, isnull);
     intention.delay_from = isnull ? 0 : DatumGetTimestampTz(delay_from);
+    intention.archive_withheld = optional_bool(row, 20).value_or(false);
+    intention.archive_failures = DatumGetInt32(pg::spi_value(row, 21, isnull));
+    const Datum archive_at = pg::spi_value(row, 22, isnull);
+    intention.archive_at = isnull ? 0 : DatumGetTimestampTz(archive_at);
 }
 
 enum class Seen { yes, no, unclear };
@@ -259,6 +264,23 @@ bool look_closer(Intentions& all, Intention& intention) {
     return true;
 }
 
+// Archiving stood back from it: whether that is still so is looked at now.
+bool is_to_be_archived(Intentions& all, const Intention& intention) {
+    if (!intention.archive_withheld || !intention.look.limits.archive_size ||
+        all.server->options.amqp_url.empty()) {
+        return false;
+    }
+    ArchiveQueue queue;
+    queue.vhost = intention.vhost;
+    queue.name = intention.name;
+    queue.before = intention.look.before;
+    queue.limits = intention.look.limits;
+    queue.by_policy = intention.archived_by_policy;
+    queue.failures = intention.archive_failures;
+    queue.at = intention.archive_at;
+    return may_be_archived(*all.server, *all.http, all.vhost, all.arena, queue);
+}
+
 // What came of a request that ended in such a fault.
 void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::string_view words) {
     intention.reason = join(all.arena, {words});
@@ -345,6 +367,7 @@ void consult(const Intentions& all, std::span<Intention> list) {
         intention.look.owner = rules[i].owner;
         intention.look.watched = watches(*all.server, intention.vhost);
         intention.look.archives = all.archives;
+        intention.archived_by_policy = rules[i].archived_by_policy;
         intention.look.enforce = all.server->options.enforce != 0;
         intention.look.delay = core::delay_left(rules[i].limits, intention.delay_from, GetCurrentTimestamp());
         intention.look.archive_resumes = intention.archive_full && archive_has_room(*all.server, intention);
@@ -419,6 +442,9 @@ void look(Intentions& all, Intention& intention) {
             return;
         }
         resolution = core::resolve(intention.look);
+        if (resolution.resolve == core::Resolve::proceed && is_to_be_archived(all, intention)) {
+            resolution = {core::Resolve::withdraw, core::reason_of(core::Bar::archive_first)};
+        }
     }
     switch (resolution.resolve) {
     case core::Resolve::gone:

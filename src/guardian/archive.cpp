@@ -46,14 +46,19 @@ constexpr std::int64_t most_gets = 100;
 constexpr std::int64_t most_deliveries = 1000;
 constexpr std::int64_t first_messages = 20;
 
+// The statistics that tell of consumers and policies are up to 10 s late. Who has not told of them for so
+// long does not tell of them at all.
+constexpr std::int64_t latest_statistics = 60 * core::micros_per_second;
+
 pg::Statement overgrown_queues(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
-           q.arguments::pg_catalog.text, q.incident, q.archive_began IS NOT NULL,
-           q.archive_failures, p.cycle, q.belayed_at
+           q.arguments::pg_catalog.text, q.incident, q.archived OPERATOR(pg_catalog.>) 0,
+           q.archive_failures, p.cycle, q.belayed_at, q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_at
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.archive OPERATOR(pg_catalog.=) 'on'
+      AND q.archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld'])
+      AND (q.archive OPERATOR(pg_catalog.=) 'on' OR q.pending OPERATOR(pg_catalog.>=) 'archiving')
       AND q.intended_at IS NULL
       AND q.gone_at IS NULL
       AND (q.archive_retry IS NULL OR q.archive_retry OPERATOR(pg_catalog.<=) $2)
@@ -71,8 +76,8 @@ pg::Statement stored_messages(R"(
 
 pg::Statement note_archived(R"(
     UPDATE cloudsat.queues AS q
-    SET archived = q.archived OPERATOR(pg_catalog.+) $4, archive_began =
-           coalesce(q.archive_began, $5), archive_failures = 0, archive_retry = NULL
+    SET archived = q.archived OPERATOR(pg_catalog.+) $4, archive_at = $5,
+           archive_failures = 0, archive_retry = NULL
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
       AND q.name OPERATOR(pg_catalog.=) $3)",
@@ -86,11 +91,11 @@ pg::Statement note_small(R"(
                          {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement note_state(R"(
     UPDATE cloudsat.queues AS q
-    SET archive = $4
+    SET archive = $4, archive_at = $5
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
       AND q.name OPERATOR(pg_catalog.=) $3)",
-                         {TEXTOID, TEXTOID, TEXTOID, TEXTOID});
+                         {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement note_failure(R"(
     UPDATE cloudsat.queues AS q
     SET archive_failures = $4, archive_retry = $5
@@ -122,6 +127,9 @@ void read_queue(ArchiveQueue& queue, uint64 row, std::pmr::memory_resource* aren
     queue.cycle = isnull ? 0 : DatumGetInt64(cycle);
     const Datum belayed_at = pg::spi_value(row, 12, isnull);
     queue.belayed_at = isnull ? 0 : DatumGetTimestampTz(belayed_at);
+    queue.withheld = DatumGetBool(pg::spi_value(row, 13, isnull));
+    const Datum at = pg::spi_value(row, 14, isnull);
+    queue.at = isnull ? 0 : DatumGetTimestampTz(at);
 }
 
 bool is_belayed(const Server& server, const ArchiveQueue& queue) {
@@ -168,6 +176,16 @@ std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* 
 void conclude(ArchiveQueue& queue, ArchiveOutcome outcome, std::string_view reason = {}) {
     queue.outcome = outcome;
     queue.reason = reason;
+}
+
+bool statistics_may_be_late(const ArchiveQueue& queue) {
+    return GetCurrentTimestamp() < queue.at + latest_statistics;
+}
+
+// The statistics do not tell what is to be known: they get their time, and then archiving stands back.
+void await_statistics(ArchiveQueue& queue, std::string_view reason) {
+    const bool told = queue.withheld || statistics_may_be_late(queue);
+    conclude(queue, told ? ArchiveOutcome::passed : ArchiveOutcome::withheld, reason);
 }
 
 void fail(Archiving& a, ArchiveQueue& queue, std::string_view reason) {
@@ -255,6 +273,10 @@ void look(Archiving& a, ArchiveQueue& queue) {
         conclude(queue, ArchiveOutcome::withheld, reason);
         return;
     }
+    if (!detail.policies_told) {
+        await_statistics(queue, "the broker does not tell which policies apply to it");
+        return;
+    }
     // A quorum queue answers a get by writing to all its members' disks; and what else is a consumer's right
     // is not given there (no exclusive queue, none that goes with its last consumer).
     const bool quorum = queue.seen.type == "quorum";
@@ -290,12 +312,7 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
     // himself, it says when ours begins.
     const bool ours = queue.way == net::Taking::consume && queue.taken;
     if (count.consumers > queue.consumers_told.value_or(0) && !ours) {
-        if (queue.consumers_told) {
-            conclude(queue, ArchiveOutcome::passed);
-        } else {
-            conclude(queue, ArchiveOutcome::withheld,
-                     "the broker does not tell whether a consumer is exclusive");
-        }
+        await_statistics(queue, "the broker does not tell whether a consumer is exclusive");
         return;
     }
     const std::int64_t held =
@@ -303,6 +320,11 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
     queue.size = count.ready + held;
     const std::int64_t surplus =
         std::min(count.ready, queue.size - core::rearm_size(queue.limits.archive_size.value_or(0)));
+    if (count.ready == 0 && queue.size > core::rearm_size(queue.limits.archive_size.value_or(0))) {
+        conclude(queue, queue.taken ? ArchiveOutcome::passed : ArchiveOutcome::withheld,
+                 "consumers hold its messages, and none of them can be taken");
+        return;
+    }
     if (surplus <= 0) {
         conclude(queue, queue.taken ? ArchiveOutcome::small : ArchiveOutcome::passed);
         return;
@@ -314,6 +336,10 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
             conclude(queue, ArchiveOutcome::full);
             return;
         }
+    }
+    if (queue.withheld) {
+        conclude(queue, ArchiveOutcome::resumed);
+        return;
     }
     // Of messages that nobody knows the size of, a few are taken first.
     const bool known = queue.average_bytes > 0;
@@ -383,8 +409,14 @@ public:
             break;
         case ArchiveOutcome::withheld:
             state("withheld");
+            if (queue_.withheld) {
+                break; // which has been told
+            }
             event(Event::archive_withheld, &queue_.limits);
             reply(core::Disposition::info, core::say_archive_withheld(incident(), queue_.reason, a_.arena));
+            break;
+        case ArchiveOutcome::resumed:
+            state({});
             break;
         case ArchiveOutcome::failed:
             failure();
@@ -439,8 +471,9 @@ private:
     }
 
     void state(std::string_view what) const {
-        const Datum values[] = {server(), vhost(), name(), pg::to_text(what)};
-        note_state.run(values);
+        const Datum values[] = {server(), vhost(), name(), pg::to_text(what), TimestampTzGetDatum(now_)};
+        const bool nulls[] = {false, false, false, what.empty(), false};
+        note_state.run(values, nulls);
     }
 
     void failure() {
@@ -489,7 +522,7 @@ Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext c
     pg::spi_begin();
     const std::span<ArchiveQueue> queues = choose(*server, arena, now);
     for (ArchiveQueue& queue : queues) {
-        if (const auto most = queue.limits.max_archive_size) {
+        if (const auto most = queue.limits.max_archive_size; most && !queue.withheld) {
             queue.stored = count_archived(*server, queue.vhost, queue.name, *most);
         }
     }
@@ -522,6 +555,24 @@ std::int64_t count_archived(const Server& server, std::string_view vhost, std::s
     stored_messages.run(values, {}, false, 1);
     bool isnull = false;
     return DatumGetInt64(pg::spi_value(0, 1, isnull));
+}
+
+bool may_be_archived(const Server& server, net::Http& http, std::string_view& connected,
+                     std::pmr::memory_resource* arena, ArchiveQueue& queue) {
+    Archiving a;
+    a.server = &server;
+    a.http = &http;
+    a.amqp = &amqp_of_process();
+    a.arena = arena;
+    a.vhost = connected;
+    queue.withheld = true;
+    look(a, queue);
+    if (queue.outcome == ArchiveOutcome::none) {
+        begin_round(a, queue);
+    }
+    connected = a.vhost;
+    return queue.outcome == ArchiveOutcome::resumed ||
+           (queue.outcome == ArchiveOutcome::passed && statistics_may_be_late(queue));
 }
 
 bool take(Archiving& a) {

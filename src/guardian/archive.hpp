@@ -33,10 +33,11 @@ namespace cloudsat::guardian {
 // What came of a queue's turn, beside its messages.
 enum class ArchiveOutcome {
     none,     // there may be more to take
-    passed,   // its turn is over, and nothing is to be told
+    passed,   // its turn is over, or the broker's statistics are late; and nothing is to be told
     small,    // messages were taken, and now it is as small as it shall become
     full,     // the archive holds as many as it may
     withheld, // taking messages would disturb somebody
+    resumed,  // it would have, and does not any more: the next poll decides
     failed,
 };
 
@@ -52,6 +53,8 @@ struct ArchiveQueue {
     std::int64_t cycle = 0;
     std::int64_t stored = 0; // messages of it in the archive; counted only where that is limited
     bool begun = false;      // something was archived since archiving is on
+    bool withheld = false;   // as known: whether that is still so
+    TimestampTz at = 0;      // when archiving began, last stored messages, or last found why it stands back
     int failures = 0;
     TimestampTz belayed_at = 0; // by which it is on hold; 0: it is not
 
@@ -94,6 +97,11 @@ void settle(Archiving& archiving);
 // Messages of a queue in the archive, as far as `most`. Needs SPI.
 std::int64_t count_archived(const Server& server, std::string_view vhost, std::string_view queue,
                             std::int64_t most);
+
+// Whether a queue that archiving stood back from may be archived now. Anywhere; `connected` is the virtual
+// host that the AMQP connection is for.
+bool may_be_archived(const Server& server, net::Http& http, std::string_view& connected,
+                     std::pmr::memory_resource* arena, ArchiveQueue& queue);
 
 // When store() raised: the messages go back to their queue, and the next store() tells of the failure.
 void give_back(Archiving& archiving, std::string_view reason);

@@ -36,7 +36,7 @@ struct Keepsake {
     TimestampTz intended_at = 0;
     TimestampTz incident_at = 0;
     TimestampTz belayed_at = 0;
-    TimestampTz archive_began = 0;
+    TimestampTz archive_at = 0;
     TimestampTz archive_retry = 0;
     std::int64_t incident_size = 0;
     std::int64_t archived = 0;

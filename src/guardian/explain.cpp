@@ -231,6 +231,7 @@ void read_row(Inquiry& inquiry, core::QueueCase& result) {
     result.would_delete_at = text_at(inquiry, c_would_delete_at_text);
     result.archived = int8_at(c_archived);
     result.archive_retry = text_at(inquiry, c_archive_retry_text);
+    result.standing.archive_failed = !result.archive_retry.empty();
     result.intended_at = text_at(inquiry, c_intended_at_text);
     result.intended_for = result.standing.intended ? inquiry.now - time_at(c_intended_at) : 0;
     result.attempts = int8_at(c_attempts);

@@ -59,7 +59,7 @@ CREATE TABLE cloudsat.queues (
     would_delete_at pg_catalog.timestamptz,
     delay_from     pg_catalog.timestamptz,
     archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full', 'withheld'])),
-    archive_began  pg_catalog.timestamptz,
+    archive_at     pg_catalog.timestamptz,
     archived       pg_catalog.int8        NOT NULL DEFAULT 0,
     archive_failures pg_catalog.int4      NOT NULL DEFAULT 0,
     archive_retry  pg_catalog.timestamptz,
@@ -76,7 +76,7 @@ CREATE TABLE cloudsat.queues (
 ) WITH (fillfactor = 70);
 -- Few rows, so it is small; and a column that no update touches keeps no update from staying in its page.
 CREATE INDEX queues_intended_idx ON cloudsat.queues (server) WHERE intended_at IS NOT NULL;
-CREATE INDEX queues_archive_idx ON cloudsat.queues (server) WHERE archive OPERATOR(pg_catalog.=) 'on';
+CREATE INDEX queues_archive_idx ON cloudsat.queues (server) WHERE archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld']);
 COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not give is null, never 0';
 COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';
@@ -116,8 +116,8 @@ COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'when they said so on the board;
 COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
 COMMENT ON COLUMN cloudsat.queues.delay_from IS 'from when delete_delay counts: the warning, or, where nobody is warned, the first poll that found it above delete_size';
 COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
-COMMENT ON COLUMN cloudsat.queues.archive_began IS 'when the first message was archived since archive is on';
-COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since then';
+COMMENT ON COLUMN cloudsat.queues.archive_at IS 'when archiving began, last stored messages, or last found why it stands back';
+COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since archive is on';
 COMMENT ON COLUMN cloudsat.queues.archive_failures IS 'attempts in a row to archive that failed';
 COMMENT ON COLUMN cloudsat.queues.archive_retry IS 'no new attempt before';
 COMMENT ON COLUMN cloudsat.queues.intended_at IS 'since when there is an open intention to delete it';

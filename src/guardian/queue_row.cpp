@@ -33,7 +33,7 @@ enum Field : int {
     f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_archive_size,
     f_max_archive_size, f_delete_delay, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
     f_incident_size, f_incident_at, f_belayed_by, f_belayed_at, f_would_delete_at, f_delay_from, f_archive,
-    f_archive_began, f_archived, f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact,
+    f_archive_at, f_archived, f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact,
     f_attempts, f_failures, f_acted_at, f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
 };
 // clang-format on
@@ -46,7 +46,7 @@ pg::Statement upsert(R"(
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
         warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
         incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
-        archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
+        archive_at, archived, archive_failures, archive_retry, intended_at, intended_xact,
         attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
     n.arguments::pg_catalog.jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
@@ -55,7 +55,7 @@ pg::Statement upsert(R"(
     n.max_archive_size,
     pg_catalog.make_interval(secs => n.delete_delay::pg_catalog.float8 OPERATOR(pg_catalog./) 1000000),
     n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
-    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.delay_from, n.archive, n.archive_began,
+    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.delay_from, n.archive, n.archive_at,
     n.archived, n.archive_failures, n.archive_retry, n.intended_at,
     n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
     n.first_seen, n.changed_at, n.gone_at
@@ -66,7 +66,7 @@ pg::Statement upsert(R"(
         unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
         warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
         incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
-        archive_began, archived, archive_failures, archive_retry, intended_at, intended_xact,
+        archive_at, archived, archive_failures, archive_retry, intended_at, intended_xact,
         attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     ON CONFLICT (server, vhost, name) DO UPDATE SET
         type = EXCLUDED.type, durable = EXCLUDED.durable, exclusive = EXCLUDED.exclusive,
@@ -82,7 +82,7 @@ pg::Statement upsert(R"(
         incident = EXCLUDED.incident, incident_size = EXCLUDED.incident_size,
         incident_at = EXCLUDED.incident_at, belayed_by = EXCLUDED.belayed_by,
         belayed_at = EXCLUDED.belayed_at, would_delete_at = EXCLUDED.would_delete_at, delay_from = EXCLUDED.delay_from,
-        archive = EXCLUDED.archive, archive_began = EXCLUDED.archive_began,
+        archive = EXCLUDED.archive, archive_at = EXCLUDED.archive_at,
         archived = EXCLUDED.archived, archive_failures = EXCLUDED.archive_failures,
         archive_retry = EXCLUDED.archive_retry,
         intended_at = EXCLUDED.intended_at, intended_xact = EXCLUDED.intended_xact,
@@ -140,6 +140,7 @@ public:
         row.standing.belayed = !nulls_[f_belayed_at];
         row.standing.intended = !nulls_[f_intended_at];
         row.standing.archive = core::parse_archive(text(f_archive));
+        row.standing.archive_failed = DatumGetInt32(values_[f_archive_failures]) > 0;
         row.standing.delay_from = time(f_delay_from);
         row.standing.acted_at = time(f_acted_at);
         row.standing.retry_after = time(f_retry_after);
@@ -166,7 +167,7 @@ public:
         kept.incident_at = time(f_incident_at);
         kept.belayed_by = text(f_belayed_by);
         kept.belayed_at = time(f_belayed_at);
-        kept.archive_began = time(f_archive_began);
+        kept.archive_at = time(f_archive_at);
         kept.archived = int8(f_archived);
         kept.archive_failures = DatumGetInt32(values_[f_archive_failures]);
         kept.archive_retry = time(f_archive_retry);
@@ -412,7 +413,7 @@ void QueueRows::add(std::string_view vhost, std::string_view name, const core::K
     columns_[f_would_delete_at].add_time(kept.would_delete_at);
     columns_[f_delay_from].add_time(row.standing.delay_from);
     columns_[f_archive].add_told(core::to_string(row.standing.archive));
-    columns_[f_archive_began].add_time(kept.archive_began);
+    columns_[f_archive_at].add_time(kept.archive_at);
     columns_[f_archived].add_int8(kept.archived);
     columns_[f_archive_failures].add(Int32GetDatum(kept.archive_failures));
     columns_[f_archive_retry].add_time(kept.archive_retry);

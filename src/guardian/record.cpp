@@ -300,7 +300,6 @@ private:
             reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.arena));
         }
         kept_.archived = 0;
-        kept_.archive_began = 0;
     }
 
     void mail(core::NoticeKind kind, Addresses recipients, core::NoticeText text) {
@@ -349,7 +348,8 @@ private:
         if (verdict.archive_ended) {
             end_archiving();
         }
-        if (step_.row.standing.archive == core::Archive::none) {
+        if (verdict.archive_wanted || step_.row.standing.archive == core::Archive::none) {
+            kept_.archive_at = verdict.archive_wanted ? r_.now : 0;
             kept_.archive_failures = 0;
             kept_.archive_retry = 0;
         }

@@ -60,7 +60,7 @@ is(sql("SELECT string_agg(coalesce(disposition::text, 'post'), ' ' ORDER BY uuid
 like(sql("SELECT string_agg(message, E'\\n' ORDER BY uuid) FROM cloudsat.messages"),
 	qr/Above 50 its oldest messages will be archived.*more than its archiving size of 50.*: 1460 messages were archived\./s, 'tell of it');
 is(sql("SELECT messages, bytes FROM cloudsat.archives WHERE queue = '$jobs'"), '1460|1460000', 'archives sums up');
-is(sql(column($jobs, 'archived, archive_began')), '0|', 'the row is ready for the next time');
+is(sql(column($jobs, 'archived, archive_at')), '0|', 'the row is ready for the next time');
 $broker->amqp('publish', $jobs, 11);
 becomes(column($jobs, 'messages'), '50', 'at its archiving size');
 my $cycle = sql('SELECT cycle FROM cloudsat.polls');

@@ -432,8 +432,18 @@ TEST_F(Archiving, ADeletionWaitsForIt) {
     poll(9000);
     EXPECT_FALSE(poll(9000).delete_intended) << "it begins to archive instead";
     EXPECT_EQ(standing.level, Level::archiving);
-    EXPECT_FALSE(poll(9000).delete_intended);
-    EXPECT_TRUE(poll(9000).delete_intended) << "two polls later it is still too large";
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(poll(9000 + i * 1000).delete_bar, Bar::archive_first) << "however fast it grows";
+    }
+    standing.archive_failed = true; // as the act has found
+    EXPECT_TRUE(poll(9000).delete_intended);
+}
+
+TEST_F(Archiving, BeginsAnewWithoutItsFailure) {
+    standing.archive_failed = true;
+    poll(9000);
+    EXPECT_EQ(poll(9000).delete_bar, Bar::archive_first);
+    EXPECT_FALSE(standing.archive_failed);
 }
 
 TEST_F(Archiving, WithoutItNothingWaits) {
