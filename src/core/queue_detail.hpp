@@ -18,10 +18,10 @@ namespace cloudsat::core {
 
 // By what the broker drops messages, or the queue with them.
 struct DropLimits {
-    std::optional<std::int64_t> max_length;
-    std::optional<std::int64_t> max_bytes;
-    std::optional<std::int64_t> message_ttl_ms;
-    std::optional<std::int64_t> expires_ms;
+    std::optional<std::int64_t> max_length = {};
+    std::optional<std::int64_t> max_bytes = {};
+    std::optional<std::int64_t> message_ttl_ms = {};
+    std::optional<std::int64_t> expires_ms = {};
 
     void lower_to(const DropLimits& other) noexcept; // of two limits the lower one counts
     bool allows_less_than(const DropLimits& other) const noexcept;
