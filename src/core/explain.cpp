@@ -273,7 +273,8 @@ private:
         if (left > 0 && q_.standing.delay_from != 0) {
             detail.more().put(duration(left)).put(" of it to go");
         } else if (left > 0) {
-            detail.more().put("counts from the warning on");
+            detail.more().put(q_.circumstances.enforce ? "counts from the warning on"
+                                                       : "counts from when enforce is on");
         }
         add("delete_delay", duration(q_.limits.delete_delay), detail.keep(arena_));
     }
@@ -482,6 +483,7 @@ private:
             }
         };
         put(o.warned, "warned");
+        put(o.deletable, "deletable");
         put(o.archive_ended, "archived");
         put(o.recovered, "recovered");
         put(o.archive_wanted, "archive_started");

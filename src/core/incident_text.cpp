@@ -103,8 +103,8 @@ Writer& put_size(Writer& out, const Incident& incident) {
     return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
 }
 
-// A time that a person may use to come to the queue's help.
-Writer& put_delay(Writer& out, Micros delay) {
+// A time that a person may use to come to the queue's help; nothing for no time.
+Writer& put_delay(Writer& out, Micros delay, std::string_view after) {
     struct Unit {
         std::string_view name;
         Micros length;
@@ -120,8 +120,8 @@ Writer& put_delay(Writer& out, Micros delay) {
                 .put(count)
                 .put(" ")
                 .put(name)
-                .put(count == 1 ? "" : "s")
-                .put(" after this warning");
+                .put(count == 1 ? " after " : "s after ")
+                .put(after);
         }
     }
     return out;
@@ -162,7 +162,7 @@ std::string_view say_prospects(const Incident& incident, std::pmr::memory_resour
         out.put("It will not be deleted, however large it grows.\n");
     } else if (incident.enforce) {
         out.put("Above ").put(incident.limits.delete_size).put(" it will be deleted, with all its messages");
-        put_delay(out, incident.limits.delete_delay).put(".\n");
+        put_delay(out, incident.limits.delete_delay, "this warning").put(".\n");
     } else {
         out.put("Above ").put(incident.limits.delete_size);
         out.put(" it would be deleted; for now this guardian only says so.\n");
@@ -182,11 +182,24 @@ std::string_view say_warned(const Incident& incident, std::pmr::memory_resource*
     return out.keep(arena);
 }
 
+std::string_view say_deletable(const Incident& incident, std::pmr::memory_resource* arena) {
+    Writer out(arena);
+    put_size(put_queue(out, incident).put(" has "), incident);
+    out.put(". From now on it can be deleted.\n");
+    out.put(say_prospects(incident, arena));
+    return out.keep(arena);
+}
+
 std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena) {
     Writer out(arena);
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its deletion size of ").put(incident.limits.delete_size);
-    out.put(". It would have been deleted now, were limits enforced for this broker.");
+    if (incident.limits.delete_delay == 0) {
+        out.put(". It would have been deleted now, were limits enforced for this broker.");
+    } else {
+        out.put(". Were limits enforced for this broker, it would be deleted");
+        put_delay(out, incident.limits.delete_delay, "the warning").put(".");
+    }
     return out.keep(arena);
 }
 

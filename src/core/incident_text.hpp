@@ -28,6 +28,7 @@ bool never_deleted(const Incident& incident) noexcept;
 std::string_view say_prospects(const Incident& incident, std::pmr::memory_resource* arena);
 
 std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena);
+std::string_view say_deletable(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_would_delete(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_archive_started(const Incident& incident, std::pmr::memory_resource* arena);
 std::string_view say_archive_full(const Incident& incident, std::pmr::memory_resource* arena);

@@ -97,16 +97,32 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
     if (!c.may_delete) {
         return Bar::partial_sweep;
     }
-    if (delay_left(limits, verdict.next.delay_from, c.now) > 0) {
-        return Bar::delayed;
-    }
     if (!c.enforce) {
         return Bar::not_enforced;
+    }
+    if (delay_left(limits, verdict.next.delay_from, c.now) > 0) {
+        return Bar::delayed;
     }
     if (limits.archive_size && !c.archives) {
         return Bar::by_hand;
     }
     return c.now < was.retry_after ? Bar::retry_later : Bar::none;
+}
+
+// Whether a queue that grows on will be deleted. Only a warning that says so gives its owner the time of
+// delete_delay.
+bool is_deletable(const Sample& sample, const Limits& limits, const Circumstances& c) noexcept {
+    return c.enforce && !limits.unbounded && !sample.stream;
+}
+
+void judge_delay(Verdict& verdict, const Standing& was, const Limits& limits, Owner owner, Level wanted,
+                 Micros now) noexcept {
+    const bool person = owner == Owner::person;
+    if (verdict.next.delay_from == 0 &&
+        (person ? verdict.next.level != Level::normal : wanted == Level::deleted)) {
+        verdict.next.delay_from = now;
+        verdict.deletable = person && was.level != Level::normal && limits.delete_delay > 0;
+    }
 }
 
 Level called_for(std::int64_t size, const Limits& limits) noexcept {
@@ -227,6 +243,9 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
                    const Circumstances& circumstances) noexcept {
     Verdict verdict{was};
     Standing& next = verdict.next;
+    if (!is_deletable(sample, limits, circumstances)) {
+        next.delay_from = 0;
+    }
 
     verdict.bar = bar_of_judging(was, sample, limits, owner, circumstances);
     if (verdict.bar != Bar::none) {
@@ -256,21 +275,20 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
     if (was.level == Level::normal && confirmed >= Level::warned) {
         if (owner == Owner::person) {
             next.level = Level::warned;
-            next.delay_from = circumstances.now;
             verdict.warned = true;
         } else {
             verdict.warn_bar = Bar::no_owner;
         }
     }
     judge_archive(verdict, sample, size, limits, owner, confirmed, circumstances);
-    if (wanted == Level::deleted && next.delay_from == 0) {
-        next.delay_from = circumstances.now;
-    }
     if (next.level == Level::warned && size <= rearm_size(limits.warn_size)) {
         next.level = Level::normal;
         next.delay_from = 0;
         next.would_delete = false;
         verdict.recovered = true;
+    }
+    if (is_deletable(sample, limits, circumstances)) {
+        judge_delay(verdict, was, limits, owner, wanted, circumstances.now);
     }
 
     if (confirmed == Level::deleted) {
@@ -304,6 +322,7 @@ Verdict leave(const Standing& was, Owner owner) noexcept {
     end_archiving(verdict, owner);
     verdict.next.archive = Archive::none;
     verdict.next.pending = Level::normal; // when it is watched again, there are two more polls
+    verdict.next.delay_from = 0;
     return verdict;
 }
 

@@ -69,8 +69,9 @@ struct Standing {
     Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back,
                                      // or ends it when it has made the queue small
     bool archive_failed = false;     // the last attempt did, while it is on
-    Micros delay_from = 0;           // the warning, or, where nobody is warned, when it first was above
-                                     // delete_size: from then on delete_delay counts; 0: not yet
+    Micros delay_from = 0;           // from when delete_delay counts; 0: not yet. The warning, or, where
+                                     // nobody is warned, the first size above delete_size; later if it
+                                     // could not be deleted then
     Micros acted_at = 0;             // last request that changed the queue; 0: never
     Micros retry_after = 0;          // no new intention before; 0: at once
 
@@ -127,6 +128,7 @@ Bar left_alone(const Limits& limits, Owner owner) noexcept;
 struct Verdict {
     Standing next;
     bool warned = false;
+    bool deletable = false; // from now on, with a delay: the warning could not say so
     bool recovered = false;
     bool would_delete = false;
     bool delete_intended = false;

@@ -9,8 +9,9 @@
 namespace cloudsat::core {
 namespace {
 
-constexpr std::array<std::pair<NoticeKind, std::string_view>, 8> kinds{{
+constexpr std::array<std::pair<NoticeKind, std::string_view>, 9> kinds{{
     {NoticeKind::warned, "warned"},
+    {NoticeKind::deletable, "deletable"},
     {NoticeKind::recovered, "recovered"},
     {NoticeKind::vanished, "vanished"},
     {NoticeKind::deleted, "deleted"},
@@ -37,7 +38,10 @@ constexpr Audience audience_of(NoticeKind kind) noexcept {
 
 // How much of a rise it is for an owner.
 constexpr int rank_of(NoticeKind kind) noexcept {
-    return kind == NoticeKind::deleted ? 2 : kind == NoticeKind::warned ? 1 : 0;
+    return kind == NoticeKind::deleted     ? 3
+           : kind == NoticeKind::deletable ? 2
+           : kind == NoticeKind::warned    ? 1
+                                           : 0;
 }
 
 constexpr bool tells_an_end(NoticeKind kind) noexcept {
@@ -45,7 +49,7 @@ constexpr bool tells_an_end(NoticeKind kind) noexcept {
 }
 
 constexpr bool tells_a_beginning(NoticeKind kind) noexcept {
-    return kind == NoticeKind::warned || kind == NoticeKind::broker_down;
+    return kind == NoticeKind::warned || kind == NoticeKind::deletable || kind == NoticeKind::broker_down;
 }
 
 bool about_the_same(const WaitingNotice& a, const WaitingNotice& b) noexcept {

@@ -2,7 +2,7 @@
 // not worth a mail any more. Pure: time and what was mailed before are arguments.
 //
 // - An owner gets one mail an hour at most, unless the level rises above what the mails of that hour told:
-//   back to normal < warned < deleted.
+//   back to normal < warned < deletable < deleted.
 // - A broker causes so many mails within an hour, and no more, to owners who are known from the names of
 // queues
 //   alone. All others neither count nor wait for that.
@@ -22,6 +22,7 @@ namespace cloudsat::core {
 
 enum class NoticeKind : std::uint8_t {
     warned,
+    deletable,
     recovered,
     vanished,
     deleted,

@@ -197,6 +197,19 @@ NoticeText mail_warned(const Incident& incident, std::string_view thread, std::p
     return {subject.keep(arena), body.keep(arena)};
 }
 
+NoticeText mail_deletable(const Incident& incident, std::string_view thread,
+                          std::pmr::memory_resource* arena) {
+    TextWriter subject(arena);
+    put_broker(subject, incident.server).put("Can be deleted from now on: queue ");
+    subject.put(mail_name(incident.queue, arena));
+    TextWriter body(arena);
+    put_size(put_queue(body, incident, arena).put(" can be deleted from now on. It has "), incident);
+    put_limits(body, incident).put(".\n\n");
+    body.put(say_prospects(incident, arena));
+    put_thread(body, thread);
+    return {subject.keep(arena), body.keep(arena)};
+}
+
 NoticeText mail_recovered(const Incident& incident, std::string_view thread,
                           std::pmr::memory_resource* arena) {
     TextWriter subject(arena);

@@ -20,6 +20,8 @@ struct NoticeText {
 
 // Each text lives in the arena. `thread` is the incident's uuid, in text.
 NoticeText mail_warned(const Incident& incident, std::string_view thread, std::pmr::memory_resource* arena);
+NoticeText mail_deletable(const Incident& incident, std::string_view thread,
+                          std::pmr::memory_resource* arena);
 NoticeText mail_recovered(const Incident& incident, std::string_view thread,
                           std::pmr::memory_resource* arena);
 NoticeText mail_vanished(const Incident& incident, std::string_view how, std::string_view thread,

@@ -16,6 +16,7 @@ Bar either(Bar first, Bar second) noexcept {
 
 Outlook outlook_of(const Verdict& verdict) noexcept {
     return {.warned = verdict.warned,
+            .deletable = verdict.deletable,
             .recovered = verdict.recovered,
             .archive_wanted = verdict.archive_wanted,
             .archive_ended = verdict.archive_ended,
@@ -38,6 +39,7 @@ Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t siz
     }
     const Outlook second = outlook_of(judge(first.next, supposed, limits, owner, circumstances));
     both.warned |= second.warned;
+    both.deletable |= second.deletable;
     both.recovered |= second.recovered;
     both.archive_wanted |= second.archive_wanted;
     both.archive_ended |= second.archive_ended;

@@ -14,6 +14,7 @@ namespace cloudsat::core {
 // What the judge would say of it, and why it would not say more.
 struct Outlook {
     bool warned = false;
+    bool deletable = false;
     bool recovered = false;
     bool archive_wanted = false;
     bool archive_ended = false;

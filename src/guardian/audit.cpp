@@ -31,6 +31,8 @@ constexpr std::string_view name_of(Event event) noexcept {
         return "appeared";
     case Event::warned:
         return "warned";
+    case Event::deletable:
+        return "deletable";
     case Event::recovered:
         return "recovered";
     case Event::archive_started:

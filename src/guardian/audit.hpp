@@ -17,6 +17,7 @@ namespace cloudsat::guardian {
 enum class Event {
     appeared,
     warned,
+    deletable,
     recovered,
     archive_started,
     archive_full,

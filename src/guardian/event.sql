@@ -7,7 +7,7 @@ CREATE TABLE cloudsat.queue_events (
     vhost    pg_catalog.text NOT NULL,
     name     pg_catalog.text NOT NULL,
     event    pg_catalog.text NOT NULL CHECK (event OPERATOR(pg_catalog.=) ANY (ARRAY[
-                 'appeared', 'warned', 'recovered', 'archive_started', 'archive_full', 'archive_withheld', 'archived', 'would_delete',
+                 'appeared', 'warned', 'deletable', 'recovered', 'archive_started', 'archive_full', 'archive_withheld', 'archived', 'would_delete',
                  'delete_intended', 'deleted', 'delete_withdrawn', 'belayed', 'belay_ended', 'action_failed', 'vanished'])),
     messages pg_catalog.int8,
     incident pg_catalog.uuid,

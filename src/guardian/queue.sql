@@ -114,7 +114,7 @@ COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
 COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who keeps it from being archived and deleted, until the incident is over';
 COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'when they said so on the board; null: it is not on hold';
 COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
-COMMENT ON COLUMN cloudsat.queues.delay_from IS 'from when delete_delay counts: the warning, or, where nobody is warned, the first poll that found it above delete_size';
+COMMENT ON COLUMN cloudsat.queues.delay_from IS 'from when delete_delay counts: the warning, or, where nobody is warned, the first poll that found it above delete_size; later if it could not be deleted then, as enforce was off, say';
 COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
 COMMENT ON COLUMN cloudsat.queues.archive_at IS 'when archiving began, last stored messages, or last found why it stands back';
 COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since archive is on';

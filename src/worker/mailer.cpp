@@ -70,7 +70,7 @@ pg::Statement waiting_notices(R"(
             FROM cloudsat.outbox AS t WHERE t.recipient OPERATOR(pg_catalog.=) o.recipient
             AND t.server OPERATOR(pg_catalog.=) o.server AND t.queue OPERATOR(pg_catalog.=) o.queue
             AND t.vhost OPERATOR(pg_catalog.=) o.vhost AND t.id OPERATOR(pg_catalog.<) o.id
-            AND t.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'broker_down'])
+            AND t.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'deletable', 'broker_down'])
             ORDER BY t.id DESC LIMIT 1), o.by_name
     FROM cloudsat.outbox AS o
     WHERE o.state OPERATOR(pg_catalog.=) 'waiting'

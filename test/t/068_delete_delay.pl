@@ -5,7 +5,8 @@ use warnings;
 use Cloudsat::Test;
 use Test::More;
 
-my $node = new_node('delay', conf => "fsync = off\n");
+# without workers: mails are written, and nobody sends them
+my $node = new_node('delay', conf => "fsync = off\ncloudsat.smtp_url = 'smtp://127.0.0.1:1'\n");
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -30,7 +31,7 @@ sub flood {
 	return;
 }
 
-sql($broker->server_sql('pulse', enforce => 'on', warn_size => 10, delete_size => 100, delete_delay => '1h'));
+sql($broker->server_sql('pulse', enforce => 'on', warn_size => 10, delete_size => 100, delete_delay => '1h', mail_domains => 'example.com'));
 poll();
 
 my ($held, $left) = map { "queue/alice\@example.com/$_" } qw(held left);
@@ -75,6 +76,27 @@ is(events($slow), 'warned delete_intended delete_withdrawn', 'a longer one withd
 is(sql(qq{SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE event = 'delete_withdrawn'}), 'delete_delay has not passed yet', 'which is why');
 is(column($slow, 'delete_delay'), '48:00:00', 'the row has the limit in force');
 is(explained($slow, 'delete_delay') =~ s/4[67]:\d\d:\d\d of/T of/r, "48:00:00|policy 2; T of it to go", 'and the explanation whose it is');
+
+# --- a warning that did not say that the queue will be deleted gives nobody time
+sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'off')});
+my $late = 'queue/bob@example.com/late';
+flood($_, 300) for $late, 'nobodys_late';
+poll() for 1 .. 2;
+is(events($late), 'warned would_delete', 'enforce is off: it is warned about');
+is(column($late, 'delay_from IS NULL'), 't', 'and no delay counts');
+is(explained($late, 'delete_delay'), '01:00:00|option of server pulse; counts from when enforce is on', 'as the explanation says');
+like(sql(q{SELECT message FROM cloudsat.messages WHERE message LIKE '%/late"%Were limits%' ORDER BY uuid LIMIT 1}),
+	qr/Were limits enforced for this broker, it would be deleted, at the earliest 1 hour after the warning\.$/m, 'and what is said in its thread');
+sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'on')});
+poll() for 1 .. 3;
+is(join('+', map { events($_) } $late, 'nobodys_late'), 'warned would_delete deletable+would_delete', 'enforce is on: that is told, and nothing is deleted');
+like(sql(qq{SELECT string_agg(m.message, '|' ORDER BY m.uuid) FROM cloudsat.messages AS m JOIN cloudsat.queues AS q ON m.root = q.incident WHERE q.name = '$late'}),
+	qr/From now on it can be deleted\.\nAbove 100 it will be deleted, with all its messages, at the earliest 1 hour after this warning\./, 'in the thread');
+is(sql(qq{SELECT count(*) FROM cloudsat.outbox WHERE queue = '$late' AND kind = 'deletable'}), '1', 'and by a mail');
+later($_, '1 h') for $late, 'nobodys_late';
+poll() for 1 .. 2;
+is(join('+', map { events($_) } $late, 'nobodys_late'),
+	'warned would_delete deletable delete_intended deleted+would_delete delete_intended deleted', 'then the delay has passed');
 
 # --- what is refused
 for ([ q{ALTER SERVER pulse OPTIONS (SET delete_delay 'soon')}, qr/delete_delay/ ], [ q{ALTER SERVER pulse OPTIONS (SET delete_delay '400d')}, qr/delete_delay/ ],

@@ -544,11 +544,12 @@ TEST(Judge, DoesNotDeleteWhatIsToBeArchivedWhereNothingIsArchived) {
 class Delay : public testing::Test {
 protected:
     Limits limits{.delete_delay = 60 * second};
+    bool enforce = true;
     Standing standing;
     Micros time = now;
     Verdict poll(std::int64_t messages, Owner owner = Owner::person) {
         const Verdict verdict =
-            judge(standing, size(messages), limits, owner, {.now = time, .enforce = true});
+            judge(standing, size(messages), limits, owner, {.now = time, .enforce = enforce});
         standing = verdict.next;
         time += second;
         return verdict;
@@ -589,6 +590,60 @@ TEST_F(Delay, WhereNobodyIsWarnedItCountsFromTheFirstPollAboveDeleteSize) {
     poll(6400, Owner::none);
     poll(9000, Owner::none);
     EXPECT_EQ(poll(9000, Owner::none).delete_bar, Bar::delayed);
+}
+
+TEST_F(Delay, DoesNotCountWhileTheQueueCannotBeDeleted) {
+    const auto at_first = [&](auto&& change, auto&& undo) {
+        standing = {};
+        change();
+        poll(9000);
+        EXPECT_TRUE(poll(9000).warned);
+        time += 3600 * second;
+        EXPECT_FALSE(poll(9000).delete_intended);
+        undo();
+        const Verdict first = poll(9000);
+        EXPECT_EQ(first.delete_bar, Bar::delayed) << "the warning of an hour ago did not say so";
+        EXPECT_TRUE(first.deletable);
+        const Verdict second_poll = poll(9000);
+        EXPECT_EQ(second_poll.delete_bar, Bar::delayed);
+        EXPECT_FALSE(second_poll.deletable);
+        time += 60 * second;
+        EXPECT_TRUE(poll(9000).delete_intended);
+        standing.intended = false;
+    };
+    at_first([&] { enforce = false; }, [&] { enforce = true; });
+    at_first([&] { limits.unbounded = true; }, [&] { limits.unbounded = false; });
+}
+
+TEST_F(Delay, BeginsAnewWhenTheQueueIsWatchedAgain) {
+    poll(9000);
+    EXPECT_TRUE(poll(9000).warned);
+    time += 3600 * second;
+    standing = leave(standing, Owner::person).next;
+    EXPECT_TRUE(poll(9000).deletable);
+    EXPECT_EQ(poll(9000).delete_bar, Bar::delayed);
+}
+
+TEST_F(Delay, OfNoOwnerBeginsAnewToo) {
+    enforce = false;
+    poll(9000, Owner::none);
+    EXPECT_TRUE(poll(9000, Owner::none).would_delete);
+    time += 3600 * second;
+    enforce = true;
+    const Verdict first = poll(9000, Owner::none);
+    EXPECT_EQ(first.delete_bar, Bar::delayed);
+    EXPECT_FALSE(first.deletable);
+}
+
+TEST_F(Delay, WithoutOneNobodyIsWarnedAgain) {
+    limits.delete_delay = 0;
+    enforce = false;
+    poll(9000);
+    EXPECT_TRUE(poll(9000).would_delete);
+    enforce = true;
+    const Verdict verdict = poll(9000);
+    EXPECT_FALSE(verdict.deletable);
+    EXPECT_TRUE(verdict.delete_intended);
 }
 
 TEST_F(Delay, OfNoneNothingWaits) {

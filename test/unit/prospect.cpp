@@ -100,6 +100,7 @@ TEST(Prospect, ForetellsWhatTwoPollsAtThatSizeDo) {
             const Verdict two = judge(one.next, sample, c.limits, c.owner, c.circumstances);
             const Outlook& outlook = at(foretold, size);
             ASSERT_EQ(outlook.warned, one.warned || two.warned) << i << ' ' << size;
+            ASSERT_EQ(outlook.deletable, one.deletable || two.deletable) << i << ' ' << size;
             ASSERT_EQ(outlook.recovered, one.recovered || two.recovered) << i << ' ' << size;
             ASSERT_EQ(outlook.archive_wanted, one.archive_wanted || two.archive_wanted) << i << ' ' << size;
             ASSERT_EQ(outlook.archive_ended, one.archive_ended || two.archive_ended) << i << ' ' << size;
