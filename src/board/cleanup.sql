@@ -187,6 +187,7 @@ DECLARE
     leaves   regclass[];
     sizes    int8[];
     estimates int8[];
+    rule     text;
     -- of this database
     launcher CONSTANT bool := EXISTS (SELECT FROM _cloudsat.workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
                                        WHERE w.kind = 'launcher' AND d.datname = current_database());
@@ -212,6 +213,8 @@ BEGIN
         RETURN;
     END IF;
 
+    SET CONSTRAINTS ALL IMMEDIATE;  -- a key that could wait would fail the whole at its end
+
     -- One at a time, and not while maintain() works. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
@@ -230,8 +233,9 @@ BEGIN
                 GET DIAGNOSTICS messages = ROW_COUNT;
             EXCEPTION WHEN OTHERS THEN
                 messages := 0;
+                GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
                 RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING ERRCODE = SQLSTATE,
-                    HINT = 'The other partitions are cleaned up all the same.';
+                    DETAIL = rule, HINT = 'The other partitions are cleaned up all the same.';
             END;
             IF messages > 0 THEN
                 partition := leaf.relname;

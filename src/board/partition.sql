@@ -45,6 +45,12 @@ BEGIN ATOMIC
       FROM pg_catalog.pg_class AS c
      WHERE c.relnamespace = 'cloudsat'::pg_catalog.regnamespace AND c.relkind = 'r'
        AND c.relname ~ '^(messages|queue_history)_[0-9]{8}(_[0-9]{4})?$'
+       -- somebody's table of that name is no partition to be
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS p
+                        WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages' ELSE 'cloudsat.queue_history' END::pg_catalog.regclass
+                          AND p.attnum > 0 AND NOT p.attisdropped
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                                           WHERE a.attrelid = c.oid AND a.attname = p.attname AND NOT a.attisdropped))
        AND (SELECT count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid)
            < CASE WHEN c.relname ~ '^messages' THEN 3 ELSE 1 END
      ORDER BY c.relname LIMIT 1;
@@ -94,6 +100,76 @@ END;
 COMMENT ON FUNCTION _cloudsat.being_created() IS
     'null, or which session has just created the extension: the launcher leaves it alone for a while, as it may be filling the tables';
 
+-- What to do about what others have put in the way of maintain().
+CREATE FUNCTION _cloudsat.way_out(sqlstate pg_catalog.text) RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE sqlstate WHEN '42P07' THEN 'Rename it or drop it.' WHEN '42710' THEN 'Rename it or drop it.'
+                         WHEN '23503' THEN 'Drop that key: messages go to other partitions.'
+                         ELSE 'The next call tries again.' END;
+END;
+COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS 'the hint that goes with an error of somebody else''s making';
+
+-- A table for the messages of a time, with its indexes, to be attached. Somebody's relation of that name may be in the way.
+CREATE FUNCTION _cloudsat.make_partition(partition pg_catalog.text, starts pg_catalog.timestamptz, ends pg_catalog.timestamptz)
+    RETURNS pg_catalog.bool
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $make$
+DECLARE
+    why text;
+BEGIN
+    EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
+                   -- spares ATTACH the look at every row
+                   'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
+                   partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
+    EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
+    EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
+    EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
+                   partition || '_root_idx', partition);
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+    RAISE WARNING 'could not make partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE,
+        DETAIL = concat_ws(' ', nullif(why, ''), 'The default partition keeps the messages of its time.'),
+        HINT = _cloudsat.way_out(SQLSTATE);
+    RETURN false;
+END
+$make$;
+COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    'makes a table that can become a partition of cloudsat.messages; false and a warning when something is in the way';
+
+-- Moves what the default partition caught of its time into such a table, and attaches it. The caller has the locks.
+CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text, starts pg_catalog.timestamptz, ends pg_catalog.timestamptz)
+    RETURNS pg_catalog.int8
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $attach$
+DECLARE
+    moved int8;
+    why   text;
+BEGIN
+    BEGIN
+        -- DELETE, not TRUNCATE: who reads with an older snapshot still finds the rows where they were
+        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
+                       'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
+            USING cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends);
+        GET DIAGNOSTICS moved = ROW_COUNT;
+        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+                       partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
+        EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
+        RETURN moved;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+        RAISE WARNING 'could not attach partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE,
+            DETAIL = concat_ws(' ', nullif(why, ''), 'The default partition keeps the messages of its time.'),
+            HINT = _cloudsat.way_out(SQLSTATE);
+    END;
+    EXECUTE format('DROP TABLE cloudsat.%I', partition);
+    RETURN NULL;
+END
+$attach$;
+COMMENT ON FUNCTION _cloudsat.attach_partition(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    'makes such a table a partition, and returns how many messages it took over; null and a warning when something keeps it from that: the table is dropped';
+
 -- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
 -- periods to come locks the default partition alone. Only for a period that has begun is the whole board locked, for the
 -- moment of moving what the default partition caught of it.
@@ -123,6 +199,8 @@ BEGIN
         RETURN;
     END IF;
 
+    SET CONSTRAINTS ALL IMMEDIATE;  -- a key that could wait would fail the whole at its end
+
     -- One maintain() at a time. Posters and readers pass.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
@@ -147,14 +225,7 @@ BEGIN
         partition := 'messages_' || to_char(lower(gap) AT TIME ZONE 'UTC',
             CASE WHEN lower(gap) = date_trunc('day', lower(gap), 'UTC') AND upper(gap) - lower(gap) >= '1 day'
                  THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
-        EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
-                       -- spares ATTACH the look at every row
-                       'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
-                       partition, cloudsat.uuid_floor(lower(gap)), cloudsat.uuid_floor(upper(gap)));
-        EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
-        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
-        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
-                       partition || '_root_idx', partition);
+        CONTINUE WHEN NOT _cloudsat.make_partition(partition, lower(gap), upper(gap));
         gaps := gaps || gap;
         names := names || partition;
     END LOOP;
@@ -185,14 +256,8 @@ BEGIN
         partition := names[n];
         starts := lower(gaps[n]);
         ends := upper(gaps[n]);
-        -- DELETE, not TRUNCATE: who reads with an older snapshot still finds the rows where they were
-        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
-                       'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
-            USING cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends);
-        GET DIAGNOSTICS moved = ROW_COUNT;
-        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
-                       partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
-        EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
+        moved := _cloudsat.attach_partition(partition, starts, ends);
+        CONTINUE WHEN moved IS NULL;
         RETURN NEXT;
     END LOOP;
 

@@ -180,6 +180,38 @@ ALTER TABLE cloudsat.queue_history_default REPLICA IDENTITY FULL;
 CREATE INDEX queue_history_default_idx ON cloudsat.queue_history_default (server, vhost, name, "time");
 COMMENT ON TABLE cloudsat.queue_history_default IS 'samples for which there is no dated partition (yet)';
 
+-- One day, with what the default caught of it. Somebody's relation of that name may be in the way.
+CREATE FUNCTION _cloudsat.make_history(partition pg_catalog.text, wanted pg_catalog.date) RETURNS pg_catalog.bool
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+AS $body$
+DECLARE
+    why text;
+BEGIN
+    EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
+    EXECUTE format('ALTER TABLE cloudsat.%I REPLICA IDENTITY FULL', partition);
+    EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
+                   ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
+                   wanted::timestamptz, (wanted + 1)::timestamptz, partition);
+    EXECUTE format('CREATE INDEX %I ON cloudsat.%I (server, vhost, name, "time")', partition || '_idx', partition);
+    EXECUTE format('ALTER TABLE cloudsat.queue_history ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+                   partition, wanted::timestamptz, (wanted + 1)::timestamptz);
+    EXECUTE format('COMMENT ON TABLE cloudsat.%I IS %L', partition, 'samples of ' || wanted);
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE;
+    WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+        RAISE WARNING 'could not make partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE,
+            DETAIL = concat_ws(' ', nullif(why, ''), 'The default partition keeps the samples of its time.'),
+            HINT = _cloudsat.way_out(SQLSTATE);
+        RETURN false;
+END
+$body$;
+COMMENT ON FUNCTION _cloudsat.make_history(pg_catalog.text, pg_catalog.date) IS
+    'makes a day of queue_history; false and a warning when something is in the way';
+
 -- Makes the days from today to `ahead` days later, moves into them what the default caught, drops the days that ended
 -- before now() - retain, and forgets queues that have been gone for so long. Called by cloudsat.maintain().
 CREATE FUNCTION _cloudsat.maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
@@ -192,6 +224,8 @@ DECLARE
     wanted  date;
     partition text;
     old     record;
+    step    text;
+    why     text;
     changes int := 0;
 BEGIN
     -- the days that the default holds rows of, and the days ahead
@@ -203,23 +237,14 @@ BEGIN
         ORDER BY day
     LOOP
         partition := 'queue_history_' || to_char(wanted, 'YYYYMMDD');
-        CONTINUE WHEN to_regclass('cloudsat.' || quote_ident(partition)) IS NOT NULL;
+        CONTINUE WHEN EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = 'cloudsat.queue_history'::regclass
+                                 AND i.inhrelid = to_regclass('cloudsat.' || quote_ident(partition)));
         IF wanted <= today THEN
             -- who has planned without this day would find its samples in neither place
             LOCK TABLE ONLY cloudsat.queue_history IN ACCESS EXCLUSIVE MODE;
         END IF;
-        EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
-        EXECUTE format('ALTER TABLE cloudsat.%I REPLICA IDENTITY FULL', partition);
-        EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
-                       ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
-                       wanted::timestamptz, (wanted + 1)::timestamptz, partition);
-        EXECUTE format('CREATE INDEX %I ON cloudsat.%I (server, vhost, name, "time")', partition || '_idx', partition);
-        EXECUTE format('ALTER TABLE cloudsat.queue_history ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
-                       partition, wanted::timestamptz, (wanted + 1)::timestamptz);
-        EXECUTE format('COMMENT ON TABLE cloudsat.%I IS %L', partition, 'samples of ' || wanted);
-        changes := changes + 1;
+        changes := changes + _cloudsat.make_history(partition, wanted)::int;
     END LOOP;
-    DELETE FROM ONLY cloudsat.queue_history_default WHERE "time" < horizon;
     FOR old IN
         SELECT c.oid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'cloudsat.queue_history'::regclass AND c.relname ~ '^queue_history_[0-9]{8}$'
@@ -227,15 +252,25 @@ BEGIN
     LOOP
         changes := changes + _cloudsat.drop_partition(old.oid)::int;
     END LOOP;
-    -- what is gone, and what belongs to a broker that is no foreign server any more
-    DELETE FROM cloudsat.queues AS q WHERE q.gone_at < horizon AND q.intended_at IS NULL;
-    DELETE FROM cloudsat.polls AS p WHERE p.last_poll < horizon
-        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = p.server);
-    DELETE FROM cloudsat.queues AS q WHERE q.changed_at < horizon
-        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server);
-    DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < horizon
-        AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server);
-    PERFORM _cloudsat.prune_account_requests();
+    -- what is gone, and what belongs to a broker that is no foreign server any more; each by itself, as with prune()
+    FOREACH step IN ARRAY ARRAY[
+        'DELETE FROM ONLY cloudsat.queue_history_default WHERE "time" < $1',
+        'DELETE FROM cloudsat.queues AS q WHERE q.gone_at < $1 AND q.intended_at IS NULL',
+        'DELETE FROM cloudsat.polls AS p WHERE p.last_poll < $1
+            AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = p.server)',
+        'DELETE FROM cloudsat.queues AS q WHERE q.changed_at < $1
+            AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = q.server)',
+        'DELETE FROM cloudsat.bindings AS b WHERE b.first_seen < $1
+            AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname = b.server)',
+        'SELECT _cloudsat.prune_account_requests()'] LOOP
+        BEGIN
+            EXECUTE step USING horizon;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+            RAISE WARNING 'could not forget what is old: %', SQLERRM USING ERRCODE = SQLSTATE,
+                DETAIL = concat_ws(' ', nullif(why, ''), 'The rest was maintained.');
+        END;
+    END LOOP;
     RETURN changes;
 END
 $body$;

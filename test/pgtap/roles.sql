@@ -87,6 +87,8 @@ INSERT INTO matrix VALUES
     ('function', '_cloudsat.prune_bookmarks(timestamp with time zone)',     '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.prune_claim_log(timestamp with time zone)',     '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.horizon(text,timestamp with time zone)',        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.attach_partition(text,timestamp with time zone,timestamp with time zone)', '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.make_partition(text,timestamp with time zone,timestamp with time zone)', '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.drop_partition(regclass,regclass)',             '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.drop_detached()',                               '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.objects()',                                     '-',  '-',  '-',  '-'),
@@ -153,6 +155,7 @@ INSERT INTO matrix VALUES
     ('table',    'outbox',                                                  '-',  '-',  'r*', 'rd'),
     ('sequence', 'outbox_id_seq',                                           '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.prune_outbox(timestamp with time zone)',        '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.make_history(text,date)',                         '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.maintain_history(interval,integer)',            '-',  '-',  '-',  '-'),
     -- the processes
     ('view',     'worker_status',                                           '-',  '-',  'r',  'r'),

@@ -114,6 +114,44 @@ $said_of = $triggered->(map({ qq{INSERT INTO cloudsat.messages VALUES (cloudsat.
 	q{SELECT string_agg(partition, ' ' ORDER BY partition) FROM cloudsat.cleanup('30 d')});
 like($said_of, qr/messages_20200101 messages_20200103/, 'an error of another kind keeps one partition, and no other');
 like($said_of, qr/WARNING:  could not drop partition "messages_20200102": kept/, 'and is told');
+# --- a name that is taken, a key on the default partition ------------------------------------------------------------
+my $taken = fresh('taken');
+my $said_at = sub { my ($t) = @_; return qq{INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor(t), t, '.', '.', 'x', NULL, NULL, NULL, NULL, pg_current_xact_id()
+	FROM (VALUES ('$t'::timestamptz)) AS at (t)} };
+my $made = q{SELECT string_agg(partition, ' ' ORDER BY partition) FROM cloudsat.maintain() WHERE partition ~ '_2020'};
+my $history = q{SELECT string_agg(right(relname, 2), ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^queue_history_2020' AND relispartition};
+$said_of = $taken->(q{SET cloudsat.history_retention = '20000 d'}, 'SET client_min_messages = warning',
+	(map { my $day = $_; ($said_at->("2020-01-0$day 12:00Z"), "INSERT INTO cloudsat.queue_history VALUES ('2020-01-0$day 12:00Z', 's', '/', 'q', 1)") } 1 .. 6),
+	'CREATE TABLE cloudsat.messages_20200101 (mine int)', 'CREATE VIEW cloudsat.messages_20200102 AS SELECT 1 AS mine',
+	'CREATE INDEX messages_20200103_root_idx ON cloudsat.registered (pid)', 'CREATE TYPE cloudsat.messages_20200104 AS (mine int)',
+	'CREATE TABLE cloudsat.queue_history_20200101 (mine int)', 'CREATE INDEX queue_history_20200102_idx ON cloudsat.registered (pid)',
+	q{INSERT INTO cloudsat.registered VALUES ('old.example.com', now() - interval '9 d', '{.}', 1, now() - interval '9 d')},
+	$made, $history, q{SELECT count(*) FROM cloudsat.registered}, q{SELECT count(*) FROM cloudsat.messages_default});
+unlike($said_of, qr/ERROR/, 'maintain() comes through when names are taken');
+like($said_of, qr/^messages_20200105 messages_20200106\n03 04 05 06\n0\n4(?!\d)/, 'what has another name is made, the logs are pruned, and the messages stay');
+like($said_of, qr/WARNING:  could not make partition "$_->[0]": (?:relation|type) "$_->[1]" already exists\nDETAIL:  .*default partition keeps the \w+ of its time\.\nHINT:  Rename it or drop it\./,
+	"the warning names $_->[1]")
+  for map({ [ $_, $_ ] } qw(messages_20200101 messages_20200102 messages_20200104 queue_history_20200101)),
+  [qw(messages_20200103 messages_20200103_root_idx)], [qw(queue_history_20200102 queue_history_20200102_idx)];
+like($taken->('DROP TABLE cloudsat.messages_20200101', 'ALTER VIEW cloudsat.messages_20200102 RENAME TO mine', $made), qr/^messages_20200101 messages_20200102(?![ \d])/,
+	'when the name is free they are made');
+
+for my $when ('', 'DEFERRABLE INITIALLY DEFERRED') {
+	my $keyed = fresh('keyed' . length $when);
+	$said_of = $keyed->((map { $said_at->("2020-01-0$_ 12:00Z") } 1 .. 3),
+		"CREATE TABLE note (message uuid REFERENCES cloudsat.messages_default $when, queue text, server text, vhost text,
+			FOREIGN KEY (server, vhost, queue) REFERENCES cloudsat.queues (server, vhost, name) $when)",
+		q{INSERT INTO cloudsat.queues (server, vhost, name, warn_size, delete_size, first_seen, changed_at, gone_at)
+			VALUES ('s', '/', 'q', 1, 2, '2020-01-01Z', '2020-01-01Z', '2020-01-01Z')},
+		q{INSERT INTO cloudsat.polls (server, home, enforce_home, last_poll) VALUES ('s', 'h', 'h', '2020-01-01Z')},
+		q{INSERT INTO note SELECT uuid, 'q', 's', '/' FROM cloudsat.messages_default WHERE timestamp::date = '2020-01-02'},
+		$made, q{SELECT count(*) FROM cloudsat.messages_default}, q{SELECT count(*) FROM cloudsat.polls},
+		q{SELECT sum(messages) FROM cloudsat.cleanup('1 d', exact => true)});
+	unlike($said_of, qr/ERROR/, "maintain() and cleanup() come through a key $when");
+	like($said_of, qr/^messages_20200101 messages_20200103\n1\n0\n2(?!\d)/, "it keeps nothing but what it points to $when");
+	like($said_of, qr/WARNING:  could not $_.*"note_\w+_fkey" on table "note"\nDETAIL:  Key .* is still referenced from table "note"/, "the warning names it: $_ $when")
+	  for 'attach partition "messages_20200102": ', 'forget what is old: ', 'delete from partition "messages_default": ';
+}
 for my $retention ('0', '20790 d') {
 	my $old = fresh('retention_' . $retention =~ s/\D//gr);
 	like($old->("SET cloudsat.claim_log_retention = '$retention'", 'SELECT count(*) > 0 FROM cloudsat.maintain()'), qr/^t$/,
