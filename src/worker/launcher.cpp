@@ -63,6 +63,7 @@ struct Launcher {
     bool catalog_changed = true;
     TimestampTz next_look;
     TimestampTz next_upkeep;
+    bool unpruned;         // maintain(), which prunes, has failed
     std::span<Ward> wards; // in TopMemoryContext, made anew by each look
     core::Restart notifier;
     NameData database; // as it is called now
@@ -394,13 +395,20 @@ void drop_detached() {
     }
 }
 
+// Though somebody keeps maintain() from its locks.
+void prune() {
+    static pg::Statement statement("SELECT 0::pg_catalog.int8 FROM _cloudsat.prune()", {});
+    state.unpruned = false; // should it fail, too, the next maintain() tries again
+    keep_house(statement, "pruning the logs", {});
+}
+
 void upkeep(TimestampTz now) {
-    static pg::Statement prune("SELECT 0::pg_catalog.int8 FROM _cloudsat.prune()", {});
     static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
     TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
     state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
-    keep_house(prune, "pruning the logs", {}); // though somebody keeps maintain() from its locks
+    state.unpruned = true;
     keep_house(maintain, "SELECT cloudsat.maintain()", {});
+    state.unpruned = false;
     if (pg::settings().retention > 0) {
         clean_up(pg::settings().retention);
     }
@@ -423,6 +431,9 @@ void round(void*) {
     }
     if (state.presence == pg::Presence::present && state.detached) {
         drop_detached();
+    }
+    if (state.presence == pg::Presence::present && state.unpruned) {
+        prune();
     }
     if (state.presence == pg::Presence::present && now >= state.next_upkeep) {
         upkeep(now);

@@ -7,7 +7,7 @@ use JSON::PP ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('logs', conf => "autovacuum = off\nmax_parallel_workers_per_gather = 0");
+my $node = new_node('logs', conf => "autovacuum = off\ntrack_functions = pl\nmax_parallel_workers_per_gather = 0");
 sub sql { return $node->safe_psql('postgres', join "\n;\n", @_) }
 sub becomes { my ($query, $expected, $what) = @_; return wait_until($node, $query, $expected, 30, $what) }
 my $days = q{coalesce(string_agg(extract(day FROM now() - %s + interval '1 h')::text, ' ' ORDER BY %1$s DESC), '')};
@@ -63,9 +63,23 @@ sql(q{SET cloudsat.claim_log_retention = 0}, q{SELECT FROM cloudsat.cleanup('5 d
 is(sql($kept{'claims of a message that is there'}[0]), '0 2', 'cleanup() prunes what is older than it was asked to keep');
 is(sql($kept{'events'}[0]), '0 2', 'events, too');
 is(sql($kept{'events of deletions'}[0]), '0 2 8 40 100', 'but not the audit of deletions');
+# the launcher: pruned(FUNCTION) is how often
+my $calls = q{(SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = '%s')};
+my $told = sprintf "SELECT $calls || ' ' || $calls", qw(prune maintain);
+my ($prunes, $maintains) = split ' ', sql('SELECT pg_stat_force_next_flush()', $told) =~ s/^\s+//r;
 fill();
 sql('SELECT cloudsat.start()');
 becomes($kept{$_}[0], $kept{$_}[1], "the launcher does it: $_") for sort keys %kept;
+becomes($told, $prunes + 1 . ' ' . ($maintains + 1), '... once, as maintain() does');
+sql('SELECT cloudsat.stop()');
+fill();
+my $in_the_way = $node->background_psql('postgres');
+$in_the_way->query_safe('BEGIN; LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;');
+my $logged = -s $node->logfile;
+sql('SELECT cloudsat.start()');
+wait_until($node, $kept{events}[0], $kept{events}[1], 90, 'although somebody keeps maintain() from its locks');
+like(slurp_file($node->logfile, $logged), qr/ERROR:  .*lock timeout/, '... of which the log tells');
+$in_the_way->quit;
 sql('SELECT cloudsat.stop()');
 
 # --- the newest of many. The pages that a query looks at do not depend on the machine, nor on statistics.
