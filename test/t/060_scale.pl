@@ -86,15 +86,20 @@ my $guard = wait_until($node, q{SELECT pid FROM cloudsat.worker_status WHERE kin
 # What the server allocates for it, in kB, in its rest between two polls. What its C library keeps free beside that comes
 # and goes in steps of some MB.
 sub allocated_kb {
-	my $least;
-	for (1 .. 5) {
+	my $rest = "SELECT cycle FROM cloudsat.polls, pg_stat_activity WHERE server = 'big' AND pid = $guard AND state = 'idle'";
+	sql(q{ALTER SERVER big OPTIONS (SET poll_interval '5s')});
+	my ($before, $after, $total) = ('', '', 0);
+	my $tries = 0;
+	until ($before ne '' && $before eq $after) {
+		die "the guard never rested\n" if ++$tries > 100;
+		$before = wait_until($node, $rest, qr/\d/, 60);
 		my $from = -s $node->logfile;
 		sql("SELECT pg_log_backend_memory_contexts($guard)");
-		my $total;
 		wait_until_logged(\$total, $from);
-		$least = $total if !defined $least || $total < $least;
+		$after = sql($rest);
 	}
-	return int $least / 1024;
+	sql(q{ALTER SERVER big OPTIONS (SET poll_interval '100ms')});
+	return int $total / 1024;
 }
 sub wait_until_logged {
 	my ($total, $from) = @_;
