@@ -8,6 +8,7 @@
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/enlistment.hpp"
+#include "board/indexes.hpp"
 #include "board/session_state.hpp"
 #include "board/stream.hpp"
 #include "core/address.hpp"
@@ -18,11 +19,19 @@
 
 extern "C" {
 #include "access/detoast.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
 
@@ -31,6 +40,9 @@ namespace {
 
 pg::Name address_type(pg::Name::Kind::type, "address");
 pg::Name registered_table(pg::Name::Kind::table, "registered");
+
+// The columns of cloudsat.registered, as in src/board/registration.sql.
+enum Column : AttrNumber { c_nick = 1, c_timestamp, c_chans, c_pid, c_backend_start };
 
 // LISTEN keeps its channels in a list that it searches from end to end, so their number is bounded.
 constexpr std::size_t max_subscriptions = 1000;
@@ -196,6 +208,10 @@ std::span<core::ChannelName> listening() {
     return channels;
 }
 
+std::span<const core::ChannelName> channels_of(const Registration* registered) {
+    return registered != nullptr ? registered->channels : std::span<core::ChannelName>();
+}
+
 void listen(const core::ChannelName& name, void (*change)(const char*)) {
     char text[core::max_channel_size + 1] = {};
     name.view().copy(text, core::max_channel_size);
@@ -206,9 +222,8 @@ void listen(const core::ChannelName& name, void (*change)(const char*)) {
 // this one does not. A channel that the user listened to already stays the user's. Returns those that are
 // ours now.
 std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions, bool listens) {
-    const Registration* current = registration.current();
-    const std::span<const core::ChannelName> ours =
-        current != nullptr ? current->channels : std::span<core::ChannelName>();
+    const std::span<const core::ChannelName> ours = channels_of(registration.current());
+    const std::span<const core::ChannelName> begun = channels_of(registration.at_begin());
     std::span<core::ChannelName> wanted = room<core::ChannelName>(subscriptions.size());
     std::transform(subscriptions.begin(), subscriptions.end(), wanted.begin(), core::channel);
     std::sort(wanted.begin(), wanted.end(), before);
@@ -220,14 +235,13 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
     const std::span<core::ChannelName> heard = hears ? listening() : std::span<core::ChannelName>();
     std::size_t kept = 0;
     for (const core::ChannelName& channel : wanted) {
-        const bool was_ours = contains(ours, channel);
-        if (!hears || (!was_ours && contains(heard, channel))) {
+        if (!hears) {
             continue;
         }
-        if (!contains(heard, channel)) {
-            listen(channel, Async_Listen); // also when ours: the user may have said UNLISTEN *
+        listen(channel, Async_Listen); // also when it is heard: this transaction may have said UNLISTEN
+        if (contains(ours, channel) || contains(begun, channel) || !contains(heard, channel)) {
+            wanted[kept++] = channel;
         }
-        wanted[kept++] = channel;
     }
     wanted = wanted.first(kept);
     for (const core::ChannelName& channel : ours) {
@@ -277,6 +291,63 @@ void record(Datum nick, std::span<const Datum> chans) {
     append_end(table);
 }
 
+// The two rows of the last lease of this connection as this nick: the registration, of these chans, and its
+// cancellation. `newest_first` has all rows of the connection. False when the last one was another one.
+bool find_lease(Relation table, SysScanDesc newest_first, core::AddressView nick,
+                std::span<const Datum> chans, ItemPointerData (&lease)[2]) {
+    constexpr int most_rows = 1000; // a connection that speaks as very many keeps more rows
+    std::size_t found = 0;
+    for (int rows = 0; rows < most_rows && found < std::size(lease); ++rows) {
+        CHECK_FOR_INTERRUPTS();
+        HeapTuple tuple = systable_getnext_ordered(newest_first, BackwardScanDirection);
+        if (!HeapTupleIsValid(tuple)) {
+            return false;
+        }
+        bool isnull = false;
+        const auto value = [&](Column column) {
+            return heap_getattr(tuple, column, RelationGetDescr(table), &isnull);
+        };
+        if (address_view(value(c_nick)) != nick) {
+            continue;
+        }
+        const std::span<const Datum> heard = found == 0 ? std::span<const Datum>() : chans;
+        if (!std::ranges::equal(pg::elements(value(c_chans), address_type.oid()).values, heard, {},
+                                address_view, address_view)) {
+            return false;
+        }
+        lease[found++] = tuple->t_self;
+    }
+    return found == std::size(lease);
+}
+
+// A pool that cancels between leases would add two rows with each: those of the last lease are superseded
+// when it was the same. Whatever is in the way of that, somebody's trigger or prune(), the rows just stay
+// until prune() takes them.
+void forget_last_lease(Datum nick, std::span<const Datum> chans) {
+    Relation table = table_open(registered_table.oid(), RowExclusiveLock);
+    Relation index =
+        table->trigdesc == nullptr ? open_index(table, {c_pid, c_backend_start, c_timestamp}) : nullptr;
+    if (index != nullptr) {
+        ScanKeyData keys[2];
+        ScanKeyInit(&keys[0], c_pid, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(MyProcPid));
+        ScanKeyInit(&keys[1], c_backend_start, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
+                    TimestampTzGetDatum(MyStartTimestamp));
+        Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot()); // whatever the isolation level
+        SysScanDesc scan = systable_beginscan_ordered(table, index, snapshot, 2, keys);
+        ItemPointerData lease[2];
+        const bool is_same = find_lease(table, scan, address_view(nick), chans, lease);
+        systable_endscan_ordered(scan);
+        for (ItemPointerData& row : std::span(lease, is_same ? std::size(lease) : 0)) {
+            TM_FailureData failure;
+            table_tuple_delete(table, &row, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false,
+                               &failure, false);
+        }
+        UnregisterSnapshot(snapshot);
+        index_close(index, AccessShareLock);
+    }
+    table_close(table, NoLock);
+}
+
 } // namespace
 
 void watch_registration() {
@@ -289,7 +360,9 @@ void end_registration() {
     if (last == nullptr) {
         return;
     }
-    if (pg::is_schema(last->schema) && !XactReadOnly) {
+    // DISCARD ALL may run in a session that is read-only by now: the others are told all the same
+    const bool can_write = !RecoveryInProgress() && !(XactReadOnly && IsolationIsSerializable());
+    if (pg::is_schema(last->schema) && can_write) {
         record(last->addresses[0], {});
     }
     end_stream();
@@ -440,6 +513,9 @@ static Datum register_session(PG_FUNCTION_ARGS) {
     const bool goes_on = last != nullptr && last->role == next->role && board::have_same_nick(*last, *next);
     if (last != nullptr && !board::have_same_nick(*last, *next)) {
         board::record(last->addresses[0], {}); // a nick that this session gives up is no longer connected
+    }
+    if (!goes_on) {
+        board::forget_last_lease(next->addresses[0], next->subscriptions);
     }
     if (!goes_on || !board::hear_same(*last, *next)) {
         board::record(next->addresses[0], next->subscriptions);

@@ -11,7 +11,8 @@ CREATE INDEX registered_nick_timestamp_idx ON cloudsat.registered (nick, "timest
 CREATE INDEX registered_connection_idx ON cloudsat.registered (pid, backend_start, "timestamp");
 -- Rows are short, and none is ever changed: who goes is told by all columns, and no key is kept up for that.
 ALTER TABLE cloudsat.registered REPLICA IDENTITY FULL;
-COMMENT ON TABLE cloudsat.registered IS 'every registration, append-only; the newest of a nick counts';
+COMMENT ON TABLE cloudsat.registered IS
+    'registrations, none ever changed; the newest of a nick counts. What a connection cancels and resumes takes the place of what it did before';
 COMMENT ON COLUMN cloudsat.registered.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.registered."timestamp" IS 'when it registered';
 COMMENT ON COLUMN cloudsat.registered.chans IS 'the addresses it is subscribed to; empty when it cancelled';

@@ -13,7 +13,14 @@ template <class T> class SessionState {
 public:
     explicit constexpr SessionState(void (*destroyer)(T*)) : destroy_(destroyer) {}
 
-    T* current() const { return current_; }               // null when there is none
+    T* current() const { return current_; } // null when there is none
+    T* at_begin() const {                   // what was in force when the transaction began
+        const Saved* first = saved_;
+        while (first != nullptr && first->next != nullptr) {
+            first = first->next;
+        }
+        return first != nullptr ? first->before : current_;
+    }
     bool is_changed() const { return saved_ != nullptr; } // by this transaction
 
     // Takes effect now. Nothing fails after the first line.

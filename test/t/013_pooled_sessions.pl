@@ -47,7 +47,8 @@ for my $on ($node, $plain) {
 			q{SELECT nick, cardinality(chans) > 0 FROM cloudsat.registered WHERE pid = pg_backend_pid() ORDER BY "timestamp"}),
 		"t\n0\n0\nboss\@x.example.com|t\nboss\@x.example.com|f", "$name: DISCARD ALL ends it for its own role, too");
 	is(as($on, 'pool', 'SET default_transaction_read_only = on', 'SET ROLE a', 'SET default_transaction_read_only = off', $boss,
-			'SET default_transaction_read_only = on', 'DISCARD ALL', 'SET ROLE a', 'SELECT cloudsat.nick() IS NULL'), 't',
+			'SET default_transaction_read_only = on', 'DISCARD ALL', 'SET ROLE a', 'SELECT cloudsat.nick() IS NULL', 'RESET ROLE',
+			q{SELECT count(*) FROM cloudsat.connections WHERE pid = pg_backend_pid()}), "t\n0",
 		"$name: ... in a read-only session, too");
 	is(as($on, 'pool', 'SET ROLE a', $boss, 'DISCARD TEMP', 'DISCARD PLANS', 'DISCARD SEQUENCES', 'RESET ALL', 'SELECT cloudsat.nick()'),
 		'boss@x.example.com', "$name: other commands do not");
@@ -88,6 +89,23 @@ is(sql('LISTEN mine', q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, 
 		q{SELECT FROM cloudsat.register('{w1.web.example.com}', false)}, $channels,
 		q{SELECT FROM cloudsat.register('{w1.web.example.com}', true)}, $channels),
 	"6\n1\n6", 'listening ends and begins with a call, but for what the user listens to');
+# in one transaction with commands of the client's own: PostgreSQL carries them out at its end, in order
+my $register = q{SELECT FROM cloudsat.register('w1.web.example.com')};
+my $listens = q{SELECT count(*) FILTER (WHERE c = 'w1.web.example.com'), count(*) FROM pg_listening_channels() AS c};
+for my $said ('UNLISTEN *', 'UNLISTEN "w1.web.example.com"', 'LISTEN "w1.web.example.com"', 'UNLISTEN *; LISTEN "w1.web.example.com"') {
+	for my $before ($register, 'LISTEN "w1.web.example.com"', 'SELECT') {
+		is(sql($before, 'BEGIN', $said, $register, 'COMMIT', $listens), '1|5', "who registers listens afterwards: $before; $said");
+	}
+	is(sql($register, 'BEGIN', $said, q{SELECT FROM cloudsat.register('w1.web.example.com', listen => false)}, 'COMMIT', $listens), '0|0',
+		"or does not: $said");
+}
+is(sql($register, 'BEGIN', $register, 'UNLISTEN *', 'COMMIT', $listens, $register, $listens), "0|0\n1|5", 'what the client says after it counts, until it registers again');
+is(sql('LISTEN "w1.web.example.com"', 'BEGIN', 'UNLISTEN *', $register, 'COMMIT', q{SELECT FROM cloudsat.register('{}')}, $listens), '1|1',
+	'what it listened to before stays its own');
+is(sql($register, 'BEGIN', q{SELECT FROM cloudsat.register('other.example.org')}, $register, 'COMMIT', $listens, q{SELECT FROM cloudsat.register('{}')}, $listens),
+	"1|5\n0|0", 'several registrations in one transaction listen as the last one says, and their channels stay theirs');
+is(sql('BEGIN', $register, 'SAVEPOINT s', q{SELECT FROM cloudsat.register('other.example.org')}, 'ROLLBACK TO s', 'COMMIT', $listens), '1|5',
+	'a savepoint takes its registration and its listening back');
 like(as($node, 'postgres', q{SELECT cloudsat.register('{a.example.com}', NULL)}), qr/^22004: listen must not be null/, 'null is neither');
 
 # --- a registration that changes nothing -------------------------------------------------------------------------
@@ -100,6 +118,24 @@ is(sql(q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, q{SELECT FROM c
 		q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, $rows), '3', 'one that does, does');
 is(sql('BEGIN', q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, 'ROLLBACK', q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, $rows),
 	'1', '... after a rollback, too');
+
+# --- leases of a pool --------------------------------------------------------------------------------------------
+my $i_am_other = sub { return qq{SELECT FROM cloudsat.register('{w1.web.example.com,$_[0].example.com}')} };
+my $told = q{SELECT nick, cardinality(chans) > 0 FROM cloudsat.registered WHERE pid = pg_backend_pid() ORDER BY "timestamp"};
+my $shown = q{SELECT nick FROM %s WHERE pid = pg_backend_pid() AND nick = 'w%d.web.example.com'};
+my @leases = map { my $n = $_; (qq{SELECT FROM cloudsat.register('{w$n.web.example.com}')}, sprintf($shown, 'cloudsat.connections', $n),
+	sprintf($shown, 'cloudsat.listeners', $n), 'DISCARD ALL', sprintf($shown, 'cloudsat.connections', $n), sprintf($shown, 'cloudsat.listeners', $n)) } 1, 2;
+my @names = map { ("w$_.web.example.com") x 2 } 1, 2;
+is(sql((@leases) x 20, $told), join("\n", (@names) x 20, map { ("w$_.web.example.com|t", "w$_.web.example.com|f") } 1, 2),
+	'a lease like the last one of the connection takes the place of its rows, and the views are right in between');
+is(sql('SET ROLE a', $boss, 'RESET ROLE', q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, 'SET ROLE a', $boss, 'RESET ROLE',
+		q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, $told),
+	"boss\@x.example.com|t\nboss\@x.example.com|f\nw1.web.example.com|t",
+	'... with a role of its own for each lease, too');
+is(sql($i_am_other->('y'), 'DISCARD ALL', $i_am_other->('z'), 'DISCARD ALL', $told), join("\n", ('w1.web.example.com|t', 'w1.web.example.com|f') x 2),
+	'a lease with other subscriptions does not');
+is(sql('BEGIN', $i_am_other->('y'), 'COMMIT', 'DISCARD ALL', 'BEGIN', $i_am_other->('y'), 'ROLLBACK', $told), "w1.web.example.com|t\nw1.web.example.com|f",
+	'nor does one that is rolled back');
 
 # --- one nick in two sessions ------------------------------------------------------------------------------------
 sql('CREATE EXTENSION dblink');
