@@ -4,6 +4,7 @@
 
 #include "board/append.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "pg/compat.hpp"
@@ -17,6 +18,7 @@ extern "C" {
 #include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/partcache.h"
+#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {
@@ -131,6 +133,17 @@ Relation open_leaf(Relation table, Datum key, LOCKMODE mode) {
 void require_writable(const char* function) {
     PreventCommandIfReadOnly(function);
     PreventCommandIfParallelMode(function);
+}
+
+TimestampTz time_after(TimestampTz newest, const char* log) {
+    if (newest >= END_TIMESTAMP - 1) { // only a superuser's INSERT puts such a time there
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("newest row lies at the end of time"),
+                errdetail("In cloudsat.%s its timestamp is %s, and a newer one cannot follow.", log,
+                          timestamptz_to_str(newest)),
+                errhint("Delete it from cloudsat.%s.", log));
+    }
+    return std::max(GetCurrentTimestamp(), newest + 1);
 }
 
 Appender append_begin(Oid table, const char* kept_check) {

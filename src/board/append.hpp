@@ -43,6 +43,10 @@ Appender append_begin(Oid table, const char* kept_check = nullptr);
 void append_row(Appender& to, const Row& row);
 void append_end(Appender& to);
 
+// The time of a row that is to be newer than the newest one of its kind, whatever the clock does. Of what
+// lies at the end of time nothing is newer: 55000 that names the log.
+TimestampTz time_after(TimestampTz newest, const char* log);
+
 // The leaf of the table that holds rows with this partition key, opened and locked. The table itself must be
 // open and locked at least as strongly. Close it with NoLock.
 Relation open_leaf(Relation table, Datum key, LOCKMODE mode);

@@ -45,7 +45,7 @@ Bookmark read(HeapTuple tuple, TupleDesc row) {
     if (!nulls[c_xact] && !nulls[c_uuid]) {
         bookmark.position.partial = {DatumGetUInt64(values[c_xact]), message_id(values[c_uuid])};
     }
-    if (!nulls[c_floor]) {
+    if (!nulls[c_floor] && !TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(values[c_floor]))) { // else unknown
         bookmark.floor.time = DatumGetTimestampTz(values[c_floor]);
     }
     return bookmark;
@@ -125,10 +125,7 @@ std::optional<Bookmark> lock_newest_bookmark(Datum nick) {
 
 void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor,
                    const std::optional<Bookmark>& newest) {
-    TimestampTz time = GetCurrentTimestamp();
-    if (newest) {
-        time = std::max(time, newest->time + 1); // the newest one counts, whatever the clock does
-    }
+    const TimestampTz time = newest ? time_after(newest->time, "bookmarks") : GetCurrentTimestamp();
     Datum values[columns] = {};
     bool nulls[columns] = {};
     values[c_nick] = nick;

@@ -158,7 +158,8 @@ void append_entry(Appender& log, const Found& message, const Entry* newest, Time
     bool nulls[columns] = {};
     values[c_message] = as_datum(message.uuid);
     // A message's entries are in the order of their times even when the clock was set back
-    values[c_timestamp] = TimestampTzGetDatum(newest == nullptr ? now : std::max(now, newest->timestamp + 1));
+    values[c_timestamp] =
+        TimestampTzGetDatum(newest == nullptr ? now : time_after(newest->timestamp, "claim_log"));
     values[c_backend_start] = TimestampTzGetDatum(MyStartTimestamp);
     values[c_pid] = Int32GetDatum(MyProcPid);
     values[c_disposition] = disposition_datum(entry.disposition);

@@ -44,6 +44,33 @@ like(error(q{SELECT FROM cloudsat.register('{future2.example.com}')},
 		q{INSERT INTO cloudsat.bookmarks (nick, timestamp, position) VALUES ('future2.example.com', now(), '9000000000000000000:9000000000000000000:')},
 		'SELECT cloudsat.bookmark()'), qr/^55000: bookmark lies in the future/, '... and nothing is added to it');
 
+# --- times without end ------------------------------------------------------------------------------------------------
+my $end = qr/^55000: newest row lies at the end of time/;
+my @times = ("'infinity'", "'294276-12-31 23:59:59.999999Z'", "'-infinity'", "'4714-11-24 00:00Z BC'", "'9999-01-01Z'");
+for my $n (0 .. $#times) {
+	my ($time, $nick) = ($times[$n], "t$n.odd.example.com");
+	my $i_am = "SELECT FROM cloudsat.register('$nick')";
+	my $bookmark = "INSERT INTO cloudsat.bookmarks (nick, timestamp, position) VALUES ('$nick', $time, '1:1:')";
+	my $claim = qq{SELECT cloudsat.post('ask\@example.org', '$nick', 'x') AS said \\gset
+		INSERT INTO cloudsat.claim_log SELECT :'said', $time, $time, 1, 'acknowledged', :'said', '$nick', '$nick', 'claimed', $time};
+	if ($n < 2) {
+		like(error($i_am, $bookmark, 'SELECT cloudsat.bookmark()'), $end, "no bookmark follows one of $time");
+		like(error($i_am, $claim, "SELECT cloudsat.release(:'said', 'end', 'x')"), $end, "nothing follows a claim of $time");
+	} else {
+		is(error($i_am, $bookmark, 'SELECT cloudsat.bookmark()'), '', "a bookmark follows one of $time");
+		is(sql($i_am, $claim, "SELECT cloudsat.claim(:'said') IS NULL"), 'f', "a claim follows one of $time");
+	}
+	is(error("DELETE FROM cloudsat.bookmarks WHERE nick = '$nick'", "INSERT INTO cloudsat.bookmarks VALUES ('$nick', now(), '1:1:', NULL, NULL, $time)", $i_am, 'SELECT count(*) FROM cloudsat.receive()',
+			$say->($nick, 'a'), 'SELECT count(*) FROM cloudsat.receive()', 'SELECT cloudsat.bookmark()'), '', "a floor of $time");
+	is(sql("INSERT INTO cloudsat.registered VALUES ('$nick', $time, '{.}', 1, $time), ('$nick', $time, '{}', pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()))",
+			$i_am, 'DISCARD ALL', $i_am, 'SELECT cloudsat.nick()'), $nick, "registrations of $time");
+}
+is(error("UPDATE cloudsat.bookmarks SET floor = 'infinity' WHERE nick = 't0.odd.example.com'"), '', 'an infinite floor');
+is(sql($say->('t0.odd.example.com', 'is found'), q{SELECT FROM cloudsat.register('t0.odd.example.com')}, q{SELECT count(*) FROM cloudsat.receive(1000) WHERE message = 'is found'}), '1',
+	'... hides no message');
+is(error("SELECT count(*) FROM cloudsat.$_"), '', "$_ reads them all") for qw(claims orphaned_claims recent connections listeners tasks);
+is(error('SELECT FROM cloudsat.maintain()', q{SELECT FROM cloudsat.cleanup('1 d')}, q{SELECT FROM cloudsat.cleanup('0', exact => true)}), '', 'nor does keeping house stumble');
+
 # --- circles -------------------------------------------------------------------------------------------------------
 # node(N, PARENT, ROOT, DEPTH)
 sql(q{CREATE FUNCTION m(n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT ('0190163d-8694-739b-aea5-' || lpad(n::text, 12, '0'))::uuid $$},
