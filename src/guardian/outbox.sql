@@ -23,8 +23,8 @@ CREATE TABLE cloudsat.outbox (
     outcome     pg_catalog.text
 );
 -- what is to be done next; the history of a recipient, by what it is about; what a broker has caused lately; and that nothing is told twice
-CREATE INDEX outbox_due_idx ON cloudsat.outbox (due)
-    WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['waiting', 'sending']);
+CREATE INDEX outbox_due_idx ON cloudsat.outbox (by_name, due, id) WHERE state OPERATOR(pg_catalog.=) 'waiting';
+CREATE INDEX outbox_sending_idx ON cloudsat.outbox (due) WHERE state OPERATOR(pg_catalog.=) 'sending';
 CREATE INDEX outbox_recipient_idx ON cloudsat.outbox (recipient, server, queue, vhost, id);
 CREATE INDEX outbox_mail_idx ON cloudsat.outbox (mail) WHERE mail IS NOT NULL;
 CREATE INDEX outbox_sent_idx ON cloudsat.outbox (server, sent_at) WHERE sent_at IS NOT NULL;

@@ -71,6 +71,12 @@ overgrow("queue/nul\0\@x.example/q");
 is(sql(q{SELECT count(*), count(owner) FROM cloudsat.queues WHERE name LIKE 'queue/nul%'}), '1|0', 'so nobody is warned');
 is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE recipient::text LIKE 'nul%'}), 0, 'nor mailed');
 
+# --- those who are known first
+sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '2 hours'});
+overgrow('queue/a1@x.example/q', 'queue/a2@x.example/q', 'queue/team/third');
+like($sink->next('of those whom one poll warns')->{head}, qr/^X-To: carol\@corp.example\r/m, 'an owner of an account does not wait for those who are known by a name');
+$sink->next('who come after that') for 1 .. 2;
+
 # --- so many an hour
 is(($node->psql('postgres', q{ALTER SERVER pulse OPTIONS (ADD max_mails '0')}))[0], 3, 'a limit of none is refused');
 sql(q{UPDATE cloudsat.outbox SET sent_at = sent_at - interval '2 hours'; ALTER SERVER pulse OPTIONS (ADD max_mails '3')});
