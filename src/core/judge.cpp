@@ -88,7 +88,8 @@ Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& s
     if (sample.stream) {
         return Bar::stream;
     }
-    if (verdict.next.archive == Archive::on && !verdict.next.archive_failed && c.archives) {
+    if (verdict.next.archive == Archive::on && verdict.next.archive_failures < archive_failures_for_good &&
+        c.archives) {
         return Bar::archive_first;
     }
     if (verdict.next.archive == Archive::full && limits.max_archive_size && !sample.archived) {
@@ -174,7 +175,7 @@ void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, co
                verdict.archive_bar == Bar::none) {
         next.archive = Archive::on;
         next.level = Level::archiving;
-        next.archive_failed = false;
+        next.archive_failures = 0;
         verdict.archive_wanted = true;
     }
 }

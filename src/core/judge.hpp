@@ -6,8 +6,8 @@
 //
 // Between warned and deleted lies archiving, where archive_size is given: --archive_size on two polls-->
 // archiving, and back at 0.8 of it or less, or when the archive will not have more. As long as the archive
-// may have more of a queue and does not fail, the queue is not deleted. A full archive that has room again
-// goes on.
+// may have more of a queue and does not fail for good, the queue is not deleted. A full archive that has room
+// again goes on.
 //
 // A queue that was belayed is warned about and recovers like any other, and nothing is done to it. That ends
 // with the incident.
@@ -68,7 +68,7 @@ struct Standing {
     bool intended = false;           // an intention to delete is open; the act decides, not the judge
     Archive archive = Archive::none; // the judge begins and ends it; the act finds it full, or stands back,
                                      // or ends it when it has made the queue small
-    bool archive_failed = false;     // the last attempt did, while it is on
+    int archive_failures = 0;        // attempts in a row, while it is on
     Micros delay_from = 0;           // from when delete_delay counts; 0: not yet. The warning, or, where
                                      // nobody is warned, the first size above delete_size; later if it
                                      // could not be deleted then
@@ -146,6 +146,11 @@ struct Verdict {
 // upon.
 constexpr Micros hold_after_return = 15 * micros_per_second;
 constexpr Micros hold_after_action = 10 * micros_per_second;
+
+// So many attempts to archive in a row must fail before a queue is deleted all the same: what fails for a
+// moment only is over by then, some 8 min after the first (retry_wait), and what fails for ever holds no
+// broker in need.
+constexpr int archive_failures_for_good = 5;
 
 // A limit that was crossed is armed again at 0.8 of it, rounded down.
 constexpr std::int64_t rearm_size(std::int64_t limit) noexcept {

@@ -44,7 +44,8 @@ pg::Statement committed_intentions(R"(
            q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
            q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at,
            q.archive OPERATOR(pg_catalog.=) 'full', q.delay_from,
-           q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_failures, q.archive_at
+           q.archive IS NULL OR q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_failures,
+           coalesce(q.archive_at, q.intended_at)
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -125,10 +126,9 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
     intention.archive_full = optional_bool(row, 18).value_or(false);
     const Datum delay_from = pg::spi_value(row, 19, isnull);
     intention.delay_from = isnull ? 0 : DatumGetTimestampTz(delay_from);
-    intention.archive_withheld = optional_bool(row, 20).value_or(false);
+    intention.archive_idle = DatumGetBool(pg::spi_value(row, 20, isnull));
     intention.archive_failures = DatumGetInt32(pg::spi_value(row, 21, isnull));
-    const Datum archive_at = pg::spi_value(row, 22, isnull);
-    intention.archive_at = isnull ? 0 : DatumGetTimestampTz(archive_at);
+    intention.archive_at = DatumGetTimestampTz(pg::spi_value(row, 22, isnull));
 }
 
 enum class Seen { yes, no, unclear };
@@ -264,9 +264,9 @@ bool look_closer(Intentions& all, Intention& intention) {
     return true;
 }
 
-// Archiving stood back from it: whether that is still so is looked at now.
+// Archiving stands back from it, or has not begun: whether it may take messages is looked at now.
 bool is_to_be_archived(Intentions& all, const Intention& intention) {
-    if (!intention.archive_withheld || !intention.look.limits.archive_size ||
+    if (!intention.archive_idle || !intention.look.limits.archive_size ||
         all.server->options.amqp_url.empty()) {
         return false;
     }

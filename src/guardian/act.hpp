@@ -45,7 +45,7 @@ struct Intention {
     int failures = 0;
     std::int64_t archived = 0; // while it was to be archived
     bool archive_full = false; // when the intention was written
-    bool archive_withheld = false;
+    bool archive_idle = false; // neither on nor full
     bool archived_by_policy = false;
     int archive_failures = 0;
     TimestampTz archive_at = 0;

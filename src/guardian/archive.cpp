@@ -53,7 +53,8 @@ constexpr std::int64_t latest_statistics = 60 * core::micros_per_second;
 pg::Statement overgrown_queues(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::pg_catalog.text, q.incident, q.archived OPERATOR(pg_catalog.>) 0,
-           q.archive_failures, p.cycle, q.belayed_at, q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_at
+           q.archive_failures, p.cycle, q.belayed_at, q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_at,
+           q.pending OPERATOR(pg_catalog.=) 'deleted' AND NOT q.unbounded
     FROM cloudsat.queues AS q
     LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
     WHERE q.server OPERATOR(pg_catalog.=) $1
@@ -61,9 +62,12 @@ pg::Statement overgrown_queues(R"(
       AND (q.archive OPERATOR(pg_catalog.=) 'on' OR q.pending OPERATOR(pg_catalog.>=) 'archiving')
       AND q.intended_at IS NULL
       AND q.gone_at IS NULL
-      AND (q.archive_retry IS NULL OR q.archive_retry OPERATOR(pg_catalog.<=) $2)
+      AND (q.archive_retry IS NULL OR q.archive_retry OPERATOR(pg_catalog.<=) $2
+           -- the next poll may have it deleted: so a last attempt comes before
+           OR (q.archive_failures OPERATOR(pg_catalog.>=) $3 AND q.archive OPERATOR(pg_catalog.=) 'on'
+               AND q.pending OPERATOR(pg_catalog.=) 'deleted' AND NOT q.unbounded))
     ORDER BY q.vhost, q.name)",
-                               {TEXTOID, TIMESTAMPTZOID});
+                               {TEXTOID, TIMESTAMPTZOID, INT4OID});
 
 pg::Statement stored_messages(R"(
     SELECT pg_catalog.count(*)
@@ -104,6 +108,16 @@ pg::Statement note_failure(R"(
       AND q.name OPERATOR(pg_catalog.=) $3)",
                            {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
 
+pg::Statement last_withheld(R"(
+    SELECT e.detail OPERATOR(pg_catalog.->>) 'reason'
+    FROM cloudsat.queue_events AS e
+    WHERE e.server OPERATOR(pg_catalog.=) $1
+      AND e.vhost OPERATOR(pg_catalog.=) $2
+      AND e.name OPERATOR(pg_catalog.=) $3
+      AND e.event OPERATOR(pg_catalog.=) 'archive_withheld'
+    ORDER BY e.id DESC LIMIT 1)",
+                            {TEXTOID, TEXTOID, TEXTOID});
+
 pg::Name archive_table(pg::Name::Kind::table, "archived_messages");
 pg::Name archive_sequence(pg::Name::Kind::table, "archived_messages_id_seq");
 
@@ -130,6 +144,7 @@ void read_queue(ArchiveQueue& queue, uint64 row, std::pmr::memory_resource* aren
     queue.withheld = DatumGetBool(pg::spi_value(row, 13, isnull));
     const Datum at = pg::spi_value(row, 14, isnull);
     queue.at = isnull ? 0 : DatumGetTimestampTz(at);
+    queue.at_stake = DatumGetBool(pg::spi_value(row, 15, isnull));
 }
 
 bool is_belayed(const Server& server, const ArchiveQueue& queue) {
@@ -140,7 +155,8 @@ bool is_belayed(const Server& server, const ArchiveQueue& queue) {
 
 // The queues whose messages are to be taken, by the limits in force now: the judge may have known older ones.
 std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* arena, TimestampTz now) {
-    const Datum values[] = {pg::to_text(server.name), TimestampTzGetDatum(now)};
+    const Datum values[] = {pg::to_text(server.name), TimestampTzGetDatum(now),
+                            Int32GetDatum(core::archive_failures_for_good)};
     const uint64 rows = overgrown_queues.run(values);
     if (rows == 0) {
         return {};
@@ -193,9 +209,9 @@ void fail(Archiving& a, ArchiveQueue& queue, std::string_view reason) {
 }
 
 void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
-    a.unreachable = core::nobody_to_ask(a.amqp->fault().kind);
     a.vhost = {};
     fail(a, queue, a.amqp->fault().text);
+    a.unreachable = core::nobody_to_ask(a.amqp->fault().kind) ? queue.reason : std::string_view{};
 }
 
 // As many at once as fill a few megabytes.
@@ -247,8 +263,8 @@ void look(Archiving& a, ArchiveQueue& queue) {
         return;
     }
     if (reply.kind != FaultKind::none) {
-        a.unreachable = reply.status == 0;
         fail(a, queue, reply.error);
+        a.unreachable = reply.status == 0 ? queue.reason : std::string_view{};
         return;
     }
     const auto document = core::read_queue_detail(reply.json(), a.arena, queue.vhost, queue.name);
@@ -409,8 +425,12 @@ public:
             break;
         case ArchiveOutcome::withheld:
             state("withheld");
-            if (queue_.withheld) {
-                break; // which has been told
+            if (queue_.withheld) { // which has been told
+                if (reason_withheld(*a_.server, queue_.vhost, queue_.name, a_.arena, Sight::latest) !=
+                    queue_.reason) {
+                    event(Event::archive_withheld, &queue_.limits);
+                }
+                break;
             }
             event(Event::archive_withheld, &queue_.limits);
             reply(core::Disposition::info, core::say_archive_withheld(incident(), queue_.reason, a_.arena));
@@ -557,6 +577,13 @@ std::int64_t count_archived(const Server& server, std::string_view vhost, std::s
     return DatumGetInt64(pg::spi_value(0, 1, isnull));
 }
 
+std::string_view reason_withheld(const Server& server, std::string_view vhost, std::string_view queue,
+                                 std::pmr::memory_resource* arena, Sight sight) {
+    const Datum values[] = {pg::to_text(server.name), pg::to_text(vhost), pg::to_text(queue)};
+    return last_withheld.run(values, {}, sight == Sight::of_query, 1) > 0 ? kept_text(arena, 0, 1)
+                                                                          : std::string_view{};
+}
+
 bool may_be_archived(const Server& server, net::Http& http, std::string_view& connected,
                      std::pmr::memory_resource* arena, ArchiveQueue& queue) {
     Archiving a;
@@ -575,16 +602,39 @@ bool may_be_archived(const Server& server, net::Http& http, std::string_view& co
            (queue.outcome == ArchiveOutcome::passed && statistics_may_be_late(queue));
 }
 
+namespace {
+
+// The next one to have its turn. Where nobody answers, the attempts at those that a deletion waits for have
+// failed as well: each on its own would hold them back the longer the more they are.
+ArchiveQueue* next_queue(Archiving& a) {
+    while (a.next < a.queues.size() && (!a.unreachable.empty() || !is_late(a))) {
+        ArchiveQueue& queue = a.queues[a.next++];
+        if (a.unreachable.empty()) {
+            return &queue;
+        }
+        if (queue.at_stake) {
+            fail(a, queue, a.unreachable);
+            return &queue;
+        }
+    }
+    return nullptr;
+}
+
+} // namespace
+
 bool take(Archiving& a) {
     for (;;) {
         if (a.at == nullptr) {
-            if (a.next >= a.queues.size() || a.unreachable || is_late(a)) {
+            a.at = next_queue(a);
+            if (a.at == nullptr) {
                 a.amqp->start_close();
                 finish(*a.amqp);
                 return false;
             }
-            a.at = &a.queues[a.next++];
             a.stage = Archiving::Stage::look;
+            if (a.at->outcome != ArchiveOutcome::none) {
+                return true;
+            }
         }
         ArchiveQueue& queue = *a.at;
         switch (a.stage) {

@@ -18,6 +18,7 @@
 
 #include "core/judge.hpp"
 #include "core/sweep_diff.hpp"
+#include "guardian/rules.hpp"
 #include "guardian/server.hpp"
 #include "net/amqp.hpp"
 #include "net/http.hpp"
@@ -56,6 +57,7 @@ struct ArchiveQueue {
     bool withheld = false;   // as known: whether that is still so
     TimestampTz at = 0;      // when archiving began, last stored messages, or last found why it stands back
     int failures = 0;
+    bool at_stake = false;      // it is to be deleted when the archive fails for good
     TimestampTz belayed_at = 0; // by which it is on hold; 0: it is not
 
     // from store()
@@ -83,9 +85,9 @@ struct Archiving {
     std::size_t next = 0;
     ArchiveQueue* at = nullptr;
     enum class Stage { look, round, taking } stage = Stage::look;
-    std::string_view vhost; // connected to
-    TimestampTz end = 0;    // of this pass
-    bool unreachable = false;
+    std::string_view vhost;       // connected to
+    TimestampTz end = 0;          // of this pass
+    std::string_view unreachable; // why nobody answers; empty: somebody does
 };
 
 // Null when there is nothing to do. `until` is when the pass is to end; it ends soon after.
@@ -98,7 +100,11 @@ void settle(Archiving& archiving);
 std::int64_t count_archived(const Server& server, std::string_view vhost, std::string_view queue,
                             std::int64_t most);
 
-// Whether a queue that archiving stood back from may be archived now. Anywhere; `connected` is the virtual
+// Why archiving stands back from a queue, as was told last. Needs SPI.
+std::string_view reason_withheld(const Server& server, std::string_view vhost, std::string_view queue,
+                                 std::pmr::memory_resource* arena, Sight sight);
+
+// Whether a queue that is not being archived may be archived now. Anywhere; `connected` is the virtual
 // host that the AMQP connection is for.
 bool may_be_archived(const Server& server, net::Http& http, std::string_view& connected,
                      std::pmr::memory_resource* arena, ArchiveQueue& queue);

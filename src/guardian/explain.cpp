@@ -6,6 +6,7 @@
 
 #include "core/broker_name.hpp"
 #include "core/explain.hpp"
+#include "guardian/archive.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/outbox.hpp"
@@ -48,7 +49,8 @@ pg::Statement row_of_queue(R"(
            pg_catalog.date_trunc('second', q.first_seen)::pg_catalog.text,
            pg_catalog.date_trunc('second', q.gone_at)::pg_catalog.text,
            q.incident, q.belayed_at, q.belayed_by,
-           pg_catalog.date_trunc('second', q.belayed_at)::pg_catalog.text, q.delete_delay, q.delay_from
+           pg_catalog.date_trunc('second', q.belayed_at)::pg_catalog.text, q.delete_delay, q.delay_from,
+           q.archive_failures::pg_catalog.int8
     FROM cloudsat.queues AS q
     WHERE q.server OPERATOR(pg_catalog.=) $1
       AND q.vhost OPERATOR(pg_catalog.=) $2
@@ -87,16 +89,6 @@ pg::Statement in_archive(R"(
       AND a.queue OPERATOR(pg_catalog.=) $3)",
                          {TEXTOID, TEXTOID, TEXTOID});
 
-pg::Statement last_withheld(R"(
-    SELECT e.detail OPERATOR(pg_catalog.->>) 'reason'
-    FROM cloudsat.queue_events AS e
-    WHERE e.server OPERATOR(pg_catalog.=) $1
-      AND e.vhost OPERATOR(pg_catalog.=) $2
-      AND e.name OPERATOR(pg_catalog.=) $3
-      AND e.event OPERATOR(pg_catalog.=) 'archive_withheld'
-    ORDER BY e.id DESC LIMIT 1)",
-                            {TEXTOID, TEXTOID, TEXTOID});
-
 pg::Statement owners_of_account(R"(
     SELECT pg_catalog.string_agg(a.owner::pg_catalog.text, ', ' ORDER BY a.owner)
     FROM cloudsat.account_owners AS a
@@ -113,7 +105,7 @@ enum : int {
     c_would_delete, c_intended, c_acted_at, c_retry_after, c_intended_at, c_first_seen, c_gone_at,
     c_incident_at_text, c_would_delete_at_text, c_intended_at_text, c_retry_after_text, c_archive_retry_text,
     c_first_seen_text, c_gone_at_text, c_incident_uuid, c_belayed_at, c_belayed_by, c_belayed_at_text,
-    c_delete_delay, c_delay_from
+    c_delete_delay, c_delay_from, c_archive_failures
 };
 // clang-format on
 
@@ -231,7 +223,7 @@ void read_row(Inquiry& inquiry, core::QueueCase& result) {
     result.would_delete_at = text_at(inquiry, c_would_delete_at_text);
     result.archived = int8_at(c_archived);
     result.archive_retry = text_at(inquiry, c_archive_retry_text);
-    result.standing.archive_failed = !result.archive_retry.empty();
+    result.standing.archive_failures = static_cast<int>(int8_at(c_archive_failures));
     result.intended_at = text_at(inquiry, c_intended_at_text);
     result.intended_for = result.standing.intended ? inquiry.now - time_at(c_intended_at) : 0;
     result.attempts = int8_at(c_attempts);
@@ -288,9 +280,9 @@ void read_archive(const Inquiry& inquiry, core::QueueCase& result) {
     if (in_archive.run(inquiry.key, {}, true, 1) > 0) {
         result.in_archive = int8_at(1);
     }
-    if (result.standing.archive == core::Archive::withheld &&
-        last_withheld.run(inquiry.key, {}, true, 1) > 0) {
-        result.withheld_because = text_at(inquiry, 1);
+    if (result.standing.archive == core::Archive::withheld) {
+        result.withheld_because =
+            reason_withheld(*inquiry.server, inquiry.vhost, inquiry.name, inquiry.arena, Sight::of_query);
     }
 }
 

@@ -140,7 +140,7 @@ public:
         row.standing.belayed = !nulls_[f_belayed_at];
         row.standing.intended = !nulls_[f_intended_at];
         row.standing.archive = core::parse_archive(text(f_archive));
-        row.standing.archive_failed = DatumGetInt32(values_[f_archive_failures]) > 0;
+        row.standing.archive_failures = DatumGetInt32(values_[f_archive_failures]);
         row.standing.delay_from = time(f_delay_from);
         row.standing.acted_at = time(f_acted_at);
         row.standing.retry_after = time(f_retry_after);

@@ -191,6 +191,9 @@ void apply_rules(Recording& r) {
         if (r.all_rules && (entry.row.standing.retry_after != 0 || kept.archive_retry != 0)) {
             entry.row.standing.retry_after = 0;
             kept.archive_retry = 0;
+            // and before this poll has it deleted
+            entry.row.standing.archive_failures =
+                std::min(entry.row.standing.archive_failures, core::archive_failures_for_good - 1);
             entry.ruled = true;
         }
         entry.row.limits = rule.limits;

@@ -157,6 +157,8 @@ becomes(stored('doomed'), '20', 'what was archived');
 may_read('^other$');
 sql(q{INSERT INTO cloudsat.queue_policies (queue, warn_size, archive_size, delete_size) VALUES ('^doomed$', 1, 2, 30);
 	UPDATE cloudsat.queues SET acted_at = NULL WHERE name = 'doomed'});
+becomes(events('doomed'), 'archive_started archived action_failed', 'the archive fails');
+sql(q{UPDATE cloudsat.queues SET archive_failures = 4, archive_retry = now() WHERE name = 'doomed'});
 becomes(events('doomed'), 'archive_started archived action_failed delete_intended deleted',
 	'is told, also when its queue is deleted, being too large in spite of it');
 is(sql("SELECT messages FROM cloudsat.queue_events WHERE name = 'doomed' AND event = 'archived'"), '20', 'with the number');

@@ -1,5 +1,5 @@
 # A queue that archive_size covers is not deleted as long as the archive may have more of it: not because the broker's
-# statistics are late, not for a reason that is over, and not because messages come faster than they are archived.
+# statistics are late, not for a reason that is over, not because messages come faster than they are archived, and not for a fault that passes.
 use strict;
 use warnings;
 use Cloudsat::Test;
@@ -21,6 +21,11 @@ sub why { my ($queue) = @_; return "SELECT max(detail ->> 'reason') FROM cloudsa
 sub explained {
 	my ($queue, $item) = @_;
 	return sql("SELECT value, detail FROM cloudsat.explain_queue('pulse', '$vhost', '$queue') WHERE item = '$item'");
+}
+sub polls { # this many more, whole
+	my ($count) = @_;
+	my $cycle = sql('SELECT cycle FROM cloudsat.polls') + $count;
+	return becomes("SELECT cycle >= $cycle FROM cloudsat.polls", 't', "$count more polls");
 }
 sub told { # waits until the broker's statistics say so of a queue
 	my ($queue, $says) = @_;
@@ -79,4 +84,72 @@ becomes(why('fragile'), qr/delivery limit is low/, 'a delivery limit by policy i
 becomes(why('leased'), qr/it expires when nobody uses it/, 'so is an expiry by policy');
 is(sql(stored('fragile')) + sql(stored('leased')), 0, 'and nothing is taken before they are known');
 like(sql(events('fragile')), qr/^archive_withheld\b/, 'nor is the queue deleted before');
+
+# --- the reason of this moment
+$broker->amqp('declare', 'other', 'durable', ',', 'number', 'other', 500, 20);
+my $jealous = $broker->hold('exclusive', 'other');
+my $explanation = "SELECT detail FROM cloudsat.explain_queue('pulse', '$vhost', 'other') WHERE item = 'archive'";
+becomes($explanation, 'it has an exclusive consumer', 'a queue is explained by what it is not archived for');
+$broker->must_api(PUT => "/policies/$path/lease", { pattern => '^(leased|other)$', definition => { expires => 600000 }, 'apply-to' => 'queues' });
+becomes($explanation, qr/^it expires when nobody uses it/, 'and when that has changed, by the new reason');
+is(sql(events('other')), 'archive_withheld archive_withheld', 'which the audit tells, once');
+is(sql(stored('other')), '0', 'and nothing of it was archived');
+$jealous->finish;
+
+# --- a fault that passes
+sub in_permission { # what the guardian may read
+	my ($what) = @_;
+	return $broker->must_api(PUT => "/permissions/$path/guardian", { configure => '.*', write => '', read => $what });
+}
+in_permission('^nothing$');
+$broker->amqp('declare', 'unlucky', 'durable', ',', 'number', 'unlucky', 1500, 20);
+becomes(column('unlucky', 'archive_failures, pending'), '1|deleted', 'an attempt to archive fails');
+polls(3);
+is(sql(events('unlucky')), 'action_failed', 'and the queue is not deleted for that');
+sql(q{UPDATE cloudsat.queues SET archive_failures = 3, archive_retry = now() WHERE name = 'unlucky'});
+becomes(column('unlucky', 'archive_failures'), '4', 'nor when it fails again');
+polls(3);
+is(sql(events('unlucky')), 'action_failed', 'and again');
+in_permission('.*');
+sql(q{UPDATE cloudsat.queues SET archive_retry = now() WHERE name = 'unlucky'});
+becomes(stored('unlucky'), '1260', 'but archived when an attempt goes well');
+in_permission('^nothing$');
+$broker->amqp('declare', 'hopeless', 'durable', ',', 'number', 'hopeless', 500, 20, ',', 'declare', 'rescued', 'durable', ',', 'number', 'rescued', 500, 20);
+becomes(q{SELECT count(*) FROM cloudsat.queues WHERE name IN ('hopeless', 'rescued') AND archive_failures = 1}, '2', 'others fail');
+sql(q{UPDATE cloudsat.queues SET archive_failures = 4, archive_retry = now() WHERE name IN ('hopeless', 'rescued')});
+becomes(q{SELECT count(*) FROM cloudsat.queues WHERE name IN ('hopeless', 'rescued') AND archive_failures = 5}, '2', 'for good');
+$broker->amqp('number', 'hopeless', 1200, 20);
+becomes(events('hopeless'), 'action_failed delete_intended deleted', 'what fails for good does not keep a queue from being deleted');
+in_permission('.*');
+$broker->amqp('number', 'rescued', 1200, 20);
+becomes(stored('rescued'), '1460', 'there is an attempt before the deletion, however late the next one would be');
+unlike(sql(events('rescued')), qr/delete/, 'and when it goes well, a deletion is not intended');
+
+# --- nobody answers
+sql(qq{ALTER SERVER pulse OPTIONS (SET amqp_url 'amqp://127.0.0.1:1', SET poll_interval '3s')});
+$broker->amqp(map { ($_ == 1 ? () : ','), 'declare', "alone$_", 'durable', ',', 'number', "alone$_", 1500, 20 } 1 .. 3);
+becomes(q{SELECT count(*) FROM cloudsat.queue_events WHERE name ~ '^alone' AND event = 'action_failed'}, '3', 'where nobody answers, an attempt fails');
+sql(q{UPDATE cloudsat.queues SET archive_failures = 0, archive_retry = NULL WHERE name ~ '^alone'});
+becomes(q{SELECT count(*), max(archive_retry) - min(archive_retry) < interval '1 s' FROM cloudsat.queues WHERE name ~ '^alone' AND archive_failures = 1}, '3|t',
+	'for all queues at once, however many there are');
+sql(qq{UPDATE cloudsat.queues SET archive_failures = 5, archive_retry = now() + interval '1 h' WHERE name ~ '^alone'});
+sql(qq{ALTER SERVER pulse OPTIONS (SET amqp_url '} . $broker->amqp_url . qq{', SET poll_interval '500ms')});
+becomes(q{SELECT count(*), count(DISTINCT queue) FROM cloudsat.archived_messages WHERE queue ~ '^alone'}, '3780|3',
+	'when the server is altered, there is an attempt before any of them is deleted');
+
+# --- the last look before a deletion
+sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'off')});
+$broker->amqp(map { ($_ eq 'over' ? () : ','), 'declare', $_, 'durable', ',', 'number', $_, 1500, 20 } qw(over never_begun));
+becomes(q{SELECT string_agg(pending::text || level, ' ') FROM cloudsat.queues WHERE name IN ('over', 'never_begun')}, 'deletednormal deletednormal', 'two large queues');
+told($_, sub { my ($queue) = @_; return ($queue->{messages} // 0) == 1500 && $queue->{consumer_details} }) for qw(over never_begun);
+sql(q{ALTER SERVER pulse OPTIONS (SET poll_interval '300s')});
+becomes(q{SELECT next_poll > now() + interval '1 min' FROM cloudsat.polls}, 't', 'polls pause');
+sql(q{UPDATE cloudsat.queues SET archive = CASE name WHEN 'over' THEN 'withheld' END, archive_at = now() - interval '1 h', intended_at = now()
+	WHERE name IN ('over', 'never_begun'); ALTER SERVER pulse OPTIONS (SET enforce 'on', SET poll_interval '500ms')});
+for my $queue (qw(over never_begun)) {
+	becomes(stored($queue), '1260', "$queue: a deletion is withdrawn where nothing speaks against archiving any more");
+	is(sql("SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE name = '$queue' AND event = 'delete_withdrawn'"),
+		'it is archived, and the archive may have more of it', "$queue: that is why");
+	unlike(sql(events($queue)), qr/deleted/, "$queue: and it is not deleted");
+}
 done_testing;

@@ -55,7 +55,8 @@ public:
         c.standing.intended = one_in(15);
         c.standing.belayed = one_in(6);
         c.standing.archive = one_of({Archive::none, Archive::on, Archive::full, Archive::withheld});
-        c.standing.archive_failed = one_in(3);
+        c.standing.archive_failures =
+            one_of({0, 0, 1, archive_failures_for_good - 1, archive_failures_for_good});
         c.standing.acted_at = one_of<Micros>({0, 0, now - 5 * second, now - 10 * second, now - 11 * second});
         c.standing.delay_from = one_of<Micros>({0, now, now - 30 * second, now - 60 * second});
         c.standing.retry_after = one_of<Micros>({0, 0, now, now + second, INT64_MAX});
