@@ -14,6 +14,7 @@ $fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 3000 })
 $fake->tell('/bindings', { vhost => '/', bindings => [ { source => 'amq.topic', destination => 'q-1', routing_key => 'a.#' } ] });
 sql('postgres', $fake->server_sql('pulse', enforce => 'on'));
 sql('postgres', q{SELECT cloudsat.poll('pulse')}) for 1 .. 2;
+is(sql('postgres', q{SELECT string_agg(name, ' ') FROM cloudsat.queues WHERE delay_from IS NOT NULL}), 'queue/alice@example.com/a', 'a warning has a delay');
 sql('postgres', q{INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^q-', true);
 	INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
 		VALUES ('pulse', '/', 'q-1', now(), 'x', 'k', true, '\x100002', '\x00ff');
@@ -36,7 +37,7 @@ for my $table (qw(queues bindings queue_history queue_events queue_policies poll
 is(sql('restored', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}),
 	sql('postgres', q{SELECT count(*) FROM ONLY cloudsat.queue_history_default}), 'history lies in the same days');
 my (undef, $polled, $warned) = $node->psql('restored', q{SELECT queues, changed, events FROM cloudsat.poll('pulse')});
-is($polled, '6|0|0', 'the next poll finds all as it was');
+is($polled, '6|1|0', 'the next poll finds all as it was, but for the delay before a deletion, which enforce held back ends');
 like($warned, qr/WARNING:  enforce is held back for broker "pulse"\nDETAIL:.*\nHINT:.*SELECT cloudsat.confirm_enforce\('pulse'\)/, 'but for enforce, which is held back');
 is(sql('restored', q{SELECT cloudsat.confirm_enforce('pulse')}), 't', 'until somebody confirms it');
 (undef, undef, $warned) = $node->psql('restored', q{SELECT cloudsat.poll('pulse')});
