@@ -8,9 +8,9 @@
 
 #include "board/append.hpp"
 #include "pg/names.hpp"
+#include "pg/table_scan.hpp"
 
 extern "C" {
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xlog.h"
@@ -64,11 +64,12 @@ Known read_eras() {
     std::int64_t newest = -1;
     bool ours = false;
     // What is committed by now, whatever our snapshot, and what this transaction wrote. There are few rows.
-    SysScanDesc scan = systable_beginscan(eras, InvalidOid, false, SnapshotSelf, 0, nullptr);
-    for (HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row); row = systable_getnext(scan)) {
+    pg::TableScan scan;
+    scan.begin(eras, SnapshotSelf);
+    while (TupleTableSlot* row = scan.next()) {
         bool isnull = false;
         const auto value = [&](Column column) {
-            return heap_getattr(row, static_cast<int>(column) + 1, RelationGetDescr(eras), &isnull);
+            return slot_getattr(row, static_cast<int>(column) + 1, &isnull);
         };
         const std::int64_t era = DatumGetInt32(value(c_era));
         if (era > newest) {
@@ -76,7 +77,7 @@ Known read_eras() {
             ours = static_cast<uint64>(DatumGetInt64(value(c_system_identifier))) == GetSystemIdentifier();
         }
     }
-    systable_endscan(scan);
+    scan.end();
     table_close(eras, AccessShareLock); // a reader that waits afterwards must not hold it
     const std::int64_t era = newest + (ours ? 0 : 1);
     if (era > core::max_era) {

@@ -19,11 +19,11 @@
 #include "pg/compat.hpp"
 #include "pg/connection.hpp"
 #include "pg/names.hpp"
+#include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "access/detoast.h"
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -99,16 +99,16 @@ bool read_newest(Relation log, const core::Uuid& message, Entry& entry) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("cloudsat.claim_log has lost its primary key"));
     }
-    Relation index = index_open(key_index, AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, c_message + 1, BTEqualStrategyNumber, F_UUID_EQ, as_datum(message));
-    SysScanDesc scan = systable_beginscan_ordered(log, index, SnapshotSelf, 1, &key);
-    HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
-    const bool found = HeapTupleIsValid(tuple);
+    pg::TableScan scan;
+    scan.begin(log, key_index, SnapshotSelf, key);
+    TupleTableSlot* row = scan.next(BackwardScanDirection);
+    const bool found = row != nullptr;
     if (found) {
-        Datum values[columns];
-        bool nulls[columns];
-        heap_deform_tuple(tuple, RelationGetDescr(log), values, nulls);
+        slot_getallattrs(row);
+        const Datum* values = row->tts_values;
+        const bool* nulls = row->tts_isnull;
         entry = {.timestamp = DatumGetTimestampTz(values[c_timestamp]),
                  .action = action_of(values[c_action]),
                  .disposition = disposition_value(values[c_disposition]),
@@ -119,8 +119,7 @@ bool read_newest(Relation log, const core::Uuid& message, Entry& entry) {
                  .has_lease = !nulls[c_lease_until],
                  .lease_until = nulls[c_lease_until] ? 0 : DatumGetTimestampTz(values[c_lease_until])};
     }
-    systable_endscan_ordered(scan);
-    index_close(index, AccessShareLock);
+    scan.end();
     return found;
 }
 

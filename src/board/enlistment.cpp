@@ -10,10 +10,10 @@
 #include "board/append.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
+#include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -25,6 +25,7 @@ extern "C" {
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 }
 
@@ -72,15 +73,18 @@ template <class Row> void for_each_enlisted(Oid role, Row row) {
     ScanKeyData key;
     ScanKeyInit(&key, c_role, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
     const Oid index = CLOUDSAT_PRIMARY_KEY(table);
-    SysScanDesc scan = systable_beginscan(table, index, OidIsValid(index), nullptr, 1, &key);
-    for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    pg::TableScan scan;
+    scan.begin(table, index, snapshot, key);
+    while (TupleTableSlot* slot = scan.next()) {
         CHECK_FOR_INTERRUPTS();
         bool isnull = false;
-        const Datum kind = heap_getattr(tuple, c_kind, RelationGetDescr(table), &isnull);
-        const Datum address = heap_getattr(tuple, c_address, RelationGetDescr(table), &isnull);
+        const Datum kind = slot_getattr(slot, c_kind, &isnull);
+        const Datum address = slot_getattr(slot, c_address, &isnull);
         row(pg::view(kind), address_view(address));
     }
-    systable_endscan(scan);
+    scan.end();
+    UnregisterSnapshot(snapshot);
     table_close(table, AccessShareLock);
 }
 

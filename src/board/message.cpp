@@ -16,11 +16,11 @@
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
+#include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "access/detoast.h"
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -76,16 +76,17 @@ Found find_message(Relation table, const core::Uuid& uuid) {
     ScanKeyInit(&key, attribute(c_uuid), BTEqualStrategyNumber, F_UUID_EQ, as_datum(uuid));
     // What is committed at this moment, and what this transaction wrote, this very command included:
     // SnapshotSelf. Rows here are never updated, so it cannot show two versions of one.
-    SysScanDesc scan = systable_beginscan(leaf, index, OidIsValid(index), SnapshotSelf, 1, &key);
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) {
+    pg::TableScan scan;
+    scan.begin(leaf, index, SnapshotSelf, key);
+    TupleTableSlot* row = scan.next();
+    if (row == nullptr) {
         const core::UuidText text = core::print(uuid);
         ereport(ERROR, errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
                 errmsg("message %.*s does not exist", static_cast<int>(text.size()), text.data()),
                 errdetail("It was never posted, is not committed yet, or has been cleaned up."));
     }
     const auto read = [&](Column column, bool& isnull) {
-        return heap_getattr(tuple, attribute(column), RelationGetDescr(leaf), &isnull);
+        return slot_getattr(row, attribute(column), &isnull);
     };
     bool isnull = false;
     Found found{};
@@ -96,7 +97,7 @@ Found find_message(Relation table, const core::Uuid& uuid) {
     found.root = isnull ? uuid : from_datum(root);
     const Datum depth = read(c_depth, isnull);
     found.depth = isnull ? 0 : DatumGetInt32(depth);
-    systable_endscan(scan);
+    scan.end();
     table_close(leaf, NoLock);
     return found;
 }

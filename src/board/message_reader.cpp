@@ -109,7 +109,7 @@ void MessageReader::open_table() {
     leaves_ = static_cast<Leaf**>(palloc(sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
     partitions_ = NIL;
     next_partition_ = 0;
-    scan_ = nullptr;
+    is_scanning_ = false;
     replies_ = bytes_ = 0;
 }
 
@@ -164,20 +164,20 @@ std::uint16_t MessageReader::open_partition(Oid partition) {
     return keep_leaf(relation);
 }
 
-SysScanDesc MessageReader::start_scan(std::uint16_t leaf, Field field, Oid index, Datum value) {
+void MessageReader::start_scan(pg::TableScan& scan, std::uint16_t leaf, Field field, Oid index, Datum value) {
     ScanKeyData key;
     ScanKeyInit(&key, column_of(field, leaves_[leaf]->map), BTEqualStrategyNumber, F_UUID_EQ, value);
-    // Made for catalogs, but reads any table by an index, or, without one, all of it
-    return systable_beginscan(leaves_[leaf]->relation, index, OidIsValid(index), snapshot_, 1, &key);
+    scan.begin(leaves_[leaf]->relation, index, snapshot_, key);
 }
 
 std::optional<Place> MessageReader::find_in(std::uint16_t leaf, Datum uuid) {
     std::optional<Place> place;
-    SysScanDesc scan = start_scan(leaf, Field::uuid, CLOUDSAT_PRIMARY_KEY(leaves_[leaf]->relation), uuid);
-    if (HeapTupleIsValid(systable_getnext(scan))) {
-        place = place_of(scan->slot, leaf);
+    pg::TableScan scan;
+    start_scan(scan, leaf, Field::uuid, CLOUDSAT_PRIMARY_KEY(leaves_[leaf]->relation), uuid);
+    if (const TupleTableSlot* row = scan.next()) {
+        place = place_of(row, leaf);
     }
-    systable_endscan(scan);
+    scan.end();
     return place;
 }
 
@@ -264,31 +264,36 @@ void MessageReader::start_replies(Datum root) {
 }
 
 std::optional<MessageRow> MessageReader::next_reply(Place& place) {
-    while (scan_ != nullptr || next_partition_ < list_length(partitions_)) {
+    while (is_scanning_ || next_partition_ < list_length(partitions_)) {
         CHECK_FOR_INTERRUPTS();
-        if (scan_ == nullptr) {
+        if (!is_scanning_) {
             scanned_ = open_partition(list_nth_oid(partitions_, next_partition_++));
             const Leaf& leaf = *leaves_[scanned_];
             const Oid index = index_on(leaf.relation, column_of(Field::root, leaf.map));
-            scan_ = start_scan(scanned_, Field::root, index, wanted_root_);
+            start_scan(scan_, scanned_, Field::root, index, wanted_root_);
+            is_scanning_ = true;
         }
-        if (const HeapTuple tuple = systable_getnext(scan_); HeapTupleIsValid(tuple)) {
+        if (TupleTableSlot* row = scan_.next()) {
             ++replies_;
-            bytes_ += tuple->t_len;
-            place = place_of(scan_->slot, scanned_);
-            return MessageRow(scan_->slot, leaves_[scanned_]->map);
+            bool is_copy = false;
+            bytes_ += ExecFetchSlotHeapTuple(row, false, &is_copy)->t_len;
+            place = place_of(row, scanned_);
+            return MessageRow(row, leaves_[scanned_]->map);
         }
-        systable_endscan(scan_);
-        scan_ = nullptr;
+        end_scan();
     }
     return std::nullopt;
 }
 
-void MessageReader::end_replies() {
-    if (scan_ != nullptr) {
-        systable_endscan(scan_);
-        scan_ = nullptr;
+void MessageReader::end_scan() {
+    if (is_scanning_) {
+        scan_.end();
+        is_scanning_ = false;
     }
+}
+
+void MessageReader::end_replies() {
+    end_scan();
     list_free(partitions_);
     partitions_ = NIL;
     next_partition_ = 0;

@@ -11,12 +11,11 @@
 #include "core/uuid7.hpp"
 
 #include "pg/boundary.hpp"
+#include "pg/table_scan.hpp"
 
 extern "C" {
 #include "access/attmap.h"
-#include "access/genam.h"
 #include "access/htup.h"
-#include "access/relscan.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 }
@@ -99,7 +98,7 @@ protected:
 
     std::uint16_t keep_leaf(Relation relation);
     std::uint16_t open_partition(Oid partition);
-    SysScanDesc start_scan(std::uint16_t leaf, Field column, Oid index, Datum value);
+    void start_scan(pg::TableScan& scan, std::uint16_t leaf, Field column, Oid index, Datum value);
     std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
 
     void open_table();
@@ -115,10 +114,13 @@ protected:
     int leaf_count_, leaf_capacity_;
 
 private:
+    void end_scan();
+
     List* partitions_; // of a scan of replies: those to come
     int next_partition_;
     Datum wanted_root_;
-    SysScanDesc scan_;      // of the current partition
+    bool is_scanning_;
+    pg::TableScan scan_;    // of the current partition
     std::uint16_t scanned_; // the current partition's number
     Size replies_, bytes_;
 };

@@ -113,10 +113,11 @@ std::optional<MessageRow> SpeechReader::newest_by_heap(Speech& speech, Datum pos
                                                        void* context) {
     std::optional<core::Uuid> newest;
     const Leaf& leaf = *leaves_[speech.leaf];
-    SysScanDesc scan = systable_beginscan(leaf.relation, InvalidOid, false, snapshot_, 0, nullptr);
-    while (HeapTupleIsValid(systable_getnext(scan))) {
+    pg::TableScan scan;
+    scan.begin(leaf.relation, snapshot_);
+    while (TupleTableSlot* slot = scan.next()) {
         CHECK_FOR_INTERRUPTS();
-        const MessageRow row(scan->slot, leaf.map);
+        const MessageRow row(slot, leaf.map);
         if (!row.is_reply() || from_datum(row.value(Field::root)) != root_ ||
             address_view(row.value(Field::poster)) != address_view(poster)) {
             continue;
@@ -124,10 +125,10 @@ std::optional<MessageRow> SpeechReader::newest_by_heap(Speech& speech, Datum pos
         const core::Uuid uuid = from_datum(row.value(Field::uuid));
         if (uuid >= since_ && (!newest || uuid > *newest) && wanted(row, context)) {
             newest = uuid;
-            ExecCopySlot(speech.slot, scan->slot);
+            ExecCopySlot(speech.slot, slot);
         }
     }
-    systable_endscan(scan);
+    scan.end();
     return newest ? std::optional(MessageRow(speech.slot, leaf.map)) : std::nullopt;
 }
 

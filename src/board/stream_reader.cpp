@@ -31,7 +31,7 @@ void StreamReader::start(std::span<const Datum> channels, core::Unreceived wante
     to_read_ = partitions_since(floor ? &*floor : nullptr);
     next_to_read_ = 0;
     index_scan_ = nullptr;
-    heap_scan_ = nullptr;
+    is_searching_ = false;
 }
 
 // The next partition that is not empty.
@@ -45,7 +45,8 @@ bool StreamReader::begin_partition() {
         index_ =
             open_index(leaf.relation, {column_of(Field::chan, leaf.map), column_of(Field::xact, leaf.map)});
         if (index_ == nullptr) {
-            heap_scan_ = systable_beginscan(leaf.relation, InvalidOid, false, snapshot_, 0, nullptr);
+            search_.begin(leaf.relation, snapshot_);
+            is_searching_ = true;
             return true;
         }
         slot_ = table_slot_create(leaf.relation, nullptr);
@@ -67,9 +68,9 @@ void StreamReader::end_partition() {
         ExecDropSingleTupleTableSlot(slot_);
         index_scan_ = nullptr;
     }
-    if (heap_scan_ != nullptr) {
-        systable_endscan(heap_scan_);
-        heap_scan_ = nullptr;
+    if (is_searching_) {
+        search_.end();
+        is_searching_ = false;
     }
 }
 
@@ -138,10 +139,9 @@ bool StreamReader::is_on_channel(Datum chan) const {
                                [wanted](Datum channel) { return address_view(channel) == wanted; });
 }
 
-bool StreamReader::step_in_heap(core::Xact last_wanted, core::Xact& xact) {
-    while (HeapTupleIsValid(systable_getnext(heap_scan_))) {
+bool StreamReader::search(core::Xact last_wanted, core::Xact& xact) {
+    while ((slot_ = search_.next()) != nullptr) {
         CHECK_FOR_INTERRUPTS();
-        slot_ = heap_scan_->slot;
         const MessageRow row(slot_, leaves_[reading_]->map);
         xact = DatumGetUInt64(row.value(Field::xact));
         if (xact <= last_wanted && wanted_.contains(xact) && is_on_channel(row.value(Field::chan))) {
@@ -152,11 +152,11 @@ bool StreamReader::step_in_heap(core::Xact last_wanted, core::Xact& xact) {
 }
 
 bool StreamReader::step(core::Xact last_wanted, core::Xact& xact) {
-    return index_scan_ != nullptr ? step_in_index(last_wanted, xact) : step_in_heap(last_wanted, xact);
+    return index_scan_ != nullptr ? step_in_index(last_wanted, xact) : search(last_wanted, xact);
 }
 
 std::optional<MessageRow> StreamReader::next(core::Xact last_wanted, core::Xact& xact, Place& place) {
-    while (index_scan_ != nullptr || heap_scan_ != nullptr || begin_partition()) {
+    while (index_scan_ != nullptr || is_searching_ || begin_partition()) {
         if (step(last_wanted, xact)) {
             place = place_of(slot_, reading_);
             return MessageRow(slot_, leaves_[reading_]->map);

@@ -30,7 +30,7 @@ private:
     void end_partition();
     bool step(core::Xact last_wanted, core::Xact& xact);
     bool step_in_index(core::Xact last_wanted, core::Xact& xact);
-    bool step_in_heap(core::Xact last_wanted, core::Xact& xact);
+    bool search(core::Xact last_wanted, core::Xact& xact);
     void prepare_keys();
     void seek();
     void next_channel();
@@ -45,7 +45,8 @@ private:
     Relation index_;
     ScanKeyData keys_[2];
     IndexScanDesc index_scan_;
-    SysScanDesc heap_scan_; // when there is no index
+    bool is_searching_; // when there is no index
+    pg::TableScan search_;
     TupleTableSlot* slot_;
     std::size_t channel_;
     core::Xact from_; // where to begin on the channel
