@@ -202,7 +202,6 @@ void doorbell_wait(long milliseconds) {
         }
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
         if (left <= 0) {
-            pg::check_client(); // or the registration of a bot that died would live until its wait is over
             return;
         }
         // The latch is set for much else, each NOTIFY to this session for one. What rang is known only in

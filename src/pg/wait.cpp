@@ -2,41 +2,51 @@
 
 #include "pg/wait.hpp"
 
+// Port, of which the socket is wanted, has members whose types are those of libraries. Without these the
+// header puts pointers in their places, so that nobody needs the libraries' headers.
+#undef ENABLE_GSS
+#undef USE_OPENSSL
 extern "C" {
+#include "libpq/libpq-be.h"
 #include "storage/latch.h"
-
-// As libpq/libpq.h declares it, which cannot be included without the headers of GSSAPI
-extern bool pq_check_connection(void);
 }
 
 namespace cloudsat::pg {
+namespace {
+
+// The server itself finds out that a client has gone only when it writes to it, or where
+// client_connection_check_interval is set. Not every system can tell.
+bool has_client_that_may_go() {
+    return MyProcPort != nullptr && MyProcPort->sock != PGINVALID_SOCKET && WaitEventSetCanReportClosed();
+}
+
+} // namespace
 
 Woken wait(int descriptor, long milliseconds, uint32 event) {
+    pgsocket socket = PGINVALID_SOCKET;
     int wanted = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
     if (descriptor >= 0) {
+        socket = descriptor;
         wanted |= WL_SOCKET_READABLE;
+    } else if (has_client_that_may_go()) {
+        socket = MyProcPort->sock;
+        wanted |= WL_SOCKET_CLOSED;
     }
     if (milliseconds >= 0) {
         wanted |= WL_TIMEOUT;
     }
-    int came = WaitLatchOrSocket(MyLatch, wanted, descriptor >= 0 ? descriptor : PGINVALID_SOCKET,
-                                 milliseconds, event);
+    const int came = WaitLatchOrSocket(MyLatch, wanted, socket, milliseconds, event);
     if ((came & WL_LATCH_SET) != 0) {
         ResetLatch(MyLatch);
     }
     CHECK_FOR_INTERRUPTS();
+    if ((came & WL_SOCKET_CLOSED) != 0) {
+        ereport(FATAL, errcode(ERRCODE_CONNECTION_FAILURE), errmsg("connection to client lost"));
+    }
     if ((came & WL_SOCKET_READABLE) != 0) {
         return Woken::ready;
     }
     return (came & WL_LATCH_SET) != 0 ? Woken::latch : Woken::timeout;
-}
-
-void check_client() {
-    if (MyProcPort != nullptr && !pq_check_connection()) {
-        ClientConnectionLost = true; // as the server's own check does
-        InterruptPending = true;
-        CHECK_FOR_INTERRUPTS();
-    }
 }
 
 } // namespace cloudsat::pg
