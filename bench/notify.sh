@@ -6,7 +6,7 @@
 #
 # The rate of posts, by pgbench, with cloudsat.notify off, batched and inline, taking turns; without a listener, and with
 # listeners that are all subscribed to the channel posted to, and read what they are sent. Then the time from COMMIT to the
-# row in the receiver's client, with one session and with many in receive(), while others post at half the rate.
+# row in the receiver's client, with one session and with many in CALL wait, while others post at half the rate.
 # From the environment: ROUNDS (5), SECONDS_PER_RUN (4), CLIENTS (8 64), LISTENERS (100), RECEIVERS (1 64), SAMPLES (1000).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -102,11 +102,11 @@ pgbench -n -M prepared -c "$count" -j 1 -T 3600 -R "$half" -f "$work/other" "$db
 load=$!
 for crowd in $receivers; do
     read -r p50 p99 max < <(PGDATABASE=$db "$wakeup" receive "$crowd" "$samples" "$pause")
-    where="$crowd in receive(), $half posts a second"
+    where="$crowd in CALL wait, $half posts a second"
     note "$where: p50, p99, max" "$p50, $p99, $max ms"
     at_most "wake-up p50 / 2 ms, $where" "$p50" 2 1
     at_most "wake-up p99 / 20 ms, $where" "$p99" 20 1
-    at_most "wake-up p50 / PgQ's tick of 3 s, $crowd in receive()" "$p50" "$pgq_tick" 0.01
+    at_most "wake-up p50 / PgQ's tick of 3 s, $crowd in CALL wait" "$p50" "$pgq_tick" 0.01
 done
 tell_notes
 exit $missed

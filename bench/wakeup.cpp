@@ -3,7 +3,7 @@
 //   wakeup listen COUNT                  registers so many sessions, says `ready`, and reads their
 //   notifications until
 //                                        its input ends; then says how many there were
-//   wakeup receive COUNT SAMPLES PAUSE   so many sessions wait in receive(); posts to one of them after
+//   wakeup receive COUNT SAMPLES PAUSE   so many sessions CALL wait and receive; posts to one of them after
 //   another, with a
 //                                        pause of about so many milliseconds, and prints how long it took:
 //                                        p50, p99, max
@@ -107,11 +107,11 @@ int listen(std::size_t count) {
 class Race {
 public:
     Race(std::size_t count, std::size_t samples, int pause)
-        : receivers_(crowd(count)), sent_(samples), took_(samples, -1), pause_(pause) {}
+        : receivers_(crowd(count)), waits_(count, false), sent_(samples), took_(samples, -1), pause_(pause) {}
 
     int run_it() {
-        for (const Connection& one : receivers_) {
-            wait_again(one.get());
+        for (std::size_t i = 0; i < receivers_.size(); ++i) {
+            ask_next(i);
         }
         std::thread poster([this] { post(); });
         std::vector<pollfd> ends;
@@ -124,7 +124,7 @@ public:
             }
             for (std::size_t i = 0; i < ends.size(); ++i) {
                 if (ends[i].revents != 0) {
-                    read(receivers_[i].get());
+                    read(i);
                 }
             }
         }
@@ -135,8 +135,12 @@ public:
     }
 
 private:
-    static void wait_again(PGconn* connection) {
-        if (PQsendQuery(connection, "SELECT message FROM cloudsat.receive(timeout => '10 s')") == 0) {
+    // Waits and receives by turns.
+    void ask_next(std::size_t number) {
+        PGconn* connection = receivers_[number].get();
+        waits_[number] = !waits_[number];
+        if (PQsendQuery(connection, waits_[number] ? "CALL cloudsat.wait('10 s')"
+                                                   : "SELECT message FROM cloudsat.receive()") == 0) {
             die(PQerrorMessage(connection));
         }
     }
@@ -145,15 +149,16 @@ private:
         return took_[static_cast<std::size_t>(share * static_cast<double>(took_.size() - 1))];
     }
 
-    void read(PGconn* connection) {
+    void read(std::size_t receiver) {
+        PGconn* connection = receivers_[receiver].get();
         if (PQconsumeInput(connection) == 0) {
             die(PQerrorMessage(connection));
         }
         while (PQisBusy(connection) == 0) {
             const Result result(PQgetResult(connection));
             if (!result) {
-                wait_again(connection);
-                return;
+                ask_next(receiver);
+                continue;
             }
             check(connection, result.get());
             const Clock::time_point now = Clock::now();
@@ -184,6 +189,7 @@ private:
     }
 
     std::vector<Connection> receivers_;
+    std::vector<bool> waits_; // in CALL wait, otherwise in receive()
     std::vector<std::atomic<Clock::time_point>> sent_;
     std::vector<double> took_; // milliseconds
     std::size_t received_ = 0;

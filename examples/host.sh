@@ -33,8 +33,8 @@ ask() {
 
 ask "SELECT cloudsat.register(ARRAY[:'address']::cloudsat.address[]);" >/dev/null
 while true; do
-    # alone in its statement, so that the session holds no snapshot while it waits
-    messages=$(ask "SELECT uuid, lower(btrim(message)) FROM cloudsat.receive(100, '30 s')
+    ask "CALL cloudsat.wait('30 s');" >/dev/null # by itself, so that the session holds no snapshot while it waits
+    messages=$(ask "SELECT uuid, lower(btrim(message)) FROM cloudsat.receive()
                     WHERE before IS NULL AND lower(btrim(message)) IN ('load', 'disk');")
     ask 'BEGIN;'
     while IFS='|' read -r uuid word; do

@@ -24,7 +24,7 @@ import psycopg2
 class Worker:
     def __init__(self, address):
         self.connection = psycopg2.connect("")
-        # Each statement is a transaction: nobody's vacuum waits while this one waits for messages.
+        # Each statement is a transaction, as CALL cloudsat.wait() needs it: it holds no snapshot while it waits.
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self.ask("SELECT cloudsat.register(ARRAY[%s]::cloudsat.address[])", address)
@@ -36,10 +36,8 @@ class Worker:
     def round(self, wait):
         """One batch of messages, then whatever dead workers left; returns how many tasks were done."""
         done = 0
-        # alone in its statement, so that the session holds no snapshot while it waits
-        for uuid, before, message in self.ask(
-            "SELECT uuid, before, message FROM cloudsat.receive(100, make_interval(secs => %s))", wait
-        ):
+        self.cursor.execute("CALL cloudsat.wait(make_interval(secs => %s))", [wait])
+        for uuid, before, message in self.ask("SELECT uuid, before, message FROM cloudsat.receive()"):
             if before is None:  # a task is a message that starts a thread
                 done += self.work(uuid, message)
         self.ask("SELECT cloudsat.bookmark()")

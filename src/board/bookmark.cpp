@@ -7,14 +7,13 @@
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/indexes.hpp"
+#include "board/snapshot.hpp"
 #include "board/uuid.hpp"
 
 #include "pg/names.hpp"
-#include "pg/snapshot.hpp"
+#include "pg/table_scan.hpp"
 
 extern "C" {
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -34,14 +33,13 @@ constexpr AttrNumber number_of(Column column) {
     return static_cast<AttrNumber>(column + 1);
 }
 
-// The tuple is good until the next one; what is returned is not of it.
-Bookmark read(HeapTuple tuple, TupleDesc row) {
-    Datum values[columns];
-    bool nulls[columns];
-    heap_deform_tuple(tuple, row, values, nulls);
+// What is returned is not of the row, which is good until the next one.
+Bookmark read(TupleTableSlot* row) {
+    slot_getallattrs(row);
+    const Datum* values = row->tts_values;
+    const bool* nulls = row->tts_isnull;
     Bookmark bookmark{DatumGetTimestampTz(values[c_time]), {}, {}};
-    bookmark.position.received =
-        pg::pg_snapshot_view(PointerGetDatum(PG_DETOAST_DATUM_COPY(values[c_position])));
+    bookmark.position.received = pg_snapshot_view(PointerGetDatum(PG_DETOAST_DATUM_COPY(values[c_position])));
     if (!nulls[c_xact] && !nulls[c_uuid]) {
         bookmark.position.partial = {DatumGetUInt64(values[c_xact]), message_id(values[c_uuid])};
     }
@@ -56,31 +54,30 @@ std::optional<Bookmark> newest_by_index(Relation table, Relation index, Snapshot
     ScanKeyEntryInitialize(&key, 0, number_of(c_nick), BTEqualStrategyNumber, InvalidOid,
                            index->rd_indcollation[0], operator_of(index, 0, BTEqualStrategyNumber), nick);
     std::optional<Bookmark> newest;
-    SysScanDesc scan = systable_beginscan_ordered(table, index, snapshot, 1, &key);
-    HeapTuple tuple = systable_getnext_ordered(scan, BackwardScanDirection);
-    if (HeapTupleIsValid(tuple)) {
-        newest = read(tuple, RelationGetDescr(table));
+    pg::TableScan scan;
+    scan.begin(table, RelationGetRelid(index), snapshot, key);
+    if (TupleTableSlot* row = scan.next(BackwardScanDirection)) {
+        newest = read(row);
     }
-    systable_endscan_ordered(scan);
+    scan.end();
     return newest;
 }
 
 std::optional<Bookmark> newest_by_search(Relation table, Snapshot snapshot, Datum nick) {
     const core::AddressView wanted = address_view(nick);
     std::optional<Bookmark> newest;
-    SysScanDesc scan = systable_beginscan(table, InvalidOid, false, snapshot, 0, nullptr);
-    for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+    pg::TableScan scan;
+    scan.begin(table, snapshot);
+    while (TupleTableSlot* row = scan.next()) {
         CHECK_FOR_INTERRUPTS();
         bool isnull = false;
-        const auto value = [&](Column column) {
-            return heap_getattr(tuple, number_of(column), RelationGetDescr(table), &isnull);
-        };
+        const auto value = [&](Column column) { return slot_getattr(row, number_of(column), &isnull); };
         if (address_view(value(c_nick)) == wanted &&
             (!newest || DatumGetTimestampTz(value(c_time)) > newest->time)) {
-            newest = read(tuple, RelationGetDescr(table));
+            newest = read(row);
         }
     }
-    systable_endscan(scan);
+    scan.end();
     return newest;
 }
 
@@ -130,7 +127,7 @@ void save_bookmark(Datum nick, const core::PositionView& position, const core::F
     bool nulls[columns] = {};
     values[c_nick] = nick;
     values[c_time] = TimestampTzGetDatum(time);
-    values[c_position] = pg::pg_snapshot_datum(position.received);
+    values[c_position] = pg_snapshot_datum(position.received);
     nulls[c_xact] = nulls[c_uuid] = !position.partial;
     if (position.partial) {
         values[c_xact] = UInt64GetDatum(position.partial->xact);

@@ -120,15 +120,15 @@ uint32 wait_event() {
 void at_transaction_end(XactEvent event, void*) {
     switch (event) {
     case XACT_EVENT_COMMIT: // after ProcArrayEndTransaction, so whoever is woken sees the messages
-        doorbell_leave();
         if (!rung.empty()) {
             deliver();
             forget_rings();
         }
         break;
-    case XACT_EVENT_ABORT:   // also on the way to the end of the process, however that comes about
-    case XACT_EVENT_PREPARE: // another process commits it: who waits finds out when looking again
+    case XACT_EVENT_ABORT: // also on the way to the end of the process, however that comes about
         doorbell_leave();
+        [[fallthrough]];
+    case XACT_EVENT_PREPARE: // another process commits it: who waits finds out when looking again
         if (!rung.empty()) {
             forget_rings();
         }
@@ -143,15 +143,13 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
         return;
     }
     const int level = GetCurrentTransactionNestLevel(); // of the one that ends
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        rung.forget(level);
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+    if (event == SUBXACT_EVENT_COMMIT_SUB) {
         rung.keep(level);
-    } else {
-        return;
-    }
-    if (watch_level >= level) {
-        doorbell_leave();
+    } else if (event == SUBXACT_EVENT_ABORT_SUB) {
+        rung.forget(level);
+        if (watch_level >= level) {
+            doorbell_leave();
+        }
     }
 }
 

@@ -21,8 +21,8 @@ void doorbell_watch(std::span<const Datum> subscriptions);
 // second at the most. Answers interrupts, so it may raise.
 void doorbell_wait(long milliseconds);
 
-// Ends the watch. Also happens by itself when the (sub)transaction in which it began ends, and with the
-// process.
+// Ends the watch. Also happens by itself when the (sub)transaction in which it is, is rolled back, and with
+// the process. A commit does not end it.
 void doorbell_leave();
 
 // For those who post: rings on the channel of this address when the transaction commits; never before, and

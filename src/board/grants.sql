@@ -49,6 +49,7 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text),
     cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
     TO cloudsat_server, cloudsat_task;
+GRANT EXECUTE ON PROCEDURE cloudsat.wait(pg_catalog."interval") TO cloudsat_server, cloudsat_task;
 
 -- claiming
 GRANT EXECUTE ON FUNCTION

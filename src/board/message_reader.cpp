@@ -89,17 +89,21 @@ void MessageReader::open() {
     snapshot_ = RegisterSnapshot(GetActiveSnapshot());
 }
 
-void MessageReader::open_latest() {
+void MessageReader::open_settled(Sees sees) {
     open_table();
     // maintain() moves messages out of the default partition while it has that one, or the whole table,
-    // locked against us. So no move is under way now, and the partitions and the snapshot that follow both
-    // know what was moved before.
+    // locked against us. So no move is under way now, and the partitions that follow know what was moved
+    // before. An older snapshot sees it in the default partition.
     const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
     if (OidIsValid(by_default)) {
         open_partition(by_default);
     }
-    snapshot_ =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    if (sees == Sees::query) {
+        snapshot_ = RegisterSnapshot(GetActiveSnapshot());
+    } else {
+        snapshot_ =
+            RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    }
 }
 
 void MessageReader::open_table() {

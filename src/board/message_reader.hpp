@@ -57,9 +57,10 @@ private:
 class MessageReader {
 public:
     void open();
-    // The same for what is committed by now, whatever the calling query sees; in REPEATABLE READ and above
-    // for what the transaction sees. No message that maintain() is moving is missed.
-    void open_latest();
+    // No message that maintain() is moving is missed: under the snapshot of the calling query, or of what is
+    // committed by now, whatever the query sees; in REPEATABLE READ and above of what the transaction sees.
+    enum class Sees { query, latest };
+    void open_settled(Sees sees);
 
     // What becomes of the locks: as a rule they stay until the end of the transaction, because values may be
     // out of line. Who has found nothing may release them.

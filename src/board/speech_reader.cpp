@@ -21,7 +21,7 @@ namespace cloudsat::board {
 
 void SpeechReader::open_now() {
     open_table();
-    // As in open_latest(): no message that maintain() is moving is missed.
+    // As in open_settled(): no message that maintain() is moving is missed.
     const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
     if (OidIsValid(by_default)) {
         open_partition(by_default);

@@ -20,12 +20,13 @@
 #include "board/enlistment.hpp"
 #include "board/registration.hpp"
 #include "board/session_state.hpp"
+#include "board/snapshot.hpp"
 #include "board/stream_reader.hpp"
 #include "board/uuid.hpp"
 
 #include "pg/activity.hpp"
 #include "pg/memory.hpp"
-#include "pg/snapshot.hpp"
+#include "pg/procedure.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -88,7 +89,7 @@ struct Moment {
 
 Moment this_moment() {
     Moment now{era_offset(), GetCurrentTimestamp(), 0};
-    now.next = now.era + pg::next_transaction();
+    now.next = now.era + next_transaction();
     return now;
 }
 
@@ -132,7 +133,7 @@ void begin_stream(Datum nick) {
     }
     Snapshot snapshot =
         RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const core::PositionView here{pg::snapshot_view(snapshot, now.era), std::nullopt};
+    const core::PositionView here{snapshot_view(snapshot, now.era), std::nullopt};
     UnregisterSnapshot(snapshot);
     floor.raise(here.received, now.time, now.next);
     put_position(++last_stream, here, floor);
@@ -242,16 +243,21 @@ private:
 // One look at the board, from the session's position. Everything is of the memory context in which it begins.
 class Look {
 public:
-    Look(FunctionCallInfo fcinfo, const Request& request)
-        : result_(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)), request_(request),
-          before_(position.current()), now_(this_moment()) {}
+    using Sees = MessageReader::Sees;
 
-    // Takes the next batch and moves the session's position. Returns how many messages there were; when none
-    // although there may be more, is_done is false.
-    std::size_t take();
+    explicit Look(const Request& request)
+        : request_(request), before_(position.current()), now_(this_moment()) {}
+
+    // Takes the next batch into the result and moves the session's position. Returns how many messages there
+    // were; when none although there may be more, is_done is false.
+    std::size_t take(ReturnSetInfo* result, Sees sees);
     bool is_done() const { return is_done_; }
 
+    // May there be something to take? What one's own addresses posted counts, too. Moves nothing.
+    bool finds_any();
+
 private:
+    void open(Sees sees);
     bool is_own(const MessageRow& row) const;
     bool keeps_rows() const { return request_.max <= KeptRows::most; }
     template <class F> void collect(core::Unreceived wanted, core::FirstCandidates& into, F take);
@@ -260,10 +266,9 @@ private:
     void learn_rest();
     bool take_rest();
     void take_others();
-    void put();
+    void put(ReturnSetInfo* result);
     void move();
 
-    ReturnSetInfo* result_;
     const Request& request_;
     Position* before_;
     Moment now_;
@@ -394,12 +399,12 @@ void Look::take_others() {
 }
 
 // In the order of their uuids.
-void Look::put() {
+void Look::put(ReturnSetInfo* result) {
     std::sort(taken_, taken_ + count_,
               [](const core::Candidate& a, const core::Candidate& b) { return a.id < b.id; });
     if (keeps_rows()) {
         for (std::size_t i = 0; i < count_; ++i) {
-            rows_.put(result_, taken_[i].place);
+            rows_.put(result, taken_[i].place);
         }
         return;
     }
@@ -412,7 +417,7 @@ void Look::put() {
         }
         batch.fetch();
         for (int i = 0; i < batch.count(); ++i) {
-            put_message(result_, batch.row(i));
+            put_message(result, batch.row(i));
         }
     }
 }
@@ -431,10 +436,30 @@ void Look::move() {
     }
 }
 
-std::size_t Look::take() {
-    reader_.open_latest();
-    rows_.open(result_->setDesc);
-    seen_ = pg::snapshot_view(reader_.snapshot(), now_.era);
+void Look::open(Sees sees) {
+    reader_.open_settled(sees);
+    seen_ = snapshot_view(reader_.snapshot(), now_.era);
+}
+
+bool Look::finds_any() {
+    if (before_->partial) {
+        return true; // the rest of its transaction
+    }
+    open(Sees::latest);
+    reader_.start(request_.subscriptions, {before_->received(), seen_}, floor_uuid(before_->floor));
+    core::Xact xact = 0;
+    Place place = 0;
+    const bool finds = reader_.next(UINT64_MAX, xact, place).has_value();
+    if (finds) {
+        reader_.end();
+    }
+    reader_.close(MessageReader::Locks::release);
+    return finds;
+}
+
+std::size_t Look::take(ReturnSetInfo* result, Sees sees) {
+    open(sees);
+    rows_.open(result->setDesc);
     if (before_->partial && !seen_.contains(before_->partial->xact)) {
         // Only an old snapshot under a new position; the next transaction sees it
         after_ = {before_->received(), before_->partial};
@@ -442,7 +467,7 @@ std::size_t Look::take() {
         take_others();
     }
     if (count_ > 0) {
-        put();
+        put(result);
     }
     rows_.close();
     reader_.close(count_ > 0 ? MessageReader::Locks::keep : MessageReader::Locks::release);
@@ -466,6 +491,14 @@ std::int64_t duration_of(const Interval& interval) {
     return all;
 }
 
+std::int64_t require_timeout(const Interval& interval) {
+    const std::int64_t timeout = duration_of(interval);
+    if (timeout < 0) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout must not be negative"));
+    }
+    return timeout;
+}
+
 std::int64_t steady_microseconds() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
@@ -484,49 +517,103 @@ MemoryContext look_memory() {
     return context;
 }
 
-// A batch as soon as there is one, at the latest after so many microseconds.
-void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_t timeout) {
-    pg::StatementSnapshot statement;
-    statement.let_go(fcinfo);
+// One look at a time.
+template <class F> auto look_in_memory(const Request& request, F take) {
     MemoryContext context = look_memory();
-    const std::int64_t began = timeout > 0 ? steady_microseconds() : 0;
+    MemoryContextReset(context);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    Look look(request);
+    const auto taken = take(look);
+    MemoryContextSwitchTo(caller);
+    return taken;
+}
+
+// The time that is left of a timeout, in microseconds.
+class Countdown {
+public:
+    explicit Countdown(std::int64_t timeout) : timeout_(timeout), began_(steady_microseconds()) {}
+    std::int64_t left() const { return timeout_ - (steady_microseconds() - began_); }
+
+private:
+    std::int64_t timeout_, began_;
+};
+
+// Until it has rung, at most a second of the time that is left. Did it ring?
+bool wait_a_piece(std::int64_t left) {
+    const std::int64_t piece = std::min<std::int64_t>(left / 1000 + 1, 1000);
+    const std::int64_t began = steady_microseconds();
+    doorbell_wait(static_cast<long>(piece));
+    return (steady_microseconds() - began) / 1000 + 1 < piece;
+}
+
+// A batch as soon as there is one, at the latest after so many microseconds. Without a wait it is what the
+// statement sees, so that what is called on its rows sees them, too.
+void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_t timeout) {
+    auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    const Countdown countdown(timeout);
+    auto sees = Look::Sees::query;
     bool watches = false;
     bool rang = false;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        MemoryContextReset(context);
-        MemoryContext caller = MemoryContextSwitchTo(context);
-        Look look(fcinfo, request);
-        const std::size_t taken = look.take();
-        const bool is_done = look.is_done();
-        MemoryContextSwitchTo(caller);
+        bool is_done = true;
+        const std::size_t taken = look_in_memory(request, [&](Look& look) {
+            const std::size_t count = look.take(result, sees);
+            is_done = look.is_done();
+            return count;
+        });
         if (taken > 0) {
             break;
         }
         if (!is_done) {
             continue;
         }
-        const std::int64_t left = timeout > 0 ? timeout - (steady_microseconds() - began) : 0;
+        const std::int64_t left = timeout > 0 ? countdown.left() : 0;
         // An old snapshot shows nothing that has come since: then who waits is only told that something has
         if (left <= 0 || (rang && IsolationUsesXactSnapshot())) {
             break;
         }
+        sees = Look::Sees::latest;
         if (!watches) { // and look again: what was posted until now rang elsewhere
             doorbell_watch(request.subscriptions);
             watches = true;
             continue;
         }
-        statement.hold_nothing();
-        const std::int64_t piece = std::min<std::int64_t>(left / 1000 + 1, 1000);
-        const std::int64_t at = steady_microseconds();
-        doorbell_wait(static_cast<long>(piece));
-        rang = (steady_microseconds() - at) / 1000 + 1 < piece;
+        rang = wait_a_piece(left);
     }
     if (watches) {
         doorbell_leave();
     }
-    MemoryContextReset(context);
-    statement.replace_with_latest();
+    MemoryContextReset(look_memory());
+}
+
+// As the session is registered now: another session may have dropped the extension.
+bool may_receive() {
+    const Request request{1, Own::include, own_addresses(), own_subscriptions()};
+    return look_in_memory(request, [](Look& look) { return look.finds_any(); });
+}
+
+// Each look is a transaction of its own, and the wait between two of them holds nothing.
+Datum wait(FunctionCallInfo fcinfo) {
+    pg::procedure_begin(fcinfo, "cloudsat.wait()");
+    pg::require_argument(fcinfo, 0, "timeout");
+    const std::int64_t timeout = require_timeout(*PG_GETARG_INTERVAL_P(0));
+    const Countdown countdown(timeout);
+    doorbell_watch(own_subscriptions());
+    for (;;) {
+        pg::procedure_commit();
+        const bool found = may_receive();
+        pg::procedure_commit();
+        const std::int64_t left = countdown.left();
+        if (found || left <= 0) {
+            break;
+        }
+        (void)wait_a_piece(left);
+    }
+    doorbell_leave();
+    MemoryContextReset(look_memory());
+    pg::procedure_end();
+    PG_RETURN_VOID();
 }
 
 Datum receive(FunctionCallInfo fcinfo) {
@@ -534,13 +621,10 @@ Datum receive(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 1, "timeout");
     pg::require_argument(fcinfo, 2, "include_own");
     const int32 max = PG_GETARG_INT32(0);
-    const std::int64_t timeout = duration_of(*PG_GETARG_INTERVAL_P(1));
     if (max < 1) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max must be at least 1"));
     }
-    if (timeout < 0) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout must not be negative"));
-    }
+    const std::int64_t timeout = require_timeout(*PG_GETARG_INTERVAL_P(1));
     const Request request{static_cast<std::size_t>(max), PG_GETARG_BOOL(2) ? Own::include : Own::leave_out,
                           own_addresses(), own_subscriptions()};
     InitMaterializedSRF(fcinfo, 0);
@@ -575,7 +659,7 @@ Datum current_snapshot(FunctionCallInfo fcinfo) {
     const std::uint64_t era = era_offset();
     Snapshot snapshot =
         RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const Datum now = pg::pg_snapshot_datum(pg::snapshot_view(snapshot, era));
+    const Datum now = pg_snapshot_datum(snapshot_view(snapshot, era));
     UnregisterSnapshot(snapshot);
     return now;
 }
@@ -584,14 +668,14 @@ Datum current_snapshot(FunctionCallInfo fcinfo) {
 void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, core::SnapshotView since) {
     StreamReader reader;
     const std::uint64_t era = era_offset();
-    reader.open_latest();
-    const core::SnapshotView seen = pg::snapshot_view(reader.snapshot(), era);
-    if (since.xmax > era + pg::next_transaction()) {
+    reader.open_settled(MessageReader::Sees::latest);
+    const core::SnapshotView seen = snapshot_view(reader.snapshot(), era);
+    if (since.xmax > era + next_transaction()) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("since lies in the future"),
                 errdetail("It was not made by this board, or the board has gone back to an earlier time."),
                 errhint("Pass on what the column upto had, or null for all messages."));
     }
-    const Datum upto = pg::pg_snapshot_datum(seen);
+    const Datum upto = pg_snapshot_datum(seen);
     reader.start(subscriptions, {since, seen}, std::nullopt);
     core::Xact xact = 0;
     Place place = 0;
@@ -606,7 +690,7 @@ Datum inbox_of(FunctionCallInfo fcinfo) {
     require_may_read(addresses);
     const std::span<const Datum> subscriptions = subscriptions_to(addresses);
     const core::SnapshotView since =
-        PG_ARGISNULL(1) ? core::SnapshotView{} : pg::pg_snapshot_view(PG_GETARG_DATUM(1));
+        PG_ARGISNULL(1) ? core::SnapshotView{} : pg_snapshot_view(PG_GETARG_DATUM(1));
     InitMaterializedSRF(fcinfo, 0);
     if (!subscriptions.empty()) {
         put_inbox(fcinfo, subscriptions, since);
@@ -617,6 +701,7 @@ Datum inbox_of(FunctionCallInfo fcinfo) {
 } // namespace
 
 SQL_FUNCTION(receive);
+SQL_FUNCTION(wait);
 SQL_FUNCTION(bookmark);
 SQL_FUNCTION(current_snapshot);
 SQL_FUNCTION(inbox_of);

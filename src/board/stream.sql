@@ -30,7 +30,13 @@ CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_cat
                    disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4)
     LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cloudsat_receive';
 COMMENT ON FUNCTION cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool) IS
-    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first';
+    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first, with the snapshot of its statement';
+
+-- Not SECURITY DEFINER and without SET: such a procedure may not end transactions.
+CREATE PROCEDURE cloudsat.wait(timeout pg_catalog."interval" DEFAULT '1 minute')
+    LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_wait';
+COMMENT ON PROCEDURE cloudsat.wait(pg_catalog."interval") IS
+    'ends the transaction, then waits, without a snapshot, until there may be something to receive, at most for timeout';
 
 CREATE FUNCTION cloudsat.bookmark(force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_bookmark';

@@ -12,7 +12,7 @@
 
 namespace cloudsat::board {
 
-// To be opened with open_latest. Plain, like its base.
+// To be opened with open_settled. Plain, like its base.
 class StreamReader : public MessageReader {
 public:
     // The messages on these channels (descending) of these transactions, but for those with a uuid before

@@ -80,16 +80,6 @@ extern "C" {
 #define CLOUDSAT_MY_STATUS_PLACE (MyBackendId - 1)
 #endif
 
-// Up to 16 a snapshot may grow too old to read with.
-#if PG_VERSION_NUM >= 170000
-#define CLOUDSAT_SNAPSHOTS_AGE false
-#else
-extern "C" {
-#include "utils/snapmgr.h"
-}
-#define CLOUDSAT_SNAPSHOTS_AGE (old_snapshot_threshold >= 0)
-#endif
-
 // From 18 on an index scan may be counted for EXPLAIN. Nobody explains ours.
 #if PG_VERSION_NUM >= 180000
 #define CLOUDSAT_INDEX_BEGINSCAN(heap, index, snapshot, keys)                                                \

@@ -23,10 +23,10 @@ UNION SELECT prosupport FROM pg_proc
 UNION SELECT oid FROM pg_proc WHERE prorettype = 'trigger'::regtype;
 
 CREATE TEMP VIEW public_calls AS
-SELECT format('%s(%s)%s', p.proname,
+SELECT format('%s%s(%s)%s', CASE WHEN p.prokind = 'p' THEN 'CALL ' END, p.proname,
            -- without what it returns, and without the types of defaults
-           regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), '(^|, )OUT [^,]+', '', 'g'),
-                          '(DEFAULT (''[^'']*''|NULL))::[^,]+', '\1', 'g'),
+           regexp_replace(regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), '(^|, )OUT [^,]+', '', 'g'),
+                          '(^|, )IN ', '\1', 'g'), '(DEFAULT (''[^'']*''|NULL))::[^,]+', '\1', 'g'),
            CASE WHEN p.prorettype = 'void'::regtype THEN ''
                 WHEN p.proargmodes IS NULL THEN ' → ' || pg_get_function_result(p.oid)
                 ELSE ' → ' || CASE WHEN p.proretset THEN 'SETOF ' ELSE '' END || (

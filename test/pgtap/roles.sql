@@ -36,6 +36,7 @@ INSERT INTO matrix VALUES
     ('function', 'inbox(text,pg_snapshot)',                                 'X',  'X',  'X',  'X'),
     ('function', 'current_snapshot()',                                      'X',  'X',  'X',  'X'),
     ('function', 'receive(integer,interval,boolean)',                       'X',  'X',  '-',  'X'),
+    ('function', 'wait(interval)',                                          'X',  'X',  '-',  'X'),
     ('function', 'bookmark(boolean)',                                       'X',  'X',  '-',  'X'),
     ('function', 'register(address[],boolean)',                             'X',  'X',  '-',  'X'),
     ('function', 'register(address,boolean)',                               'X',  'X',  '-',  'X'),
@@ -261,7 +262,7 @@ $$, 'the groups cannot log in, have no attributes, are in no other role, and say
 -- They ask who calls, and would always see their owner.
 SELECT is_empty($$
 	SELECT name FROM objects JOIN pg_proc USING (oid) WHERE kind = 'function' AND prosecdef AND pronamespace = 'cloudsat'::regnamespace
-	AND proname IN ('register', 'post', 'reply', 'nick', 'addresses', 'subscriptions', 'enlist', 'dismiss', 'inbox', 'receive', 'claim',
+	AND proname IN ('register', 'post', 'reply', 'nick', 'addresses', 'subscriptions', 'enlist', 'dismiss', 'inbox', 'receive', 'wait', 'claim',
 		'release', 'bookmark') ORDER BY 1
 $$, 'what speaks or reads for its caller is not SECURITY DEFINER');
 SELECT * FROM finish();

@@ -77,6 +77,7 @@ my %stays = (
 		\endif
 		\set max random(1, 40)
 		\set luck random(1, 6)
+		CALL cloudsat.wait('10 ms');
 		BEGIN;
 		INSERT INTO got SELECT bot('keep', :client_id), uuid FROM cloudsat.receive(max => :max);
 		\if :luck = 1
@@ -242,19 +243,65 @@ sub while_waiting {
 	return ($answer, time - $began);
 }
 
-my ($answer, $took) = while_waiting(
-	q{SELECT message, cloudsat.root(uuid) = uuid FROM cloudsat.receive(timeout => '1 min')},
-	sub {
-		is(sql("SELECT backend_xmin IS NULL, backend_xid IS NULL $waits $pid"), 't|t', 'while it waits it holds no snapshot');
-		is(sql("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype = 'relation'"), '0', 'and no lock');
-		is( sql('CREATE TABLE victim AS SELECT FROM generate_series(1, 1000)', 'DELETE FROM victim', 'VACUUM victim',
-				q{SELECT pg_relation_size('victim')}), '0', 'VACUUM removes what was deleted after the wait began');
-		is(sql('SELECT count(*) FROM cloudsat.maintain()'), '0', 'maintain() gets its locks');
-		wait_until($node, "SELECT backend_xmin IS NULL $waits $pid AND query_start < now() - interval '1.5 s'", 't', 30, 'still none after it has looked again');
-		sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'wake up')});
-	});
-is($answer, "wake up|t\nanswered", 'a message ends it, and is seen by what is called on it');
-for my $where ([ 'in a function', q{DO $$ BEGIN PERFORM FROM cloudsat.receive(timeout => '1 min'); END $$} ],
+my ($answer, $took);
+my $call = q{CALL cloudsat.wait('1 min')};
+my $batch = q{SELECT message, cloudsat.root(uuid) = uuid FROM cloudsat.receive()};
+for my $how ([ 'wait', '' ], [ 'wait in a DO block', q{DO $$ BEGIN PERFORM count(*) FROM got; CALL cloudsat.wait('1 min'); END $$} ],
+	[ 'wait after DISCARD ALL and another register()', $call, q{DISCARD ALL; SELECT FROM cloudsat.register('{wait.example.com}')} ],
+	[ 'wait where transactions keep their snapshot', $call, q{SET default_transaction_isolation = 'repeatable read'} ],
+	[ 'wait below an open cursor', $call, q{BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT FROM got; COMMIT} ]) {
+	$bot->query($how->[2]) if $how->[2];
+	($answer, $took) = while_waiting(
+		($how->[1] || $call) . ";\n$batch",
+		sub {
+			is(sql("SELECT backend_xmin IS NULL, backend_xid IS NULL $waits $pid"), 't|t', "$how->[0]: the session holds no snapshot");
+			is(sql("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid'"), '0', 'and no lock');
+			is( sql('DROP TABLE IF EXISTS victim', 'CREATE TABLE victim AS SELECT FROM generate_series(1, 1000)', 'DELETE FROM victim', 'VACUUM victim',
+					q{SELECT pg_relation_size('victim')}), '0', 'VACUUM removes what was deleted after the wait began');
+			is(sql('SELECT count(*) FROM cloudsat.maintain()'), '0', 'maintain() gets its locks');
+			wait_until($node, "SELECT backend_xmin IS NULL $waits $pid AND query_start < now() - interval '1.5 s'", 't', 30, 'still none after it has looked again');
+			sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'wake up')});
+		});
+	is($answer, "wake up|t\nanswered", 'a message ends it, which receive() gives then, seen by what is called on it');
+	cmp_ok($took, '<', patience(20), 'soon');
+}
+$bot->query('RESET ALL; CLOSE ALL');
+sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'there already')});
+within(20, 'wait() with something to receive', sub { $bot->query($call) });
+is($bot->query('SELECT message FROM cloudsat.receive()'), 'there already', 'returns at once, and takes nothing');
+sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', ARRAY['one', 'two'])});
+is($bot->query('SELECT message FROM cloudsat.receive(max => 1)'), 'one', 'one of two in a transaction');
+within(20, 'wait() in the middle of a transaction of messages', sub { $bot->query($call) });
+is($bot->query('SELECT message FROM cloudsat.receive()'), 'two', 'returns for the rest');
+$bot->query(q{SELECT FROM cloudsat.post('wait.example.com', 'wait.example.com', 'mine')});
+within(20, q{wait() with one's own message}, sub { $bot->query($call) });
+is($bot->query('SELECT count(*) FROM cloudsat.receive()'), '0', 'returns, too: with include_own it is received');
+($answer, $took) = while_waiting(q{CALL cloudsat.wait('1.2 s')});
+is($answer, 'answered', 'the time that is over ends it');
+cmp_ok($took, '>', 1.2, 'not before') and cmp_ok($took, '<', patience(10), 'and soon after');
+
+# it commits, so there must be nobody else's transaction to end
+sql('CREATE FUNCTION waits() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL cloudsat.wait(); END $$',
+	'CREATE PROCEDURE waits_pinned() LANGUAGE plpgsql SET work_mem = 1024 AS $$ BEGIN CALL cloudsat.wait(); END $$');
+for my $where ([ 'in a transaction block', 'BEGIN; CALL cloudsat.wait()', qr/25001: cloudsat\.wait\(\) cannot run inside a transaction block/ ],
+	[ 'after another statement of one message', 'SELECT 1\; CALL cloudsat.wait()', qr/25001: cloudsat\.wait\(\) cannot run inside a transaction block/ ],
+	[ 'in a function', 'SELECT waits()', qr/2D000: cloudsat\.wait\(\) cannot run inside a function/ ],
+	[ 'in a procedure with settings of its own', 'CALL waits_pinned()', qr/2D000: cloudsat\.wait\(\) cannot run inside a function/ ],
+	[ 'in a block that catches errors', 'DO $$ BEGIN CALL cloudsat.wait(); EXCEPTION WHEN division_by_zero THEN NULL; END $$',
+		qr/25001: cloudsat\.wait\(\) cannot run inside a subtransaction/ ]) {
+	my (undef, undef, $refused) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT FROM cloudsat.register('{w.example.com}', false);\n$where->[1]");
+	like($refused, $where->[2], "wait() $where->[0] is refused");
+	like($refused, qr/HINT:  Send CALL cloudsat\.wait\(\) as a statement of its own, in autocommit mode\./, 'with a hint');
+}
+like(error('CALL cloudsat.wait()'), qr/55000: this session is not registered/, 'nor may it be called without a registration');
+like(error(q{SELECT FROM cloudsat.register('{w.example.com}', false)}, 'DISCARD ALL', 'CALL cloudsat.wait()'), qr/55000: this session is not registered/,
+	'as after DISCARD ALL');
+like(error(q{SELECT FROM cloudsat.register('{w.example.com}', false)}, q{CALL cloudsat.wait('-1 s')}), qr/22023: timeout must not be negative/, 'or backwards');
+like(error(q{SELECT FROM cloudsat.register('{w.example.com}', false)}, q{CALL cloudsat.wait(NULL)}), qr/22004: timeout must not be null/, 'or for null');
+
+# receive() may wait by itself, and then its statement's snapshot does
+for my $where ([ 'alone', q{SELECT FROM cloudsat.receive(timeout => '1 min')} ],
+	[ 'in a function', q{DO $$ BEGIN PERFORM FROM cloudsat.receive(timeout => '1 min'); END $$} ],
 	[ 'beside a table', q{SELECT count(*) > 0 FROM cloudsat.receive(timeout => '1 min'), (SELECT FROM got LIMIT 1) AS g} ],
 	[ 'into a table', q{CREATE TEMP TABLE kept AS SELECT message FROM cloudsat.receive(timeout => '1 min')} ],
 	[ 'below a cursor', q{BEGIN; DECLARE c CURSOR FOR SELECT FROM got; FETCH 1 FROM c; SELECT FROM cloudsat.receive(timeout => '1 min'); COMMIT} ],
@@ -262,7 +309,9 @@ for my $where ([ 'in a function', q{DO $$ BEGIN PERFORM FROM cloudsat.receive(ti
 	($answer, $took) = while_waiting(
 		$where->[1],
 		sub {
-			is(sql("SELECT backend_xmin IS NOT NULL $waits $pid"), 't', "$where->[0] it waits with the statement's snapshot");
+			is(sql("SELECT backend_xmin IS NOT NULL $waits $pid"), 't', "receive() $where->[0] waits with the statement's snapshot");
+			is(sql("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype = 'relation' AND relation = 'cloudsat.messages'::regclass"), '0',
+				'but without a lock on the messages');
 			sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'wake up')});
 		});
 	like($answer, qr/answered$/, 'and is woken as well');
@@ -272,14 +321,16 @@ $bot->query('SELECT FROM cloudsat.receive()');
 ($answer, $took) = while_waiting(q{SELECT message FROM cloudsat.receive(timeout => '1.2s')});
 is($answer, 'answered', 'the timeout ends it without a row');
 cmp_ok($took, '>', 1.2, 'not before') and cmp_ok($took, '<', patience(10), 'and soon after');
-for my $end ([ "SELECT pg_cancel_backend($pid)", qr/canceling statement due to user request/ ],
-	[ 'SELECT 1', qr/canceling statement due to statement timeout/, "SET statement_timeout = '500ms'" ]) {
-	$bot->query($end->[2]) if $end->[2];
-	$bot->{stderr} = '';
-	($answer, $took) = while_waiting(q{SELECT FROM cloudsat.receive(timeout => '1 min')}, sub { sql($end->[0]) });
-	like($bot->{stderr}, $end->[1], 'it can be cancelled');
-	cmp_ok($took, '<', patience(10), 'at once');
-	$bot->query('RESET statement_timeout');
+for my $statement (q{SELECT FROM cloudsat.receive(timeout => '1 min')}, $call) {
+	for my $end ([ "SELECT pg_cancel_backend($pid)", qr/canceling statement due to user request/ ],
+		[ 'SELECT 1', qr/canceling statement due to statement timeout/, "SET statement_timeout = '500ms'" ]) {
+		$bot->query($end->[2]) if $end->[2];
+		$bot->{stderr} = '';
+		($answer, $took) = while_waiting($statement, sub { sql($end->[0]) });
+		like($bot->{stderr}, $end->[1], "it can be cancelled: $statement");
+		cmp_ok($took, '<', patience(10), 'at once');
+		$bot->query('RESET statement_timeout');
+	}
 }
 # in a transaction that goes on afterwards
 ($answer) = while_waiting(q{BEGIN; SAVEPOINT s; SELECT FROM cloudsat.receive(timeout => '1 min')}, sub { sql("SELECT pg_cancel_backend($pid)") });
@@ -287,10 +338,25 @@ is($bot->query(q{ROLLBACK TO s; SELECT count(*) FROM cloudsat.receive(); COMMIT}
 ($answer) = while_waiting(q{BEGIN; SELECT message FROM cloudsat.receive(timeout => '1 min'); SELECT count(*) > 0 FROM got; COMMIT},
 	sub { sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'again')}) });
 is($answer, "again\nt\nanswered", 'and reads tables after a wait');
-$bot->{stdin} .= "SELECT FROM cloudsat.receive(timeout => '1 min');\n";
-$bot->{run}->pump_nb;
-wait_until($node, "SELECT wait_event_type = 'Extension' $waits $pid", 't', 30, 'it waits');
-within(10, 'it ends with its connection', sub { is(sql("SELECT pg_terminate_backend($pid, 10000)"), 't', 'terminated') });
+is(sql("SELECT waiting FROM cloudsat.waking"), '0', 'nobody is left waiting') if $node->safe_psql('postgres', 'SELECT waiting FROM cloudsat.waking') ne '';
+# waiter(STATEMENT): another session that waits, and its process
+sub waiter {
+	my ($statement) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $process = $session->query(q{SELECT pg_backend_pid() FROM cloudsat.register('{gone.example.com}')});
+	$session->{stdin} .= "$statement;\n";
+	$session->{run}->pump_nb;
+	wait_until($node, "SELECT wait_event_type = 'Extension' $waits $process", 't', 30, "it waits: $statement");
+	return ($session, $process);
+}
+for my $statement (q{SELECT FROM cloudsat.receive(timeout => '1 min')}, $call) {
+	my ($session, $process) = waiter($statement);
+	within(10, 'it ends with its connection', sub { is(sql("SELECT pg_terminate_backend($process, 10000)"), 't', 'terminated') });
+	eval { $session->quit };
+	($session, $process) = waiter($statement);
+	$session->{run}->kill_kill;
+	wait_until($node, "SELECT count(*) $waits $process", 0, 10, 'and with its client');
+}
 eval { $bot->quit };
 
 # --- prepared transactions, which give nothing back ---------------------------------------------------------------
@@ -317,6 +383,13 @@ my ($small, $large) = grep { /\d/ } split /\n/, sql(q{SELECT FROM cloudsat.regis
 	END $$}, 'CALL pg_temp.take(100)', q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('TopMemoryContext', 'CacheMemoryContext')},
 	'CALL pg_temp.take(1500)', q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('TopMemoryContext', 'CacheMemoryContext')});
 cmp_ok($large - $small, '<=', 16384, 'thousands of batches, half of them rolled back, leave memory flat');
-$node->stop;
+
+# --- the end of the server ----------------------------------------------------------------------------------------
+my ($last, $process) = waiter($call);
+$node->kill9;
+my $patient = time + patience(30);
+select undef, undef, undef, 0.05 while kill(0, $process) && time < $patient;
+ok(!kill(0, $process), 'who waits ends when the postmaster has died');
+eval { $last->quit };
 
 done_testing();

@@ -117,7 +117,7 @@ my $long_uuid = post($long);
 is_deeply([ map { [ length $_->[0], $_->[1] ] } @heard ], [ [ 63, $long_uuid ] ], 'an address too long for a channel');
 $long_ear->{session}->quit;
 
-# --- those who wait in receive(): woken at the commit, without the second after which they would look again
+# --- those who wait: woken at the commit, without the second after which they would look again
 # waits for the message of number N, and says how long after its commit it came
 my $bot = $node->background_psql('postgres');
 $bot->query_safe(q{SELECT cloudsat.register('{bot.h2.example.com}')});
@@ -125,7 +125,7 @@ sub receives {
 	my ($receiver, $messages, @posts) = @_;
 	my $longest = 0;
 	for my $post (@posts) {
-		$receiver->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n\\echo received\n";
+		$receiver->{stdin} .= "CALL cloudsat.wait('30 s');\nSELECT message FROM cloudsat.receive();\n\\echo received\n";
 		$receiver->{run}->pump_nb;
 		$node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
 		$poster->query_safe($post);
@@ -140,7 +140,7 @@ for my $mode (qw(batched inline off)) {
 	$poster->query_safe("SET cloudsat.notify = $mode");
 	my @messages;
 	my $longest = receives($bot, \@messages, map { "SELECT cloudsat.post('bot\@example.com', 'h2.example.com', '$_')" } 1 .. 8);
-	is("@messages", '1 2 3 4 5 6 7 8', "$mode: receive() gets what is posted");
+	is("@messages", '1 2 3 4 5 6 7 8', "$mode: who waits gets what is posted");
 	cmp_ok($longest, '<', patience(0.7), 'woken at once');
 }
 $poster->query_safe('RESET cloudsat.notify');
@@ -167,7 +167,7 @@ eval { $bot->quit };
 # --- more channels than fit
 my $far = $node->background_psql('postgres');
 $far->query_safe(q{SELECT cloudsat.register('{h4999.example.net}')});
-$far->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n\\echo received\n";
+$far->{stdin} .= "CALL cloudsat.wait('30 s');\nSELECT message FROM cloudsat.receive();\n\\echo received\n";
 $far->{run}->pump_nb;
 $node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
 sql(q{DO $$ BEGIN
@@ -176,7 +176,7 @@ sql(q{DO $$ BEGIN
 wait_until($node, q{SELECT pending = 0 AND notified > 700 AND dropped > 3000 FROM cloudsat.waking}, 't', 30,
 	'of too many channels in one transaction, some are dropped and counted');
 $far->{run}->pump until $far->{stdout} =~ s/^(.*?)received\n//s;
-like($1, qr/^x$/m, 'who waits in receive() gets its message all the same');
+like($1, qr/^x$/m, 'who waits gets its message all the same');
 $far->quit;
 $uuid = post('h1.example.com');
 is_deeply([ map { $_->[1] } hears($ear) ], [$uuid], 'and the next post rings');
