@@ -58,21 +58,6 @@ END;
 COMMENT ON FUNCTION _cloudsat.unfinished() IS
     'null, or which partition lacks its indexes: a restore is going on that has yet to make them';
 
--- Who runs CREATE EXTENSION, and when: kept as a function, because a dump does not take it along.
-DO $do$
-BEGIN
-    EXECUTE pg_catalog.format(
-        'CREATE FUNCTION _cloudsat.creator(OUT pid pg_catalog.int4, OUT backend_start pg_catalog.timestamptz, '
-        'OUT created pg_catalog.timestamptz) LANGUAGE sql STABLE PARALLEL SAFE '
-        'BEGIN ATOMIC SELECT %s, %L::pg_catalog.timestamptz, %L::pg_catalog.timestamptz; END',
-        pg_catalog.pg_backend_pid(),
-        (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a
-          WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
-        pg_catalog.clock_timestamp());
-END
-$do$;
-COMMENT ON FUNCTION _cloudsat.creator() IS 'the session that created the extension in this database, and when';
-
 -- Before the dated partitions are there, a restore shows in who restores.
 CREATE FUNCTION _cloudsat.restoring() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
@@ -87,18 +72,21 @@ END;
 COMMENT ON FUNCTION _cloudsat.restoring() IS
     'null, or by what a restore of this database shows: the launcher keeps no house and starts no guard meanwhile';
 
--- psql says nothing of what it does. So whoever has just created the extension may go on with it for a while.
-CREATE FUNCTION _cloudsat.being_created() RETURNS pg_catalog.text
+-- A restore by psql shows in nothing before it has made the dated partitions. So a superuser's session that was there
+-- before the extension, and is at work, is given time to go on.
+CREATE FUNCTION _cloudsat.filling(appeared pg_catalog.timestamptz) RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-    SELECT pg_catalog.format('Process %s has just created it. Work begins when that has gone, or has done nothing for ten seconds.', a.pid)
-      FROM _cloudsat.creator() AS c
-      JOIN pg_catalog.pg_stat_activity AS a ON a.pid = c.pid AND a.backend_start = c.backend_start
-     WHERE pg_catalog.clock_timestamp() < c.created + '1 minute'::pg_catalog.interval
-       AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval;
+    SELECT pg_catalog.format('Process %s was there before the extension. Work begins when it has gone, or has done nothing for ten seconds, and in a minute at the latest.', a.pid)
+      FROM pg_catalog.pg_stat_activity AS a
+      JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
+     WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'client backend' AND a.backend_start < appeared
+       AND pg_catalog.clock_timestamp() < appeared + '1 minute'::pg_catalog.interval
+       AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval
+     ORDER BY a.state_change DESC LIMIT 1;
 END;
-COMMENT ON FUNCTION _cloudsat.being_created() IS
-    'null, or which session has just created the extension: the launcher leaves it alone for a while, as it may be filling the tables';
+COMMENT ON FUNCTION _cloudsat.filling(pg_catalog.timestamptz) IS
+    'null, or which session may be filling the tables of an extension that appeared then: the launcher leaves it alone for a while';
 
 -- What to do about what others have put in the way of maintain().
 CREATE FUNCTION _cloudsat.way_out(sqlstate pg_catalog.text) RETURNS pg_catalog.text

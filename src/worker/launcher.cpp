@@ -53,7 +53,8 @@ struct Launcher {
     Orders orders;
     MemoryContext tick; // reset each round
     pg::Presence presence;
-    Oid extension; // the one that was found; another one begins anew
+    Oid extension;        // the one that was found; another one begins anew
+    TimestampTz appeared; // when it was found where there was none before; 0: it was there already
     bool held;     // a restore of this database seems to be going on: do nothing that it would stumble over
     Oid messages;  // the board's table
     bool detached; // its partitions may have changed: cleanup() may have left some to be dropped
@@ -162,28 +163,34 @@ bool may_come() {
 // wants to make itself, and over a row that a guard has written. Asked of an extension that was just found,
 // until the answer is no. Who calls start() says that there is none.
 bool is_being_filled(Oid extension) {
-    static pg::Statement statement("SELECT _cloudsat.restoring(), _cloudsat.being_created()", {});
+    static pg::Statement statement("SELECT _cloudsat.restoring(), _cloudsat.filling($1)", {TIMESTAMPTZOID});
     if (state.orders.origin == Origin::person || (extension == state.extension && !state.held)) {
         return false;
     }
+    if (state.looked && extension != state.extension) {
+        state.appeared = GetCurrentTimestamp();
+    }
+    const Datum appeared = TimestampTzGetDatum(state.appeared);
+    const bool was_there = state.appeared == 0;
     pg::spi_begin();
-    statement.run({}, {}, true);
+    statement.run({&appeared, 1}, {&was_there, 1}, true);
     bool not_restored = false;
-    bool not_new = false;
+    bool not_filled = false;
     const Datum restore = pg::spi_value(0, 1, not_restored);
-    const Datum creation = pg::spi_value(0, 2, not_new);
+    const Datum session = pg::spi_value(0, 2, not_filled);
     if (!not_restored && !state.restore_told) {
         ereport(LOG, errhidecontext(true),
                 errmsg("%s waits: a restore seems to be going on", MyBgworkerEntry->bgw_name),
                 errdetail("%s", TextDatumGetCString(restore)));
-    } else if (not_restored && !not_new && !state.held) {
-        ereport(LOG, errhidecontext(true),
-                errmsg("%s waits for the session that created the extension", MyBgworkerEntry->bgw_name),
-                errdetail("%s", TextDatumGetCString(creation)));
+    } else if (not_restored && !not_filled && !state.held) {
+        ereport(
+            LOG, errhidecontext(true),
+            errmsg("%s waits for a session that may be filling the new extension", MyBgworkerEntry->bgw_name),
+            errdetail("%s", TextDatumGetCString(session)));
     }
     state.restore_told = !not_restored;
     pg::spi_end();
-    return !not_restored || !not_new;
+    return !not_restored || !not_filled;
 }
 
 // Is the extension there, and which brokers?

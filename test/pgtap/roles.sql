@@ -95,9 +95,8 @@ INSERT INTO matrix VALUES
     ('function', '_cloudsat.objects()',                                     '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.revoke(text,text,oid[])',                       '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.prune_events(timestamp with time zone)',        '-',  '-',  '-',  '-'),
-    ('function', '_cloudsat.creator()',                                     '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.restoring()',                                   '-',  '-',  '-',  '-'),
-    ('function', '_cloudsat.being_created()',                               '-',  '-',  '-',  '-'),
+    ('function', '_cloudsat.filling(timestamp with time zone)',             '-',  '-',  '-',  '-'),
     ('function', '_cloudsat.unfinished()',                                  '-',  '-',  '-',  '-'),
     -- watching it
     ('view',     'throughput',                                              '-',  '-',  'r',  'r'),
