@@ -192,7 +192,7 @@ bool contains(std::span<const core::ChannelName> sorted, const core::ChannelName
 // yet.
 std::span<core::ChannelName> listening() {
     MemoryContext context = CurrentMemoryContext;
-    static pg::Statement query("SELECT pg_catalog.pg_listening_channels()", {});
+    static pg::Statement query("SELECT pg_listening_channels()", {});
     pg::spi_begin();
     const uint64 count = query.run({}, {}, true);
     MemoryContext spi = MemoryContextSwitchTo(context);

@@ -59,76 +59,76 @@ pg::Statement claim_name(R"(
     VALUES ($1, $2, $3, $4)
     ON CONFLICT (server, username) DO UPDATE SET origin = EXCLUDED.origin,
            password_at = EXCLUDED.password_at, gone_at = NULL
-    RETURNING (xmax OPERATOR(pg_catalog.<>) '0'))",
+    RETURNING (xmax <> '0'))",
                          {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement find_account(R"(
     SELECT a.origin
     FROM cloudsat.accounts AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2
+    WHERE a.server = $1
+      AND a.username = $2
     FOR UPDATE)",
                            {TEXTOID, TEXTOID});
 pg::Statement is_taken(R"(
     SELECT FROM cloudsat.accounts AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2)",
+    WHERE a.server = $1
+      AND a.username = $2)",
                        {TEXTOID, TEXTOID});
 pg::Statement note_password(R"(
     UPDATE cloudsat.accounts AS a
     SET password_at = $3, gone_at = NULL,
-        origin = CASE WHEN a.origin OPERATOR(pg_catalog.=) 'adopted' THEN 'declared' ELSE a.origin END
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2)",
+        origin = CASE WHEN a.origin = 'adopted' THEN 'declared' ELSE a.origin END
+    WHERE a.server = $1
+      AND a.username = $2)",
                             {TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement declare_account(R"(
     INSERT INTO cloudsat.accounts AS a (server, username, origin)
     VALUES ($1, $2, 'declared')
     ON CONFLICT (server, username) DO UPDATE SET
-           origin = CASE WHEN a.origin OPERATOR(pg_catalog.=) 'adopted' THEN 'declared' ELSE a.origin END)",
+           origin = CASE WHEN a.origin = 'adopted' THEN 'declared' ELSE a.origin END)",
                               {TEXTOID, TEXTOID});
 pg::Statement remove_account(R"(
     DELETE FROM cloudsat.accounts AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2)",
+    WHERE a.server = $1
+      AND a.username = $2)",
                              {TEXTOID, TEXTOID});
 pg::Statement remove_declared(R"(
     DELETE FROM cloudsat.accounts AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2
-      AND a.origin OPERATOR(pg_catalog.=) 'declared'
+    WHERE a.server = $1
+      AND a.username = $2
+      AND a.origin = 'declared'
       AND a.password_at IS NULL)",
                               {TEXTOID, TEXTOID});
 pg::Statement remove_owners(R"(
     DELETE FROM cloudsat.account_owners AS o
-    WHERE o.server OPERATOR(pg_catalog.=) $1
-      AND o.username OPERATOR(pg_catalog.=) $2
-      AND o.owner::pg_catalog.text OPERATOR(pg_catalog.<>) ALL ($3))",
+    WHERE o.server = $1
+      AND o.username = $2
+      AND o.owner::text <> ALL ($3))",
                             {TEXTOID, TEXTOID, TEXTARRAYOID});
 pg::Statement add_owners(R"(
     INSERT INTO cloudsat.account_owners (server, username, owner)
     SELECT $1, $2, n::cloudsat.address
-    FROM pg_catalog.unnest($3) AS n
+    FROM unnest($3) AS n
     ON CONFLICT DO NOTHING)",
                          {TEXTOID, TEXTOID, TEXTARRAYOID});
 
 pg::Statement forget_requests(R"(
     DELETE FROM cloudsat.account_requests AS r
-    WHERE r.owner OPERATOR(pg_catalog.=) $1::cloudsat.address
-      AND r.expires_at OPERATOR(pg_catalog.<=) $2)",
+    WHERE r.owner = $1::cloudsat.address
+      AND r.expires_at <= $2)",
                               {TEXTOID, TIMESTAMPTZOID});
 pg::Statement count_requests(R"(
     SELECT FROM cloudsat.account_requests AS r
-    WHERE r.requested_at OPERATOR(pg_catalog.>) $1)",
+    WHERE r.requested_at > $1)",
                              {TIMESTAMPTZOID});
 // The places of an owner are numbered and unique: however many ask at once, no more get one.
 pg::Statement add_request(R"(
     INSERT INTO cloudsat.account_requests (token_hash, server, username, owner, place, requested_at,
            expires_at)
     SELECT $1, $2, $3, $4::cloudsat.address, n.place, $5, $6
-    FROM pg_catalog.generate_series(1, $7) AS n(place)
+    FROM generate_series(1, $7) AS n(place)
     WHERE NOT EXISTS (SELECT FROM cloudsat.account_requests AS r
-           WHERE r.owner OPERATOR(pg_catalog.=) $4::cloudsat.address AND r.place
-           OPERATOR(pg_catalog.=) n.place)
+           WHERE r.owner = $4::cloudsat.address AND r.place
+           = n.place)
     ORDER BY n.place LIMIT 1
     ON CONFLICT DO NOTHING)",
                           {BYTEAOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID});
@@ -137,10 +137,10 @@ pg::Statement add_request(R"(
 pg::Statement use_token(R"(
     UPDATE cloudsat.account_requests AS r
     SET used_at = $2
-    WHERE r.token_hash OPERATOR(pg_catalog.=) $1
+    WHERE r.token_hash = $1
       AND r.used_at IS NULL
-      AND r.expires_at OPERATOR(pg_catalog.>) $2
-    RETURNING r.server, r.username, r.owner::pg_catalog.text)",
+      AND r.expires_at > $2
+    RETURNING r.server, r.username, r.owner::text)",
                         {BYTEAOID, TIMESTAMPTZOID});
 
 // Who has been changed since the broker was asked is left alone. Grouping takes no loop in a loop, whatever
@@ -148,28 +148,28 @@ pg::Statement use_token(R"(
 pg::Statement note_gone(R"(
     UPDATE cloudsat.accounts AS a
     SET gone_at = CASE WHEN a.gone_at IS NULL THEN $3 END
-    WHERE greatest(a.created_at, a.password_at) OPERATOR(pg_catalog.<) $3
-      AND a.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
-          SELECT pg_catalog.min(u.place)
+    WHERE greatest(a.created_at, a.password_at) < $3
+      AND a.ctid = ANY (ARRAY(
+          SELECT min(u.place)
           FROM (SELECT k.username, k.ctid AS place, k.gone_at IS NULL AS here, false AS told
-                FROM cloudsat.accounts AS k WHERE k.server OPERATOR(pg_catalog.=) $1
+                FROM cloudsat.accounts AS k WHERE k.server = $1
                 UNION ALL
-                SELECT n, NULL, NULL, true FROM pg_catalog.unnest($2) AS n) AS u
+                SELECT n, NULL, NULL, true FROM unnest($2) AS n) AS u
           GROUP BY u.username
-          HAVING pg_catalog.bool_and(u.here) OPERATOR(pg_catalog.<>) pg_catalog.bool_or(u.told))))",
+          HAVING bool_and(u.here) <> bool_or(u.told))))",
                         {TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID});
 pg::Statement forget_adopted(R"(
     DELETE FROM cloudsat.accounts AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.origin OPERATOR(pg_catalog.=) 'adopted'
+    WHERE a.server = $1
+      AND a.origin = 'adopted'
       AND a.gone_at IS NOT NULL)",
                              {TEXTOID});
 pg::Statement adopt(R"(
     INSERT INTO cloudsat.accounts AS a (server, username, origin)
     SELECT $1, n, 'adopted'
-    FROM pg_catalog.unnest($2) AS n
-    WHERE n OPERATOR(pg_catalog.<>) $3
-      AND NOT coalesce(n COLLATE pg_catalog."C" OPERATOR(pg_catalog.~) $4, false)
+    FROM unnest($2) AS n
+    WHERE n <> $3
+      AND NOT coalesce(n COLLATE "C" ~ $4, false)
     ORDER BY n
     ON CONFLICT DO NOTHING
     RETURNING a.username)",

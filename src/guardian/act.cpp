@@ -41,16 +41,16 @@ constexpr std::string_view names_look = "?disable_stats=true&";
 // Only what an earlier transaction has written: its intention is committed, or we would not see it.
 pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
-           q.arguments::pg_catalog.text, q.incident, q.intended_at, q.attempts, q.failures,
+           q.arguments::text, q.incident, q.intended_at, q.attempts, q.failures,
            q.acted_at, p.cycle, q.consumers, q.unacknowledged, q.archived, q.belayed_at,
-           q.archive OPERATOR(pg_catalog.=) 'full', q.delay_from,
-           q.archive IS NULL OR q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_failures,
+           q.archive = 'full', q.delay_from,
+           q.archive IS NULL OR q.archive = 'withheld', q.archive_failures,
            coalesce(q.archive_at, q.intended_at)
     FROM cloudsat.queues AS q
-    LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
-    WHERE q.server OPERATOR(pg_catalog.=) $1
+    LEFT JOIN cloudsat.polls AS p ON p.server = q.server
+    WHERE q.server = $1
       AND q.intended_at IS NOT NULL
-      AND (q.intended_xact IS NULL OR q.intended_xact OPERATOR(pg_catalog.<>) $2::pg_catalog.xid8)
+      AND (q.intended_xact IS NULL OR q.intended_xact <> $2::xid8)
     ORDER BY q.intended_at)",
                                    {TEXTOID, TEXTOID});
 
@@ -58,24 +58,24 @@ pg::Statement withdraw(R"(
     UPDATE cloudsat.queues AS q
     SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal', consumers =
            coalesce($4, q.consumers)
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                        {TEXTOID, TEXTOID, TEXTOID, INT8OID});
 pg::Statement fail(R"(
     UPDATE cloudsat.queues AS q
     SET intended_at = NULL, intended_xact = NULL, attempts = 0, pending = 'normal', failures = $4,
            acted_at = coalesce($5, q.acted_at), retry_after = $6
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                    {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
 pg::Statement leave_unknown(R"(
     UPDATE cloudsat.queues AS q
     SET attempts = $4, acted_at = $5
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                             {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
 pg::Statement bury(R"(
     UPDATE cloudsat.queues AS q
@@ -85,15 +85,15 @@ pg::Statement bury(R"(
            NULL, intended_xact = NULL, attempts = 0, failures = 0, retry_after = NULL, archive =
            NULL, archive_at = NULL, archived = 0, archive_failures = 0, archive_retry = NULL,
            acted_at = coalesce($6, q.acted_at), changed_at = $7, gone_at = $7
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
 pg::Statement delete_bindings(R"(
     DELETE FROM cloudsat.bindings AS b
-    WHERE b.server OPERATOR(pg_catalog.=) $1
-      AND b.vhost OPERATOR(pg_catalog.=) $2
-      AND b.queue OPERATOR(pg_catalog.=) $3)",
+    WHERE b.server = $1
+      AND b.vhost = $2
+      AND b.queue = $3)",
                               {TEXTOID, TEXTOID, TEXTOID});
 
 void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource* arena, TimestampTz now) {

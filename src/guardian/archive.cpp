@@ -52,69 +52,69 @@ constexpr std::int64_t latest_statistics = 60 * core::micros_per_second;
 
 pg::Statement overgrown_queues(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
-           q.arguments::pg_catalog.text, q.incident, q.archived OPERATOR(pg_catalog.>) 0,
-           q.archive_failures, p.cycle, q.belayed_at, q.archive OPERATOR(pg_catalog.=) 'withheld', q.archive_at,
-           q.pending OPERATOR(pg_catalog.=) 'deleted' AND NOT q.unbounded
+           q.arguments::text, q.incident, q.archived > 0,
+           q.archive_failures, p.cycle, q.belayed_at, q.archive = 'withheld', q.archive_at,
+           q.pending = 'deleted' AND NOT q.unbounded
     FROM cloudsat.queues AS q
-    LEFT JOIN cloudsat.polls AS p ON p.server OPERATOR(pg_catalog.=) q.server
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld'])
-      AND (q.archive OPERATOR(pg_catalog.=) 'on' OR q.pending OPERATOR(pg_catalog.>=) 'archiving')
+    LEFT JOIN cloudsat.polls AS p ON p.server = q.server
+    WHERE q.server = $1
+      AND q.archive = ANY (ARRAY['on', 'withheld'])
+      AND (q.archive = 'on' OR q.pending >= 'archiving')
       AND q.intended_at IS NULL
       AND q.gone_at IS NULL
-      AND (q.archive_retry IS NULL OR q.archive_retry OPERATOR(pg_catalog.<=) $2
+      AND (q.archive_retry IS NULL OR q.archive_retry <= $2
            -- the next poll may have it deleted: so a last attempt comes before
-           OR (q.archive_failures OPERATOR(pg_catalog.>=) $3 AND q.archive OPERATOR(pg_catalog.=) 'on'
-               AND q.pending OPERATOR(pg_catalog.=) 'deleted' AND NOT q.unbounded))
+           OR (q.archive_failures >= $3 AND q.archive = 'on'
+               AND q.pending = 'deleted' AND NOT q.unbounded))
     ORDER BY q.vhost, q.name)",
                                {TEXTOID, TIMESTAMPTZOID, INT4OID});
 
 pg::Statement stored_messages(R"(
-    SELECT pg_catalog.count(*)
+    SELECT count(*)
     FROM (SELECT FROM cloudsat.archived_messages AS m
-          WHERE m.server OPERATOR(pg_catalog.=) $1
-            AND m.vhost OPERATOR(pg_catalog.=) $2
-            AND m.queue OPERATOR(pg_catalog.=) $3
+          WHERE m.server = $1
+            AND m.vhost = $2
+            AND m.queue = $3
           LIMIT $4) AS s)",
                               {TEXTOID, TEXTOID, TEXTOID, INT8OID});
 
 pg::Statement note_archived(R"(
     UPDATE cloudsat.queues AS q
-    SET archived = q.archived OPERATOR(pg_catalog.+) $4, archive_at = $5,
+    SET archived = q.archived + $4, archive_at = $5,
            archive_failures = 0, archive_retry = NULL
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                             {TEXTOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID});
 pg::Statement note_small(R"(
     UPDATE cloudsat.queues AS q
     SET acted_at = $4, archive = NULL
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                          {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement note_state(R"(
     UPDATE cloudsat.queues AS q
     SET archive = $4, archive_at = $5
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                          {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 pg::Statement note_failure(R"(
     UPDATE cloudsat.queues AS q
     SET archive_failures = $4, archive_retry = $5
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                            {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
 
 pg::Statement last_withheld(R"(
-    SELECT e.detail OPERATOR(pg_catalog.->>) 'reason'
+    SELECT e.detail ->> 'reason'
     FROM cloudsat.queue_events AS e
-    WHERE e.server OPERATOR(pg_catalog.=) $1
-      AND e.vhost OPERATOR(pg_catalog.=) $2
-      AND e.name OPERATOR(pg_catalog.=) $3
-      AND e.event OPERATOR(pg_catalog.=) 'archive_withheld'
+    WHERE e.server = $1
+      AND e.vhost = $2
+      AND e.name = $3
+      AND e.event = 'archive_withheld'
     ORDER BY e.id DESC LIMIT 1)",
                             {TEXTOID, TEXTOID, TEXTOID});
 

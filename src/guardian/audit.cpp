@@ -15,9 +15,9 @@ pg::Statement insert(R"(
     INSERT INTO cloudsat.queue_events (at, server, vhost, name, event, messages, incident, cycle,
            detail)
     SELECT $1, $2, n.vhost, n.name, n.event, n.messages, n.incident, $3, CASE WHEN
-           pg_catalog.num_nonnulls(n.reason, n.warn_size, n.archive_size,
-           n.delete_size) OPERATOR(pg_catalog.>) 0
-           THEN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reason', n.reason,
+           num_nonnulls(n.reason, n.warn_size, n.archive_size,
+           n.delete_size) > 0
+           THEN jsonb_strip_nulls(jsonb_build_object('reason', n.reason,
            'warn_size', n.warn_size, 'archive_size', n.archive_size, 'delete_size', n.delete_size)) END
     FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12) WITH ORDINALITY AS n(vhost, name, event,
            messages, incident, reason, warn_size, archive_size, delete_size, i)

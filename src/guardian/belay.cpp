@@ -28,11 +28,11 @@ namespace {
 
 // OFFSET 0 keeps the threads apart: each is a look into the key of account_owners.
 pg::Statement mapped_owners(R"(
-    SELECT n.i, a.owner::pg_catalog.text
-    FROM pg_catalog.unnest($2) WITH ORDINALITY AS n(owner, i)
+    SELECT n.i, a.owner::text
+    FROM unnest($2) WITH ORDINALITY AS n(owner, i)
     CROSS JOIN LATERAL (SELECT o.owner FROM cloudsat.account_owners AS o
-        WHERE o.server OPERATOR(pg_catalog.=) $1
-          AND o.username OPERATOR(pg_catalog.=) n.owner
+        WHERE o.server = $1
+          AND o.username = n.owner
         OFFSET 0) AS a
     ORDER BY n.i)",
                             {TEXTOID, TEXTARRAYOID});

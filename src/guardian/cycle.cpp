@@ -24,32 +24,32 @@ pg::Statement past_of_server(R"(
     SELECT cycle, last_success, up_since, consecutive_failures, last_error_kind, missing_polls,
            missing_since, names_at, bindings_at, rules, queues, users_at
     FROM cloudsat.polls AS p
-    WHERE p.server OPERATOR(pg_catalog.=) $1)",
+    WHERE p.server = $1)",
                              {TEXTOID});
 
 // A row of polls that another server of this database wrote when it had this name: it was dropped, or has
 // another name now.
 pg::Statement forget_poll(R"(
     DELETE FROM cloudsat.polls AS p
-    WHERE p.server OPERATOR(pg_catalog.=) $1
-      AND p.home OPERATOR(pg_catalog.<>) $2
-      AND pg_catalog.starts_with(p.home, $3))",
+    WHERE p.server = $1
+      AND p.home <> $2
+      AND starts_with(p.home, $3))",
                           {TEXTOID, TEXTOID, TEXTOID});
 pg::Statement unfinished(R"(
-    SELECT q.vhost, q.name, CASE WHEN q.owner_kind OPERATOR(pg_catalog.=) 'person' THEN q.owner END, q.incident,
+    SELECT q.vhost, q.name, CASE WHEN q.owner_kind = 'person' THEN q.owner END, q.incident,
            q.intended_at
     FROM cloudsat.queues AS q
-    WHERE q.server OPERATOR(pg_catalog.=) $1
+    WHERE q.server = $1
       AND (q.incident IS NOT NULL OR q.intended_at IS NOT NULL))",
                          {TEXTOID});
 std::array forgets{
     pg::Statement(R"(
     DELETE FROM cloudsat.queues
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID}),
     pg::Statement(R"(
     DELETE FROM cloudsat.bindings
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID}),
 };
 
@@ -57,46 +57,46 @@ std::array forgets{
 pg::Statement former_name(R"(
     SELECT p.server
     FROM cloudsat.polls AS p
-    WHERE p.home OPERATOR(pg_catalog.=) $1
-      AND p.server OPERATOR(pg_catalog.<>) $2
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS s WHERE s.srvname
-          OPERATOR(pg_catalog.=) p.server))",
+    WHERE p.home = $1
+      AND p.server <> $2
+      AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname
+          = p.server))",
                           {TEXTOID, TEXTOID});
 std::array renames{
     pg::Statement(R"(
     UPDATE cloudsat.polls
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
     UPDATE cloudsat.queues
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
     UPDATE cloudsat.bindings
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
     UPDATE cloudsat.queue_policies
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
     UPDATE cloudsat.accounts
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}), // their owners follow
     pg::Statement(R"(
     UPDATE cloudsat.account_requests
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
     pg::Statement(R"(
     UPDATE cloudsat.archived_messages
     SET server = $2
-    WHERE server OPERATOR(pg_catalog.=) $1)",
+    WHERE server = $1)",
                   {TEXTOID, TEXTOID}),
 };
 

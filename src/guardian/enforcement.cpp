@@ -17,16 +17,16 @@ namespace {
 pg::Statement is_elsewhere(R"(
     SELECT
     FROM cloudsat.polls AS p
-    WHERE (p.server OPERATOR(pg_catalog.=) $1
-       OR p.home OPERATOR(pg_catalog.=) $3) -- it was renamed since
-      AND p.enforce_home OPERATOR(pg_catalog.<>) $2)",
+    WHERE (p.server = $1
+       OR p.home = $3) -- it was renamed since
+      AND p.enforce_home <> $2)",
                            {TEXTOID, TEXTOID, TEXTOID});
 
 pg::Statement move_here(R"(
     UPDATE cloudsat.polls AS p
     SET enforce_home = $2
-    WHERE p.server OPERATOR(pg_catalog.=) $1
-      AND p.enforce_home OPERATOR(pg_catalog.<>) $2)",
+    WHERE p.server = $1
+      AND p.enforce_home <> $2)",
                         {TEXTOID, TEXTOID});
 
 // True when enforce was held back.

@@ -35,65 +35,65 @@ constexpr long most_samples = 10'000;
 
 pg::Statement row_of_queue(R"(
     SELECT q.type, q.state, q.messages, q.ready, q.unacknowledged, q.consumers, q.size_source,
-           q.level::pg_catalog.text, q.pending::pg_catalog.text, q.policy, q.warn_size, q.delete_size,
+           q.level::text, q.pending::text, q.policy, q.warn_size, q.delete_size,
            q.archive_size, q.max_archive_size, q.unbounded, q.exempt, q.basis, q.owner, q.owner_kind,
-           q.growth, q.incident::pg_catalog.text, q.incident_size, q.archive, q.archived,
-           q.attempts::pg_catalog.int8, q.failures::pg_catalog.int8,
+           q.growth, q.incident::text, q.incident_size, q.archive, q.archived,
+           q.attempts::int8, q.failures::int8,
            q.would_delete_at IS NOT NULL, q.intended_at IS NOT NULL,
            q.acted_at, q.retry_after, q.intended_at, q.first_seen, q.gone_at,
-           pg_catalog.date_trunc('second', q.incident_at)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.would_delete_at)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.intended_at)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.retry_after)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.archive_retry)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.first_seen)::pg_catalog.text,
-           pg_catalog.date_trunc('second', q.gone_at)::pg_catalog.text,
+           date_trunc('second', q.incident_at)::text,
+           date_trunc('second', q.would_delete_at)::text,
+           date_trunc('second', q.intended_at)::text,
+           date_trunc('second', q.retry_after)::text,
+           date_trunc('second', q.archive_retry)::text,
+           date_trunc('second', q.first_seen)::text,
+           date_trunc('second', q.gone_at)::text,
            q.incident, q.belayed_at, q.belayed_by,
-           pg_catalog.date_trunc('second', q.belayed_at)::pg_catalog.text, q.delete_delay, q.delay_from,
-           q.archive_failures::pg_catalog.int8
+           date_trunc('second', q.belayed_at)::text, q.delete_delay, q.delay_from,
+           q.archive_failures::int8
     FROM cloudsat.queues AS q
-    WHERE q.server OPERATOR(pg_catalog.=) $1
-      AND q.vhost OPERATOR(pg_catalog.=) $2
-      AND q.name OPERATOR(pg_catalog.=) $3)",
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
                            {TEXTOID, TEXTOID, TEXTOID});
 
 pg::Statement row_of_polls(R"(
-    SELECT pg_catalog.date_trunc('second', p.last_poll)::pg_catalog.text,
-           pg_catalog.date_trunc('second', p.last_success)::pg_catalog.text,
-           p.consecutive_failures::pg_catalog.int8, p.last_error_kind, p.up_since
+    SELECT date_trunc('second', p.last_poll)::text,
+           date_trunc('second', p.last_success)::text,
+           p.consecutive_failures::int8, p.last_error_kind, p.up_since
     FROM cloudsat.polls AS p
-    WHERE p.server OPERATOR(pg_catalog.=) $1)",
+    WHERE p.server = $1)",
                            {TEXTOID});
 
 // In the window, and the one that held when it began.
 pg::Statement samples(R"(
     SELECT s."time", CASE WHEN $6 THEN s.ready ELSE s.messages END
     FROM ((SELECT h."time", h.messages, h.ready FROM cloudsat.queue_history AS h
-           WHERE h.server OPERATOR(pg_catalog.=) $1 AND h.vhost OPERATOR(pg_catalog.=) $2
-             AND h.name OPERATOR(pg_catalog.=) $3
-             AND h."time" OPERATOR(pg_catalog.>=) greatest($4, $5)
+           WHERE h.server = $1 AND h.vhost = $2
+             AND h.name = $3
+             AND h."time" >= greatest($4, $5)
            ORDER BY h."time" DESC LIMIT $7)
           UNION ALL
           (SELECT h."time", h.messages, h.ready FROM cloudsat.queue_history AS h
-           WHERE h.server OPERATOR(pg_catalog.=) $1 AND h.vhost OPERATOR(pg_catalog.=) $2
-             AND h.name OPERATOR(pg_catalog.=) $3
-             AND h."time" OPERATOR(pg_catalog.<) $4 AND h."time" OPERATOR(pg_catalog.>=) $5
+           WHERE h.server = $1 AND h.vhost = $2
+             AND h.name = $3
+             AND h."time" < $4 AND h."time" >= $5
            ORDER BY h."time" DESC LIMIT 1)) AS s
     ORDER BY s."time")",
                       {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, INT8OID});
 
 pg::Statement in_archive(R"(
     SELECT a.messages FROM cloudsat.archives AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.vhost OPERATOR(pg_catalog.=) $2
-      AND a.queue OPERATOR(pg_catalog.=) $3)",
+    WHERE a.server = $1
+      AND a.vhost = $2
+      AND a.queue = $3)",
                          {TEXTOID, TEXTOID, TEXTOID});
 
 pg::Statement owners_of_account(R"(
-    SELECT pg_catalog.string_agg(a.owner::pg_catalog.text, ', ' ORDER BY a.owner)
+    SELECT string_agg(a.owner::text, ', ' ORDER BY a.owner)
     FROM cloudsat.account_owners AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2)",
+    WHERE a.server = $1
+      AND a.username = $2)",
                                 {TEXTOID, TEXTOID});
 
 // The columns of row_of_queue.

@@ -17,17 +17,17 @@ namespace {
 
 // The copies of the warning are the guardian's own replies to it.
 pg::Statement warned_addresses(R"(
-    SELECT t.chan::pg_catalog.text
+    SELECT t.chan::text
     FROM (SELECT w.chan, 0 AS turn FROM cloudsat.messages AS w
-          WHERE w.uuid OPERATOR(pg_catalog.=) $1
+          WHERE w.uuid = $1
           UNION
           SELECT c.chan, 1
           FROM cloudsat.messages AS w
-          JOIN cloudsat.messages AS c ON c.root OPERATOR(pg_catalog.=) w.uuid
-          WHERE w.uuid OPERATOR(pg_catalog.=) $1
-            AND c.before OPERATOR(pg_catalog.=) w.uuid
-            AND c.poster OPERATOR(pg_catalog.=) w.poster
-            AND c.chan OPERATOR(pg_catalog.<>) w.chan) AS t
+          JOIN cloudsat.messages AS c ON c.root = w.uuid
+          WHERE w.uuid = $1
+            AND c.before = w.uuid
+            AND c.poster = w.poster
+            AND c.chan <> w.chan) AS t
     ORDER BY t.turn, t.chan)",
                                {UUIDOID});
 

@@ -30,14 +30,12 @@ constexpr int failures_to_tell = 3;
 // that somebody is known as an owner or admin of this broker, or that his domain is named (mail_domains). The
 // places of the parameters: the server's name, the admins, the domains.
 #define IS_KNOWN(recipient, server, admins)                                                                  \
-    "(" recipient " OPERATOR(pg_catalog.=) ANY (SELECT a.owner FROM cloudsat.account_owners AS a"            \
-    "  WHERE a.server OPERATOR(pg_catalog.=) " server ")"                                                    \
-    " OR " recipient                                                                                         \
-    " OPERATOR(pg_catalog.=) ANY (SELECT k::cloudsat.address FROM pg_catalog.unnest(" admins ") AS k))"
+    "(" recipient " = ANY (SELECT a.owner FROM cloudsat.account_owners AS a"                                 \
+    "  WHERE a.server = " server ")"                                                                         \
+    " OR " recipient " = ANY (SELECT k::cloudsat.address FROM unnest(" admins ") AS k))"
 #define MAY_BE_MAILED(recipient, server, admins, domains)                                                    \
-    "(" IS_KNOWN(recipient, server, admins) " OR EXISTS (SELECT FROM pg_catalog.unnest(" domains ") AS d"    \
-                                            "  WHERE " recipient                                             \
-                                            " OPERATOR(pg_catalog.<@) d::cloudsat.address))"
+    "(" IS_KNOWN(recipient, server, admins) " OR EXISTS (SELECT FROM unnest(" domains ") AS d"               \
+                                            "  WHERE " recipient " <@ d::cloudsat.address))"
 
 pg::Statement insert(R"(
     INSERT INTO cloudsat.outbox (written_at, due, server, kind, recipient, vhost, queue, messages,
@@ -46,7 +44,7 @@ pg::Statement insert(R"(
            NOT m.told AND NOT m.known, m.subject, m.body,
            CASE WHEN m.told OR m.mailed THEN 'waiting' ELSE 'dropped' END,
            CASE WHEN m.told OR m.mailed THEN NULL ELSE 'known from the name of the queue alone, and not in mail_domains' END
-    FROM (SELECT n.*, n.kind OPERATOR(pg_catalog.=) ANY (ARRAY['broker_down', 'broker_up', 'account']) AS told,
+    FROM (SELECT n.*, n.kind = ANY (ARRAY['broker_down', 'broker_up', 'account']) AS told,
                       )" IS_KNOWN("n.recipient", "$2",
                                   "$11") R"( AS known, )" MAY_BE_MAILED("n.recipient", "$2", "$11",
                                                                         "$12") R"( AS mailed
@@ -60,39 +58,39 @@ pg::Statement insert(R"(
                       INT8ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
 pg::Statement rights(R"(
-    SELECT pg_catalog.string_agg(o.recipient::pg_catalog.text, ', ' ORDER BY o.recipient) FILTER (WHERE o.mailed),
-           pg_catalog.string_agg(o.recipient::pg_catalog.text, ', ' ORDER BY o.recipient) FILTER (WHERE NOT o.mailed)
+    SELECT string_agg(o.recipient::text, ', ' ORDER BY o.recipient) FILTER (WHERE o.mailed),
+           string_agg(o.recipient::text, ', ' ORDER BY o.recipient) FILTER (WHERE NOT o.mailed)
     FROM (SELECT n.recipient, )" MAY_BE_MAILED("n.recipient", "$1", "$3", "$4") R"( AS mailed
-          FROM (SELECT r::cloudsat.address FROM pg_catalog.unnest($2) AS r) AS n(recipient)) AS o)",
+          FROM (SELECT r::cloudsat.address FROM unnest($2) AS r) AS n(recipient)) AS o)",
                      {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
 // What waits for one of these recipients, the first to go.
 pg::Statement first_waiting(R"(
-    SELECT pg_catalog.format('a notice to %s waits until %s', o.recipient, pg_catalog.date_trunc('second', o.due))
-           OPERATOR(pg_catalog.||) coalesce(': ' OPERATOR(pg_catalog.||) o.outcome, '')
+    SELECT format('a notice to %s waits until %s', o.recipient, date_trunc('second', o.due))
+           || coalesce(': ' || o.outcome, '')
     FROM cloudsat.outbox AS o
-    WHERE o.server OPERATOR(pg_catalog.=) $1
-      AND o.recipient OPERATOR(pg_catalog.=) ANY (SELECT r::cloudsat.address FROM pg_catalog.unnest($2) AS r)
-      AND o.state OPERATOR(pg_catalog.=) 'waiting'
-      AND o.due OPERATOR(pg_catalog.>) $3
+    WHERE o.server = $1
+      AND o.recipient = ANY (SELECT r::cloudsat.address FROM unnest($2) AS r)
+      AND o.state = 'waiting'
+      AND o.due > $3
     ORDER BY o.due, o.id LIMIT 1)",
                             {TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID});
 
 pg::Statement insert_held(R"(
     INSERT INTO cloudsat.outbox (written_at, due, server, kind, recipient, subject, body)
     SELECT $1, $1, $2, 'mails_held', a.address, $4, $5
-    FROM (SELECT u::cloudsat.address AS address FROM pg_catalog.unnest($3) AS u) AS a
+    FROM (SELECT u::cloudsat.address AS address FROM unnest($3) AS u) AS a
     WHERE NOT EXISTS (SELECT FROM cloudsat.outbox AS o
-        WHERE o.recipient OPERATOR(pg_catalog.=) a.address AND o.server OPERATOR(pg_catalog.=) $2
-          AND o.queue OPERATOR(pg_catalog.=) '' AND o.kind OPERATOR(pg_catalog.=) 'mails_held'
-          AND o.written_at OPERATOR(pg_catalog.>) $6))",
+        WHERE o.recipient = a.address AND o.server = $2
+          AND o.queue = '' AND o.kind = 'mails_held'
+          AND o.written_at > $6))",
                           {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, TIMESTAMPTZOID});
 
 pg::Statement last_told(R"(
     SELECT o.kind
     FROM cloudsat.outbox AS o
-    WHERE o.server OPERATOR(pg_catalog.=) $1
-      AND o.kind OPERATOR(pg_catalog.=) ANY (ARRAY['broker_down', 'broker_up'])
+    WHERE o.server = $1
+      AND o.kind = ANY (ARRAY['broker_down', 'broker_up'])
     ORDER BY o.id DESC LIMIT 1)",
                         {TEXTOID});
 

@@ -12,10 +12,10 @@ namespace cloudsat::guardian {
 namespace {
 
 pg::Statement mapped_owners(R"(
-    SELECT a.owner::pg_catalog.text
+    SELECT a.owner::text
     FROM cloudsat.account_owners AS a
-    WHERE a.server OPERATOR(pg_catalog.=) $1
-      AND a.username OPERATOR(pg_catalog.=) $2
+    WHERE a.server = $1
+      AND a.username = $2
     ORDER BY a.owner)",
                             {TEXTOID, TEXTOID});
 

@@ -49,15 +49,15 @@ pg::Statement upsert(R"(
         archive_at, archived, archive_failures, archive_retry, intended_at, intended_xact,
         attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
     SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
-    n.arguments::pg_catalog.jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
+    n.arguments::jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
     n.memory, n.size_source, n.owner, n.owner_kind, n.level::cloudsat.level,
     n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.archive_size,
     n.max_archive_size,
-    pg_catalog.make_interval(secs => n.delete_delay::pg_catalog.float8 OPERATOR(pg_catalog./) 1000000),
+    make_interval(secs => n.delete_delay::float8 / 1000000),
     n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
     n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.delay_from, n.archive, n.archive_at,
     n.archived, n.archive_failures, n.archive_retry, n.intended_at,
-    n.intended_xact::pg_catalog.xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
+    n.intended_xact::xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
     n.first_seen, n.changed_at, n.gone_at
     FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,

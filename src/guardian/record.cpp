@@ -44,26 +44,26 @@ pg::Statement insert_history(R"(
 // hash or by sorting, whatever the planner believes of the table: an anti-join may become a loop in a loop.
 pg::Statement delete_bindings(R"(
     DELETE FROM cloudsat.bindings AS d
-    WHERE d.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
-        SELECT pg_catalog.min(u.tid)
+    WHERE d.ctid = ANY (ARRAY(
+        SELECT min(u.tid)
         FROM (SELECT b.queue, b.source, b.routing_key, b.arguments_hash, b.ctid AS tid, false AS told
               FROM cloudsat.bindings AS b
-              WHERE b.server OPERATOR(pg_catalog.=) $1
-                AND b.vhost OPERATOR(pg_catalog.=) $2
-                AND ($3 IS NULL OR b.queue OPERATOR(pg_catalog.=) $3)
+              WHERE b.server = $1
+                AND b.vhost = $2
+                AND ($3 IS NULL OR b.queue = $3)
               UNION ALL
               SELECT n.queue, n.source, n.routing_key,
-                     pg_catalog.jsonb_hash_extended(n.arguments::pg_catalog.jsonb, 0), NULL, true
+                     jsonb_hash_extended(n.arguments::jsonb, 0), NULL, true
               FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)) AS u
         GROUP BY u.queue, u.source, u.routing_key, u.arguments_hash
-        HAVING NOT pg_catalog.bool_or(u.told))))",
+        HAVING NOT bool_or(u.told))))",
                               {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
                                TEXTARRAYOID});
 pg::Statement insert_bindings(R"(
     INSERT INTO cloudsat.bindings (server, vhost, queue, source, routing_key, arguments_hash, arguments,
            first_seen)
     SELECT $1, $2, n.queue, n.source, n.routing_key,
-           pg_catalog.jsonb_hash_extended(n.arguments::pg_catalog.jsonb, 0), n.arguments::pg_catalog.jsonb, $3
+           jsonb_hash_extended(n.arguments::jsonb, 0), n.arguments::jsonb, $3
     FROM unnest($4, $5, $6, $7) AS n(queue, source, routing_key, arguments)
     ON CONFLICT DO NOTHING)",
                               {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
@@ -71,13 +71,13 @@ pg::Statement insert_bindings(R"(
 // OFFSET 0 keeps the queues apart: each is a look into the key.
 pg::Statement delete_bindings_of(R"(
     DELETE FROM cloudsat.bindings AS d
-    WHERE d.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+    WHERE d.ctid = ANY (ARRAY(
         SELECT q.ctid
         FROM unnest($2, $3) AS n(vhost, name)
         CROSS JOIN LATERAL (SELECT b.ctid FROM cloudsat.bindings AS b
-            WHERE b.server OPERATOR(pg_catalog.=) $1
-              AND b.vhost OPERATOR(pg_catalog.=) n.vhost
-              AND b.queue OPERATOR(pg_catalog.=) n.name
+            WHERE b.server = $1
+              AND b.vhost = n.vhost
+              AND b.queue = n.name
             OFFSET 0) AS q)))",
                                  {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 

@@ -45,16 +45,16 @@ constexpr std::int64_t most_passed_over = 10'000;
 constexpr const char* chosen_messages = R"(
     SELECT m.ctid, m.properties, m.body
     FROM cloudsat.archived_messages AS m
-    WHERE m.server OPERATOR(pg_catalog.=) $1
-      AND m.vhost OPERATOR(pg_catalog.=) $2
-      AND m.queue OPERATOR(pg_catalog.=) $3
+    WHERE m.server = $1
+      AND m.vhost = $2
+      AND m.queue = $3
     ORDER BY m.id LIMIT $4 FOR UPDATE SKIP LOCKED)";
 
 // By their places: they are locked by us, so they stay there; and a search by key would find its way through
 // those that were removed before.
 pg::Statement remove_messages(R"(
     DELETE FROM cloudsat.archived_messages AS m
-    WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($1))",
+    WHERE m.ctid = ANY ($1))",
                               {TIDARRAYOID});
 
 constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();

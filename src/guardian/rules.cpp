@@ -20,13 +20,13 @@ namespace cloudsat::guardian {
 namespace {
 
 pg::Statement policies_fingerprint(R"(
-    SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', $2, $3, $4, $5,
-           $6, $7, $8, $9, pg_catalog.string_agg(p::pg_catalog.text, E'\n' ORDER BY p.id),
-           (SELECT pg_catalog.string_agg(a::pg_catalog.text, E'\n' ORDER BY a.username, a.owner)
-            FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1)),
-           0)::pg_catalog.text
+    SELECT hashtextextended(concat_ws(E'\n', $2, $3, $4, $5,
+           $6, $7, $8, $9, string_agg(p::text, E'\n' ORDER BY p.id),
+           (SELECT string_agg(a::text, E'\n' ORDER BY a.username, a.owner)
+            FROM cloudsat.account_owners AS a WHERE a.server = $1)),
+           0)::text
     FROM cloudsat.queue_policies AS p
-    WHERE p.server IS NULL OR p.server OPERATOR(pg_catalog.=) $1)",
+    WHERE p.server IS NULL OR p.server = $1)",
                                    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID,
                                     INT8OID});
 
@@ -34,9 +34,9 @@ pg::Statement policies_fingerprint(R"(
 // clang-format off
 #define MATCHING_POLICIES                                                                                    \
     " FROM cloudsat.queue_policies AS q"                                                                     \
-    " WHERE (q.server IS NULL OR q.server OPERATOR(pg_catalog.=) $1)"                                        \
-    " AND (q.vhost IS NULL OR n.vhost COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.vhost)"              \
-    " AND n.name COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~) q.queue"                                    \
+    " WHERE (q.server IS NULL OR q.server = $1)"                                        \
+    " AND (q.vhost IS NULL OR n.vhost COLLATE \"C\" ~ q.vhost)"              \
+    " AND n.name COLLATE \"C\" ~ q.queue"                                    \
     " ORDER BY q.priority DESC, q.id "
 // clang-format on
 
@@ -51,25 +51,24 @@ pg::Statement rules_of_queues(R"(
                 WHEN p.archive_size IS NULL AND NOT coalesce(p.unbounded, false) AND $8 IS NOT NULL
                 THEN least(greatest($8, p.warn_size), p.delete_size) END,
            coalesce(p.max_archive_size, $9), p.unbounded, p.exempt, p.basis, o.owner,
-           $7 IS NOT NULL AND o.owner OPERATOR(pg_catalog.~) $7,
-           EXISTS (SELECT FROM cloudsat.account_owners AS a WHERE a.server OPERATOR(pg_catalog.=) $1
-               AND a.username OPERATOR(pg_catalog.=) o.owner),
-           coalesce(p.delete_delay, pg_catalog.make_interval(secs => $10::pg_catalog.float8
-               OPERATOR(pg_catalog./) 1000000)), p.archive IS NOT NULL
+           $7 IS NOT NULL AND o.owner ~ $7,
+           EXISTS (SELECT FROM cloudsat.account_owners AS a WHERE a.server = $1
+               AND a.username = o.owner),
+           coalesce(p.delete_delay, make_interval(secs => $10::float8
+               / 1000000)), p.archive IS NOT NULL
     FROM unnest($2, $3) WITH ORDINALITY AS n(vhost, name, i)
-    CROSS JOIN LATERAL (SELECT pg_catalog.substring(n.name COLLATE pg_catalog."C", $6) AS found) AS f
+    CROSS JOIN LATERAL (SELECT substring(n.name COLLATE "C", $6) AS found) AS f
     CROSS JOIN LATERAL (SELECT CASE
-           WHEN pg_catalog.right(n.name, pg_catalog.length($11)) OPERATOR(pg_catalog.<>) $11 THEN f.found
-           WHEN pg_catalog.strpos(f.found, '%00') OPERATOR(pg_catalog.=) 0
-           THEN pg_catalog.replace(f.found, '%25', '%') END AS owner) AS o
+           WHEN right(n.name, length($11)) <> $11 THEN f.found
+           WHEN strpos(f.found, '%00') = 0
+           THEN replace(f.found, '%25', '%') END AS owner) AS o
     LEFT JOIN LATERAL (SELECT q.*, CASE WHEN q.archive_size
-           OPERATOR(pg_catalog.<>) -1 THEN q.archive_size END AS archive)" MATCHING_POLICIES
-                              R"(LIMIT 1) AS p ON true)",
+           <> -1 THEN q.archive_size END AS archive)" MATCHING_POLICIES R"(LIMIT 1) AS p ON true)",
                               {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, TEXTOID, TEXTOID,
                                INT8OID, INT8OID, INT8OID, TEXTOID});
 
 pg::Statement policies_of_queue(R"(
-    SELECT q.id, q.priority::pg_catalog.int8, q.comment, q.warn_size, q.archive_size, q.max_archive_size,
+    SELECT q.id, q.priority::int8, q.comment, q.warn_size, q.archive_size, q.max_archive_size,
            q.delete_size, q.delete_delay FROM (SELECT $2 AS vhost, $3 AS name) AS n CROSS JOIN LATERAL
            (SELECT q.*)" MATCHING_POLICIES ") AS q ORDER BY q.priority DESC, q.id",
                                 {TEXTOID, TEXTOID, TEXTOID});

@@ -38,12 +38,12 @@ constexpr uint16 server_lock = 0x6376;
 
 // A row that another server of this database left under the same name says nothing of this one.
 pg::Statement last_polls(R"(
-    SELECT CASE WHEN p.home OPERATOR(pg_catalog.=) $2 THEN p.last_poll END,
-           NOT pg_catalog.starts_with(p.home, $3)
+    SELECT CASE WHEN p.home = $2 THEN p.last_poll END,
+           NOT starts_with(p.home, $3)
     FROM cloudsat.polls AS p
-    WHERE p.server OPERATOR(pg_catalog.=) $1
-       OR p.home OPERATOR(pg_catalog.=) $2 -- it was renamed since
-    ORDER BY p.home OPERATOR(pg_catalog.=) $2 DESC LIMIT 1)",
+    WHERE p.server = $1
+       OR p.home = $2 -- it was renamed since
+    ORDER BY p.home = $2 DESC LIMIT 1)",
                          {TEXTOID, TEXTOID, TEXTOID});
 
 LOCKTAG tag_of(std::uint64_t hash, uint16 kind) {

@@ -17,7 +17,7 @@ namespace cloudsat::pg {
 namespace {
 
 bool is_any_prepared() {
-    static Statement query("SELECT FROM pg_catalog.pg_prepared_xact() LIMIT 1", {});
+    static Statement query("SELECT FROM pg_prepared_xact() LIMIT 1", {});
     spi_begin();
     const bool found = query.run({}, {}, true) > 0;
     spi_end();

@@ -2,15 +2,24 @@
 
 #include "pg/spi.hpp"
 
+extern "C" {
+#include "utils/guc.h"
+}
+
 namespace cloudsat::pg {
 
 void spi_begin() {
     if (SPI_connect() != SPI_OK_CONNECT) {
         elog(ERROR, "could not connect to SPI");
     }
+    NewGUCNestLevel();
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                      0, false);
 }
 
 void spi_end() {
+    // Whatever ran since spi_begin() has closed its own levels, so the innermost one is spi_begin()'s.
+    AtEOXact_GUC(false, NewGUCNestLevel() - 1);
     if (SPI_finish() != SPI_OK_FINISH) {
         elog(ERROR, "could not disconnect from SPI");
     }

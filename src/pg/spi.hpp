@@ -1,5 +1,6 @@
 // SQL from C++: a connection to SPI for a scope of statements, and statements that are planned once per
-// backend. Texts qualify every name: they may run under a caller's search_path.
+// backend. Between spi_begin and spi_end search_path is "pg_catalog, pg_temp", as in the server's own
+// maintenance commands (RestrictSearchPath of 17): statements qualify only what is not in pg_catalog.
 #pragma once
 
 #include <initializer_list>

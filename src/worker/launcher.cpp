@@ -96,14 +96,14 @@ Ward* ward_of(Oid server) {
 // say.
 constexpr const char* watchable_servers =
     "SELECT s.oid, s.srvname,"
-    " (SELECT o.option_value FROM pg_catalog.pg_options_to_table(s.srvoptions) o"
+    " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o"
     "  WHERE o.option_name = 'poll_interval'),"
-    " (SELECT o.option_value FROM pg_catalog.pg_options_to_table(s.srvoptions) o WHERE o.option_name = "
+    " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o WHERE o.option_name = "
     "'timeout')"
-    " FROM pg_catalog.pg_foreign_server s"
-    " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'rabbitmq'"
-    " WHERE EXISTS (SELECT FROM pg_catalog.unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
-    " AND EXISTS (SELECT FROM pg_catalog.pg_user_mapping m WHERE m.umserver = s.oid) ORDER BY s.oid";
+    " FROM pg_foreign_server s"
+    " JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'rabbitmq'"
+    " WHERE EXISTS (SELECT FROM unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
+    " AND EXISTS (SELECT FROM pg_user_mapping m WHERE m.umserver = s.oid) ORDER BY s.oid";
 
 void keep_wards(std::span<Ward> wards) {
     Ward* old = state.wards.data();
@@ -380,8 +380,8 @@ int64 keep_house(pg::Statement& statement, const char* activity, std::span<const
 
 // Each call of cleanup() is a transaction, because it stops as soon as posters have to wait for it.
 void clean_up(int minutes) {
-    static pg::Statement statement(
-        "SELECT count(*) FROM cloudsat.cleanup(pg_catalog.make_interval(mins => $1))", {INT4OID});
+    static pg::Statement statement("SELECT count(*) FROM cloudsat.cleanup(make_interval(mins => $1))",
+                                   {INT4OID});
     const Datum retention[] = {Int32GetDatum(minutes)};
     int64 dropped = 0;
     for (int64 more = 1; more > 0; dropped += more) {
@@ -404,7 +404,7 @@ void drop_detached() {
 
 // Though somebody keeps maintain() from its locks.
 void prune() {
-    static pg::Statement statement("SELECT 0::pg_catalog.int8 FROM _cloudsat.prune()", {});
+    static pg::Statement statement("SELECT 0::int8 FROM _cloudsat.prune()", {});
     state.unpruned = false; // should it fail, too, the next maintain() tries again
     keep_house(statement, "pruning the logs", {});
 }

@@ -42,19 +42,19 @@ constexpr int most_in_mail = 500;    // the others wait
 
 // Unfinished mails come first: they block nobody, and were promised.
 pg::Statement unfinished(R"(
-    SELECT o.mail, o.recipient::pg_catalog.text, o.attempts, min(o.written_at)
+    SELECT o.mail, o.recipient::text, o.attempts, min(o.written_at)
     FROM cloudsat.outbox AS o
-    WHERE o.state OPERATOR(pg_catalog.=) 'sending'
-      AND o.due OPERATOR(pg_catalog.<=) $1
+    WHERE o.state = 'sending'
+      AND o.due <= $1
     GROUP BY o.mail, o.recipient, o.attempts
     ORDER BY min(o.due) LIMIT 1)",
                          {TIMESTAMPTZOID});
 pg::Statement next_recipient(R"(
-    SELECT o.recipient::pg_catalog.text
+    SELECT o.recipient::text
     FROM cloudsat.outbox AS o
-    WHERE o.state OPERATOR(pg_catalog.=) 'waiting'
-      AND o.due OPERATOR(pg_catalog.<=) $1
-      AND o.by_name OPERATOR(pg_catalog.=) $2
+    WHERE o.state = 'waiting'
+      AND o.due <= $1
+      AND o.by_name = $2
     ORDER BY o.due, o.id LIMIT 1)",
                              {TIMESTAMPTZOID, BOOLOID});
 
@@ -62,38 +62,38 @@ pg::Statement next_recipient(R"(
 // mailed.
 pg::Statement waiting_notices(R"(
     SELECT o.id, o.kind, o.written_at, o.server, o.vhost, o.queue, o.attempts,
-           (SELECT t.kind FROM cloudsat.outbox AS t WHERE t.recipient OPERATOR(pg_catalog.=) o.recipient
-            AND t.server OPERATOR(pg_catalog.=) o.server AND t.queue OPERATOR(pg_catalog.=) o.queue
-            AND t.vhost OPERATOR(pg_catalog.=) o.vhost AND t.state OPERATOR(pg_catalog.=) 'sent'
-            AND t.kind OPERATOR(pg_catalog.<>) ALL (ARRAY['account', 'mails_held'])
+           (SELECT t.kind FROM cloudsat.outbox AS t WHERE t.recipient = o.recipient
+            AND t.server = o.server AND t.queue = o.queue
+            AND t.vhost = o.vhost AND t.state = 'sent'
+            AND t.kind <> ALL (ARRAY['account', 'mails_held'])
             ORDER BY t.sent_at DESC, t.id DESC LIMIT 1),
-           (SELECT t.state OPERATOR(pg_catalog.<>) ALL (ARRAY['sent', 'sending'])
-            FROM cloudsat.outbox AS t WHERE t.recipient OPERATOR(pg_catalog.=) o.recipient
-            AND t.server OPERATOR(pg_catalog.=) o.server AND t.queue OPERATOR(pg_catalog.=) o.queue
-            AND t.vhost OPERATOR(pg_catalog.=) o.vhost AND t.id OPERATOR(pg_catalog.<) o.id
-            AND t.kind OPERATOR(pg_catalog.=) ANY (ARRAY['warned', 'deletable', 'broker_down'])
+           (SELECT t.state <> ALL (ARRAY['sent', 'sending'])
+            FROM cloudsat.outbox AS t WHERE t.recipient = o.recipient
+            AND t.server = o.server AND t.queue = o.queue
+            AND t.vhost = o.vhost AND t.id < o.id
+            AND t.kind = ANY (ARRAY['warned', 'deletable', 'broker_down'])
             ORDER BY t.id DESC LIMIT 1), o.by_name
     FROM cloudsat.outbox AS o
-    WHERE o.state OPERATOR(pg_catalog.=) 'waiting'
-      AND o.recipient OPERATOR(pg_catalog.=) $1::cloudsat.address
+    WHERE o.state = 'waiting'
+      AND o.recipient = $1::cloudsat.address
     ORDER BY o.id LIMIT $2)",
                               {TEXTOID, INT4OID});
 pg::Statement mailed_lately(R"(
     SELECT o.kind, o.server, max(o.sent_at)
     FROM cloudsat.outbox AS o
-    WHERE o.recipient OPERATOR(pg_catalog.=) $1::cloudsat.address
-      AND o.sent_at OPERATOR(pg_catalog.>) $2
+    WHERE o.recipient = $1::cloudsat.address
+      AND o.sent_at > $2
     GROUP BY o.kind, o.server)",
                             {TEXTOID, TIMESTAMPTZOID});
 
 // Until when a broker has used up its mails of the hour to owners known by name alone: there is a row when it
 // has.
 pg::Statement crowded(R"(
-    SELECT m.at OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval
+    SELECT m.at + '1 hour'::interval
     FROM (SELECT max(coalesce(o.sent_at, $3)) AS at
           FROM cloudsat.outbox AS o
-          WHERE o.server OPERATOR(pg_catalog.=) $1
-            AND (o.sent_at OPERATOR(pg_catalog.>) $2 OR o.state OPERATOR(pg_catalog.=) 'sending')
+          WHERE o.server = $1
+            AND (o.sent_at > $2 OR o.state = 'sending')
             AND o.by_name
           GROUP BY o.mail) AS m
     ORDER BY m.at DESC OFFSET $4 LIMIT 1)",
@@ -103,33 +103,33 @@ pg::Statement settle(R"(
     UPDATE cloudsat.outbox AS o
     SET state = n.state, due = coalesce(n.due, o.due), outcome = coalesce(n.outcome, o.outcome)
     FROM unnest($1, $2, $3, $4) AS n(id, state, due, outcome)
-    WHERE o.id OPERATOR(pg_catalog.=) n.id)",
+    WHERE o.id = n.id)",
                      {INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID});
 pg::Statement mark(R"(
     UPDATE cloudsat.outbox AS o
-    SET state = 'sending', mail = $2, attempts = o.attempts OPERATOR(pg_catalog.+) 1, due = $3
-    WHERE o.id OPERATOR(pg_catalog.=) ANY ($1))",
+    SET state = 'sending', mail = $2, attempts = o.attempts + 1, due = $3
+    WHERE o.id = ANY ($1))",
                    {INT8ARRAYOID, UUIDOID, TIMESTAMPTZOID});
 pg::Statement texts_of_mail(R"(
     SELECT o.subject, coalesce(o.body, '')
     FROM cloudsat.outbox AS o
-    WHERE o.mail OPERATOR(pg_catalog.=) $1
+    WHERE o.mail = $1
     ORDER BY o.id)",
                             {UUIDOID});
 pg::Statement mark_again(R"(
     UPDATE cloudsat.outbox AS o
-    SET attempts = o.attempts OPERATOR(pg_catalog.+) 1, due = $2
-    WHERE o.mail OPERATOR(pg_catalog.=) $1)",
+    SET attempts = o.attempts + 1, due = $2
+    WHERE o.mail = $1)",
                          {UUIDOID, TIMESTAMPTZOID});
 // The text of what is for its recipient alone goes with the end of its sending.
 pg::Statement record_fate(R"(
     UPDATE cloudsat.outbox AS o
     SET state = $2, outcome = $3, due = coalesce($4, o.due), sent_at = $5,
-        attempts = o.attempts OPERATOR(pg_catalog.-) $6,
-        mail = CASE WHEN $2 OPERATOR(pg_catalog.=) 'waiting' THEN NULL ELSE o.mail END,
-        body = CASE WHEN o.kind OPERATOR(pg_catalog.=) 'account'
-                      AND $2 OPERATOR(pg_catalog.=) ANY (ARRAY['sent', 'failed']) THEN NULL ELSE o.body END
-    WHERE o.mail OPERATOR(pg_catalog.=) $1)",
+        attempts = o.attempts - $6,
+        mail = CASE WHEN $2 = 'waiting' THEN NULL ELSE o.mail END,
+        body = CASE WHEN o.kind = 'account'
+                      AND $2 = ANY (ARRAY['sent', 'failed']) THEN NULL ELSE o.body END
+    WHERE o.mail = $1)",
                           {UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID});
 
 struct Mailer {

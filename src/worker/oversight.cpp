@@ -33,12 +33,12 @@ pg::Statement note_unguarded(R"(
     WITH known AS (
         UPDATE cloudsat.polls AS p
         SET consecutive_failures = greatest(p.consecutive_failures, $5), last_error_kind = 'unguarded', last_error = $4,
-            last_error_at = pg_catalog.now()
-        WHERE p.server OPERATOR(pg_catalog.=) $1
-           OR p.home OPERATOR(pg_catalog.=) $2
+            last_error_at = now()
+        WHERE p.server = $1
+           OR p.home = $2
         RETURNING 1)
     INSERT INTO cloudsat.polls (server, home, enforce_home, consecutive_failures, last_error_kind, last_error, last_error_at)
-    SELECT $1, $2, $3, $5, 'unguarded', $4, pg_catalog.now()
+    SELECT $1, $2, $3, $5, 'unguarded', $4, now()
     WHERE NOT EXISTS (SELECT FROM known))",
                              {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID});
 
@@ -46,15 +46,15 @@ pg::Statement note_unguarded(R"(
 pg::Statement note_guarded(R"(
     UPDATE cloudsat.polls AS p
     SET consecutive_failures = 0
-    WHERE p.server OPERATOR(pg_catalog.=) $1
-      AND p.last_error_kind OPERATOR(pg_catalog.=) 'unguarded'
-      AND p.consecutive_failures OPERATOR(pg_catalog.>) 0)",
+    WHERE p.server = $1
+      AND p.last_error_kind = 'unguarded'
+      AND p.consecutive_failures > 0)",
                            {TEXTOID});
 
 pg::Statement last_success(R"(
     SELECT p.last_success
     FROM cloudsat.polls AS p
-    WHERE p.server OPERATOR(pg_catalog.=) $1)",
+    WHERE p.server = $1)",
                            {TEXTOID});
 
 struct Telling {
