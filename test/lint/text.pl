@@ -34,6 +34,11 @@ check('the install script fails on a squatter', qr/^\s*CREATE\s+(?:OR\s+REPLACE\
 check('error texts begin in lower case and have no full stop', qr/\berrmsg(?:_plural)?\("(?:[A-Z][a-z]|[^"]*\.")/,
 	files($cpp, 'src'));
 
+# What the server does not offer by a header may change in any release.
+check('no function of the server is declared by hand', qr/^\s*extern\s+(?!"C"|PGDLLEXPORT)/, files($cpp, 'src'));
+check('our tables are not read by scans for catalogs', qr/\bsystable_/, files($cpp, 'src'));
+check('no state of the server is written', qr/\b(?:MyProc->\w+|TransactionXmin|ClientConnectionLost|InterruptPending)\s*=(?!=)/, files($cpp, 'src'));
+
 my @headless = grep { text($_) !~ m{\A//} } files($cpp, 'src', 'test');
 is("@headless", '', 'every C++ file says what it is for');
 my @unguarded = grep { text($_) !~ /^#pragma once$/m } files(qr/\.hpp$/, 'src', 'test');
