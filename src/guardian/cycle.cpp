@@ -7,6 +7,7 @@
 #include "guardian/audit.hpp"
 #include "guardian/enforcement.hpp"
 #include "guardian/incident.hpp"
+#include "guardian/poll_row.hpp"
 #include "guardian/queue_row.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
@@ -19,13 +20,6 @@ extern "C" {
 
 namespace cloudsat::guardian {
 namespace {
-
-pg::Statement past_of_server(R"(
-    SELECT cycle, last_success, up_since, consecutive_failures, last_error_kind, missing_polls,
-           missing_since, names_at, bindings_at, rules, queues, users_at
-    FROM cloudsat.polls AS p
-    WHERE p.server = $1)",
-                             {TEXTOID});
 
 // A row of polls that another server of this database wrote when it had this name: it was dropped, or has
 // another name now.
@@ -100,42 +94,6 @@ std::array renames{
                   {TEXTOID, TEXTOID}),
 };
 
-TimestampTz time_at(uint64 row, int column) {
-    bool isnull = false;
-    const Datum value = pg::spi_value(row, column, isnull);
-    return isnull ? 0 : DatumGetTimestampTz(value);
-}
-
-std::string_view text_at(const Cycle& cycle, uint64 row, int column) {
-    bool isnull = false;
-    const Datum value = pg::spi_value(row, column, isnull);
-    return isnull ? std::string_view{} : join(cycle.arena, {pg::view(value)});
-}
-
-bool read_past(Cycle& cycle) {
-    const Datum values[] = {pg::to_text(cycle.server->name)};
-    if (past_of_server.run(values, {}, false, 1) == 0) {
-        return false;
-    }
-    bool isnull = false;
-    Past& past = cycle.past;
-    past.known = true;
-    past.cycle = DatumGetInt64(pg::spi_value(0, 1, isnull));
-    past.last_success = time_at(0, 2);
-    past.up_since = time_at(0, 3);
-    past.failures = DatumGetInt32(pg::spi_value(0, 4, isnull));
-    past.error_kind = text_at(cycle, 0, 5);
-    past.missing_polls = DatumGetInt32(pg::spi_value(0, 6, isnull));
-    past.missing_since = time_at(0, 7);
-    past.names_at = time_at(0, 8);
-    past.bindings_at = time_at(0, 9);
-    past.rules = text_at(cycle, 0, 10);
-    const Datum queues = pg::spi_value(0, 11, isnull);
-    past.queues = isnull ? 0 : DatumGetInt64(queues);
-    past.users_at = time_at(0, 12);
-    return true;
-}
-
 // A server that was renamed brings along what is known of its queues. History and events keep the name of
 // their time.
 void follow_rename(Cycle& cycle) {
@@ -150,7 +108,7 @@ void follow_rename(Cycle& cycle) {
     for (pg::Statement& rename : renames) {
         rename.run(names);
     }
-    read_past(cycle);
+    read_poll(*cycle.server, cycle.arena, cycle.past);
 }
 
 // One thing that was under way with a queue of the server that had this name.
@@ -247,7 +205,7 @@ Cycle* begin(const Server* server, net::Http& http, MemoryContext context) {
     }
     forget_namesake(*server);
     pg::spi_begin();
-    if (!read_past(*cycle)) {
+    if (!read_poll(*server, cycle->arena, cycle->past)) {
         follow_rename(*cycle);
     }
     pg::spi_end();

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory_resource>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -29,7 +30,7 @@ extern "C" {
 namespace cloudsat::guardian {
 
 // What a row of cloudsat.queues holds beside what core judges. Times are 0 for null.
-struct Keepsake {
+struct RowExtras {
     TimestampTz first_seen = 0;
     TimestampTz gone_at = 0;
     TimestampTz would_delete_at = 0;
@@ -44,20 +45,30 @@ struct Keepsake {
     std::int32_t attempts = 0;
     std::int32_t failures = 0;
     std::int32_t archive_failures = 0;
-    bool in_incident = false;
-    pg_uuid_t incident{};
+    std::optional<pg_uuid_t> incident;
     std::string_view belayed_by;
 };
 
-// The row of cloudsat.polls, as the last poll left it. Times are 0 for null.
-struct Past {
-    bool known = false;
+// A row of cloudsat.polls. Times are 0 for null, texts empty.
+struct PollRow {
+    std::string_view home;
+    std::string_view enforce_home;
+    bool enforce_held_back = false;
     std::int64_t cycle = 0;
-    std::int64_t queues = 0; // that the last whole poll saw
+    TimestampTz last_poll = 0;
     TimestampTz last_success = 0;
+    TimestampTz next_poll = 0;
     TimestampTz up_since = 0;
+    double fetch_ms = 0;
+    double record_ms = 0;
+    std::int64_t bytes = 0;
+    std::optional<std::int64_t> queues;
+    std::int64_t unusable = 0;
     std::int32_t failures = 0;
     std::string_view error_kind;
+    std::string_view error;
+    TimestampTz error_at = 0;
+    std::int64_t missing = 0;
     std::int32_t missing_polls = 0;
     TimestampTz missing_since = 0;
     TimestampTz names_at = 0;
@@ -84,8 +95,8 @@ struct Cycle {
     net::Http* http = nullptr;
     net::Http* metrics = nullptr; // another connection, to metrics_url; null without one
     std::pmr::memory_resource* arena =
-        nullptr; // for what lives as long as the cycle; nothing is given back singly
-    Past past;
+        nullptr;  // for what lives as long as the cycle; nothing is given back singly
+    PollRow past; // as the last poll left it; empty before the first
     core::Sweep* sweep = nullptr;
     bool archives = true; // it is followed by archiving; poll()'s is not
 

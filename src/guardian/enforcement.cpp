@@ -34,9 +34,8 @@ Datum confirm_enforce(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
     PreventCommandIfReadOnly("cloudsat.confirm_enforce()");
     find_server(pg::view(PG_GETARG_DATUM(0))); // raises when there is none, or it is no broker
-    const Datum values[] = {PG_GETARG_DATUM(0), pg::to_text(home_of_enforcement())};
     pg::spi_begin();
-    const bool moved = move_here.run(values) > 0;
+    const bool moved = enforce_here(pg::view(PG_GETARG_DATUM(0)));
     pg::spi_end();
     PG_RETURN_BOOL(moved);
 }
@@ -47,6 +46,11 @@ SQL_FUNCTION(confirm_enforce);
 
 const char* home_of_enforcement() {
     return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+bool enforce_here(std::string_view server) {
+    const Datum values[] = {pg::to_text(server), pg::to_text(home_of_enforcement())};
+    return move_here.run(values) > 0;
 }
 
 const char* how_to_confirm(const Server& server) {

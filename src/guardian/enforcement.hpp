@@ -14,6 +14,9 @@ const char* home_of_enforcement();
 // Switches enforce off in a server just loaded, when it is to be held back here. Needs a transaction.
 void hold_back(Server& server);
 
+// Notes that enforce is meant for this cluster and database; false if it was before. Needs SPI.
+bool enforce_here(std::string_view server);
+
 // What to say of it.
 constexpr const char* not_confirmed =
     "It was confirmed for another database or cluster, of which this one may be a copy.";

@@ -1,7 +1,8 @@
-// Rows of cloudsat.queues, see queue_row.hpp. `Field` is what both directions agree on.
+// Rows of cloudsat.queues, see queue_row.hpp. The list of fields is what both directions agree on.
 
 #include "guardian/queue_row.hpp"
 
+#include "guardian/fields.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
 #include "pg/spi.hpp"
@@ -19,269 +20,170 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/xid8.h"
 }
 
 namespace cloudsat::guardian {
 namespace {
 
-// The columns of cloudsat.queues, in the order of the table.
-// clang-format off
-enum Field : int {
-    f_server, f_vhost, f_name, f_type, f_durable, f_exclusive, f_auto_delete, f_arguments, f_state,
-    f_messages, f_ready, f_unacknowledged, f_consumers, f_memory, f_size_source, f_owner,
-    f_owner_kind, f_level, f_pending, f_policy, f_warn_size, f_delete_size, f_archive_size,
-    f_max_archive_size, f_delete_delay, f_unbounded, f_exempt, f_basis, f_growth, f_time_to_delete, f_incident,
-    f_incident_size, f_incident_at, f_belayed_by, f_belayed_at, f_would_delete_at, f_delay_from, f_archive,
-    f_archive_at, f_archived, f_archive_failures, f_archive_retry, f_intended_at, f_intended_xact,
-    f_attempts, f_failures, f_acted_at, f_retry_after, f_first_seen, f_changed_at, f_gone_at, fields
-};
-// clang-format on
-
 pg::Name queues_table(pg::Name::Kind::table, "queues");
 
-pg::Statement upsert(R"(
-    INSERT INTO cloudsat.queues AS q (server,
-        vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
-        unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
-        archive_at, archived, archive_failures, archive_retry, intended_at, intended_xact,
-        attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
-    SELECT $1, n.vhost, n.name, n.type, n.durable, n.exclusive, n.auto_delete,
-    n.arguments::jsonb, n.state, n.messages, n.ready, n.unacknowledged, n.consumers,
-    n.memory, n.size_source, n.owner, n.owner_kind, n.level::cloudsat.level,
-    n.pending::cloudsat.level, n.policy, n.warn_size, n.delete_size, n.archive_size,
-    n.max_archive_size,
-    make_interval(secs => n.delete_delay::float8 / 1000000),
-    n.unbounded, n.exempt, n.basis, n.growth, n.incident, n.incident_size,
-    n.incident_at, n.belayed_by, n.belayed_at, n.would_delete_at, n.delay_from, n.archive, n.archive_at,
-    n.archived, n.archive_failures, n.archive_retry, n.intended_at,
-    n.intended_xact::xid8, n.attempts, n.failures, n.acted_at, n.retry_after,
-    n.first_seen, n.changed_at, n.gone_at
-    FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
-    $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50) AS n(
-        vhost, name, type, durable, exclusive, auto_delete, arguments, state, messages, ready,
-        unacknowledged, consumers, memory, size_source, owner, owner_kind, level, pending, policy,
-        warn_size, delete_size, archive_size, max_archive_size, delete_delay, unbounded, exempt, basis, growth,
-        incident, incident_size, incident_at, belayed_by, belayed_at, would_delete_at, delay_from, archive,
-        archive_at, archived, archive_failures, archive_retry, intended_at, intended_xact,
-        attempts, failures, acted_at, retry_after, first_seen, changed_at, gone_at)
-    ON CONFLICT (server, vhost, name) DO UPDATE SET
-        type = EXCLUDED.type, durable = EXCLUDED.durable, exclusive = EXCLUDED.exclusive,
-        auto_delete = EXCLUDED.auto_delete, arguments = coalesce(EXCLUDED.arguments, q.arguments),
-        state = EXCLUDED.state, messages = EXCLUDED.messages, ready = EXCLUDED.ready,
-        unacknowledged = EXCLUDED.unacknowledged, consumers = EXCLUDED.consumers,
-        memory = EXCLUDED.memory, size_source = EXCLUDED.size_source, owner = EXCLUDED.owner,
-        owner_kind = EXCLUDED.owner_kind, level = EXCLUDED.level, pending = EXCLUDED.pending,
-        policy = EXCLUDED.policy, warn_size = EXCLUDED.warn_size,
-        delete_size = EXCLUDED.delete_size, archive_size = EXCLUDED.archive_size,
-        max_archive_size = EXCLUDED.max_archive_size, delete_delay = EXCLUDED.delete_delay, unbounded = EXCLUDED.unbounded,
-        exempt = EXCLUDED.exempt, basis = EXCLUDED.basis, growth = EXCLUDED.growth,
-        incident = EXCLUDED.incident, incident_size = EXCLUDED.incident_size,
-        incident_at = EXCLUDED.incident_at, belayed_by = EXCLUDED.belayed_by,
-        belayed_at = EXCLUDED.belayed_at, would_delete_at = EXCLUDED.would_delete_at, delay_from = EXCLUDED.delay_from,
-        archive = EXCLUDED.archive, archive_at = EXCLUDED.archive_at,
-        archived = EXCLUDED.archived, archive_failures = EXCLUDED.archive_failures,
-        archive_retry = EXCLUDED.archive_retry,
-        intended_at = EXCLUDED.intended_at, intended_xact = EXCLUDED.intended_xact,
-        attempts = EXCLUDED.attempts, failures = EXCLUDED.failures, acted_at = EXCLUDED.acted_at,
-        retry_after = EXCLUDED.retry_after, first_seen = EXCLUDED.first_seen,
-        changed_at = EXCLUDED.changed_at, gone_at = EXCLUDED.gone_at)",
-                     // clang-format off
-    {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
-     TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID,
-     BOOLARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-     TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-     INT8ARRAYOID, INT4ARRAYOID,
-     TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID,
-     TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID});
-// clang-format on
-
-// The types that the columns are sent as; those without one are not sent.
-// clang-format off
-constexpr Oid field_types[] = {
-    InvalidOid, TEXTOID, TEXTOID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID,
-    INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID,
-    TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
-    INT8OID, INT8OID, BOOLOID, BOOLOID, TEXTOID, FLOAT8OID, InvalidOid, UUIDOID,
-    INT8OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID,
-    INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID, TIMESTAMPTZOID,
-    TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-// clang-format on
-static_assert(sizeof field_types / sizeof field_types[0] == fields);
-
-// One row that was taken apart.
-class Reader {
-public:
-    explicit Reader(TupleTableSlot* slot) : values_(slot->tts_values), nulls_(slot->tts_isnull) {}
-
-    void read(core::Known& row, LevelNames& levels) const {
-        row.facts.arguments = {};
-        row.facts.type = text(f_type);
-        row.facts.state = text(f_state);
-        row.facts.durable = optional_bool(f_durable);
-        row.facts.exclusive = optional_bool(f_exclusive);
-        row.facts.auto_delete = optional_bool(f_auto_delete);
-        row.facts.messages = optional_int8(f_messages);
-        row.facts.ready = optional_int8(f_ready);
-        row.facts.unacknowledged = optional_int8(f_unacknowledged);
-        row.facts.consumers = optional_int8(f_consumers);
-        row.facts.memory = optional_int8(f_memory);
-        row.source = source();
-        row.owner_name = text(f_owner);
-        row.owner = parse_owner(text(f_owner_kind));
-        row.standing.level = levels.level(DatumGetObjectId(values_[f_level]));
-        row.standing.pending = levels.level(DatumGetObjectId(values_[f_pending]));
-        row.standing.would_delete = !nulls_[f_would_delete_at];
-        row.standing.belayed = !nulls_[f_belayed_at];
-        row.standing.intended = !nulls_[f_intended_at];
-        row.standing.archive = core::parse_archive(text(f_archive));
-        row.standing.archive_failures = DatumGetInt32(values_[f_archive_failures]);
-        row.standing.delay_from = time(f_delay_from);
-        row.standing.acted_at = time(f_acted_at);
-        row.standing.retry_after = time(f_retry_after);
-        row.policy = int8(f_policy);
-        row.limits.warn_size = int8(f_warn_size);
-        row.limits.delete_size = int8(f_delete_size);
-        row.limits.archive_size = optional_int8(f_archive_size);
-        row.limits.max_archive_size = optional_int8(f_max_archive_size);
-        row.limits.delete_delay = micros_of(*DatumGetIntervalP(values_[f_delete_delay]));
-        row.limits.unbounded = DatumGetBool(values_[f_unbounded]);
-        row.limits.exempt = DatumGetBool(values_[f_exempt]);
-        row.limits.basis = parse_basis(text(f_basis));
-        row.growth = DatumGetFloat8(values_[f_growth]);
-        row.changed_at = time(f_changed_at);
-        row.gone = gone();
-    }
-
-    Keepsake keepsake() const {
-        Keepsake kept;
-        kept.first_seen = time(f_first_seen);
-        kept.gone_at = time(f_gone_at);
-        kept.would_delete_at = time(f_would_delete_at);
-        kept.intended_at = time(f_intended_at);
-        kept.incident_at = time(f_incident_at);
-        kept.belayed_by = text(f_belayed_by);
-        kept.belayed_at = time(f_belayed_at);
-        kept.archive_at = time(f_archive_at);
-        kept.archived = int8(f_archived);
-        kept.archive_failures = DatumGetInt32(values_[f_archive_failures]);
-        kept.archive_retry = time(f_archive_retry);
-        kept.incident_size = int8(f_incident_size);
-        kept.intended_xact =
-            nulls_[f_intended_xact]
-                ? 0
-                : U64FromFullTransactionId(DatumGetFullTransactionId(values_[f_intended_xact]));
-        kept.attempts = DatumGetInt32(values_[f_attempts]);
-        kept.failures = DatumGetInt32(values_[f_failures]);
-        kept.in_incident = !nulls_[f_incident];
-        if (kept.in_incident) {
-            kept.incident = *DatumGetUUIDP(values_[f_incident]);
+// The values of an enum are oids: the name of each is asked for once.
+core::Level level_of(Oid label) {
+    struct Known {
+        Oid label;
+        core::Level level;
+    };
+    static Known known[4]; // of another making of the type there are others, which take their places
+    static std::size_t next = 0;
+    for (const Known& one : known) {
+        if (one.label == label) {
+            return one.level;
         }
-        return kept;
     }
+    const char* name = DatumGetCString(OidFunctionCall1(F_ENUM_OUT, ObjectIdGetDatum(label)));
+    known[next] = {label, core::parse_level(name).value_or(core::Level::normal)};
+    const core::Level level = known[next].level;
+    next = (next + 1) % std::size(known);
+    return level;
+}
 
-    std::string_view text(Field field) const {
-        return nulls_[field] ? std::string_view{} : pg::view(values_[field]);
+struct AsLevel : AsText {
+    static constexpr const char* cast = "::cloudsat.level";
+    static void add(Column& column, core::Level level) { column.add_text(core::to_string(level)); }
+    static void read(Datum value, core::Level& out) { out = level_of(DatumGetObjectId(value)); }
+};
+struct AsSource : AsText {
+    static void add(Column& column, core::SizeSource source) { column.add_told(core::to_string(source)); }
+    static void read(Datum value, core::SizeSource& out) { out = core::parse_size_source(pg::view(value)); }
+};
+struct AsOwner : AsText {
+    static void add(Column& column, core::Owner owner) { column.add_told(to_string(owner)); }
+    static void read(Datum value, core::Owner& out) { out = parse_owner(pg::view(value)); }
+};
+struct AsBasis : AsText {
+    static void add(Column& column, core::Basis basis) { column.add_text(to_string(basis)); }
+    static void read(Datum value, core::Basis& out) { out = parse_basis(pg::view(value)); }
+};
+struct AsArchive : AsText {
+    static void add(Column& column, core::Archive archive) { column.add_told(core::to_string(archive)); }
+    static void read(Datum value, core::Archive& out) { out = core::parse_archive(pg::view(value)); }
+};
+struct AsInterval : AsInt8 { // microseconds
+    static constexpr Oid type = INTERVALOID;
+    static void add(Column& column, core::Micros micros) {
+        auto* interval = static_cast<Interval*>(palloc0(sizeof(Interval)));
+        interval->time = micros;
+        column.add(IntervalPGetDatum(interval));
     }
-    core::SizeSource source() const { return core::parse_size_source(text(f_size_source)); }
-    bool gone() const { return !nulls_[f_gone_at]; }
-
-private:
-    std::int64_t int8(Field field) const { return nulls_[field] ? 0 : DatumGetInt64(values_[field]); }
-    TimestampTz time(Field field) const { return nulls_[field] ? 0 : DatumGetTimestampTz(values_[field]); }
-    std::optional<std::int64_t> optional_int8(Field field) const {
-        return nulls_[field] ? std::nullopt : std::optional<std::int64_t>(DatumGetInt64(values_[field]));
-    }
-    std::optional<bool> optional_bool(Field field) const {
-        return nulls_[field] ? std::nullopt : std::optional<bool>(DatumGetBool(values_[field]));
-    }
-
-    const Datum* values_;
-    const bool* nulls_;
+    static void read(Datum value, core::Micros& out) { out = micros_of(*DatumGetIntervalP(value)); }
 };
 
-// Without SQL in between: this is done in every cycle, and for ten thousand rows that are the same as before
-// it would else take longer than all the rest.
-Relation open_queues() {
-    Relation table = table_open(queues_table.oid(), AccessShareLock);
-    if (RelationGetDescr(table)->natts != fields) {
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("cloudsat.queues has %d columns instead of %d", RelationGetDescr(table)->natts,
-                       static_cast<int>(fields)),
-                errdetail("The library and the installed extension do not fit together."),
-                errhint("Use ALTER EXTENSION cloudsat UPDATE."));
-    }
-    return table;
+constexpr std::tuple queue_fields{
+    field<AsText>("vhost", CLOUDSAT_MEMBER(vhost)),
+    field<AsText>("name", CLOUDSAT_MEMBER(name)),
+    field<AsText>("type", CLOUDSAT_MEMBER(known.facts.type)),
+    field<AsBool>("durable", CLOUDSAT_MEMBER(known.facts.durable)),
+    field<AsBool>("exclusive", CLOUDSAT_MEMBER(known.facts.exclusive)),
+    field<AsBool>("auto_delete", CLOUDSAT_MEMBER(known.facts.auto_delete)),
+    field<AsJson>("arguments", CLOUDSAT_MEMBER(known.facts.arguments), OnUpdate::keep_if_null),
+    field<AsText>("state", CLOUDSAT_MEMBER(known.facts.state)),
+    field<AsInt8>("messages", CLOUDSAT_MEMBER(known.facts.messages)),
+    field<AsInt8>("ready", CLOUDSAT_MEMBER(known.facts.ready)),
+    field<AsInt8>("unacknowledged", CLOUDSAT_MEMBER(known.facts.unacknowledged)),
+    field<AsInt8>("consumers", CLOUDSAT_MEMBER(known.facts.consumers)),
+    field<AsInt8>("memory", CLOUDSAT_MEMBER(known.facts.memory)),
+    field<AsSource>("size_source", CLOUDSAT_MEMBER(known.source)),
+    field<AsText>("owner", CLOUDSAT_MEMBER(known.owner_name)),
+    field<AsOwner>("owner_kind", CLOUDSAT_MEMBER(known.owner)),
+    field<AsLevel>("level", CLOUDSAT_MEMBER(known.standing.level)),
+    field<AsLevel>("pending", CLOUDSAT_MEMBER(known.standing.pending)),
+    field<AsId>("policy", CLOUDSAT_MEMBER(known.policy)),
+    field<AsInt8>("warn_size", CLOUDSAT_MEMBER(known.limits.warn_size)),
+    field<AsInt8>("delete_size", CLOUDSAT_MEMBER(known.limits.delete_size)),
+    field<AsInt8>("archive_size", CLOUDSAT_MEMBER(known.limits.archive_size)),
+    field<AsInt8>("max_archive_size", CLOUDSAT_MEMBER(known.limits.max_archive_size)),
+    field<AsInterval>("delete_delay", CLOUDSAT_MEMBER(known.limits.delete_delay)),
+    field<AsBool>("unbounded", CLOUDSAT_MEMBER(known.limits.unbounded)),
+    field<AsBool>("exempt", CLOUDSAT_MEMBER(known.limits.exempt)),
+    field<AsBasis>("basis", CLOUDSAT_MEMBER(known.limits.basis)),
+    field<AsFloat8>("growth", CLOUDSAT_MEMBER(known.growth)),
+    field<AsUuid>("incident", CLOUDSAT_MEMBER(extras.incident)),
+    field<AsId>("incident_size", CLOUDSAT_MEMBER(extras.incident_size)),
+    field<AsTime>("incident_at", CLOUDSAT_MEMBER(extras.incident_at)),
+    field<AsText>("belayed_by", CLOUDSAT_MEMBER(extras.belayed_by)),
+    field<AsTime>("belayed_at", CLOUDSAT_MEMBER(extras.belayed_at)),
+    field<AsTime>("would_delete_at", CLOUDSAT_MEMBER(extras.would_delete_at)),
+    field<AsTime>("delay_from", CLOUDSAT_MEMBER(known.standing.delay_from)),
+    field<AsArchive>("archive", CLOUDSAT_MEMBER(known.standing.archive)),
+    field<AsTime>("archive_at", CLOUDSAT_MEMBER(extras.archive_at)),
+    field<AsInt8>("archived", CLOUDSAT_MEMBER(extras.archived)),
+    field<AsInt4>("archive_failures", CLOUDSAT_MEMBER(extras.archive_failures)),
+    field<AsTime>("archive_retry", CLOUDSAT_MEMBER(extras.archive_retry)),
+    field<AsTime>("intended_at", CLOUDSAT_MEMBER(extras.intended_at)),
+    field<AsXid>("intended_xact", CLOUDSAT_MEMBER(extras.intended_xact)),
+    field<AsInt4>("attempts", CLOUDSAT_MEMBER(extras.attempts)),
+    field<AsInt4>("failures", CLOUDSAT_MEMBER(extras.failures)),
+    field<AsTime>("acted_at", CLOUDSAT_MEMBER(known.standing.acted_at)),
+    field<AsTime>("retry_after", CLOUDSAT_MEMBER(known.standing.retry_after)),
+    field<AsTime>("first_seen", CLOUDSAT_MEMBER(extras.first_seen)),
+    field<AsTime>("changed_at", CLOUDSAT_MEMBER(known.changed_at)),
+    field<AsTime>("gone_at", CLOUDSAT_MEMBER(extras.gone_at))};
+
+ServerTable queue_table("queues", 2);
+// What the row does not say in a column of its own.
+void derive(QueueRow& row) {
+    const RowExtras& extras = row.extras;
+    core::Standing& standing = row.known.standing;
+    standing.would_delete = extras.would_delete_at != 0;
+    standing.belayed = extras.belayed_at != 0;
+    standing.intended = extras.intended_at != 0;
+    standing.archive_failures = extras.archive_failures;
+    row.known.gone = extras.gone_at != 0;
 }
 
 } // namespace
 
-core::Level LevelNames::level(Oid label) {
-    for (int i = 0; i < known_; ++i) {
-        if (labels_[i] == label) {
-            return levels_[i];
-        }
-    }
-    const char* name = DatumGetCString(OidFunctionCall1(F_ENUM_OUT, ObjectIdGetDatum(label)));
-    const core::Level found = core::parse_level(name).value_or(core::Level::normal);
-    if (known_ < 4) {
-        labels_[known_] = label;
-        levels_[known_] = found;
-        ++known_;
-    }
-    return found;
-}
+struct QueueReader : RowReader<queue_table, queue_fields> {
+    using RowReader::RowReader;
+};
+struct QueueColumns : Rows<queue_table, queue_fields> {};
 
 QueueScan::QueueScan(const Cycle& cycle)
-    : server_(cycle.server->name), table_(open_queues()), slot_(table_slot_create(table_, nullptr)) {
+    : server_(cycle.server->name), table_(table_open(queues_table.oid(), AccessShareLock)),
+      slot_(table_slot_create(table_, nullptr)) {
     CommandCounterIncrement(); // what this transaction did to the rows before counts
     snapshot_ = RegisterSnapshot(GetTransactionSnapshot());
     scan_ = table_beginscan(table_, snapshot_, 0, nullptr);
     scratch_ = pg::new_context(CurrentMemoryContext, "cloudsat arguments");
+    TupleDesc descriptor = RelationGetDescr(table_);
+    reader_ = new (palloc(sizeof(QueueReader))) QueueReader(descriptor);
+    server_column_ = queue_table.find(descriptor, "server");
+    arguments_column_ = queue_table.find(descriptor, "arguments");
 }
 
-bool QueueScan::next(std::string_view& vhost, std::string_view& name, core::Known& row) {
+const QueueRow* QueueScan::next() {
     const std::string_view wanted = server_;
     while (table_scan_getnextslot(scan_, ForwardScanDirection, slot_)) {
         CHECK_FOR_INTERRUPTS();
         bool isnull = false;
-        if (pg::view(slot_getattr(slot_, f_server + 1, &isnull)) == wanted) {
+        if (pg::view(slot_getattr(slot_, server_column_, &isnull)) == wanted) {
             slot_getallattrs(slot_);
-            const Reader reader(slot_);
-            vhost = reader.text(f_vhost);
-            name = reader.text(f_name);
-            reader.read(row, levels_);
-            return true;
+            reader_->read(slot_->tts_values, slot_->tts_isnull, row_);
+            derive(row_);
+            return &row_;
         }
     }
-    return false;
-}
-
-bool QueueScan::archive_is_full() const {
-    return core::parse_archive(Reader(slot_).text(f_archive)) == core::Archive::full;
-}
-
-bool QueueScan::in_incident() const {
-    return !slot_->tts_isnull[f_incident] && slot_->tts_isnull[f_gone_at];
-}
-
-Keepsake QueueScan::kept() const {
-    return Reader(slot_).keepsake();
+    return nullptr;
 }
 
 std::optional<std::string_view> QueueScan::other_arguments(std::string_view told) {
     MemoryContextReset(scratch_);
     MemoryContext outer = MemoryContextSwitchTo(scratch_);
     std::optional<std::string_view> other;
-    if (slot_->tts_isnull[f_arguments]) {
+    if (slot_->tts_isnull[arguments_column_ - 1]) {
         other = std::string_view{};
     } else {
-        Jsonb* known = DatumGetJsonbP(slot_->tts_values[f_arguments]);
+        Jsonb* known = DatumGetJsonbP(slot_->tts_values[arguments_column_ - 1]);
         const bool both_empty = told == "{}" && JB_ROOT_IS_OBJECT(known) && JB_ROOT_COUNT(known) == 0;
         if (!both_empty) { // of most queues they are
             const Datum now =
@@ -336,115 +238,64 @@ void lock_queues() {
 }
 
 void load_queues(Cycle& cycle) {
-    CommandCounterIncrement(); // what this transaction did to the rows before counts
-    PushActiveSnapshot(GetTransactionSnapshot());
-    Relation table = open_queues();
     // about as many as last time, and some that are new
-    cycle.sweep->reserve(static_cast<std::size_t>(cycle.past.queues + cycle.past.queues / 8));
-    const std::string_view wanted = cycle.server->name;
+    const auto before = static_cast<std::size_t>(cycle.past.queues.value_or(0));
+    cycle.sweep->reserve(before + before / 8);
     std::string_view last; // most rows are of the same vhost as the one before
     std::uint32_t vhost = 0;
-    TupleTableSlot* slot = table_slot_create(table, nullptr);
-    TableScanDesc scan = table_beginscan(table, GetActiveSnapshot(), 0, nullptr);
-    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-        CHECK_FOR_INTERRUPTS();
-        bool isnull = false;
-        if (pg::view(slot_getattr(slot, f_server + 1, &isnull)) != wanted) {
-            continue;
-        }
-        slot_getallattrs(slot);
-        const Reader row(slot);
-        if (row.text(f_vhost) != last || last.empty()) {
-            last = join(cycle.arena, {row.text(f_vhost)});
+    QueueScan scan(cycle);
+    while (const QueueRow* row = scan.next()) {
+        if (row->vhost != last || last.empty()) {
+            last = join(cycle.arena, {row->vhost});
             vhost = cycle.sweep->vhost(last);
         }
-        cycle.sweep->know(vhost, row.text(f_name), row.gone(), row.source());
+        cycle.sweep->know(vhost, row->name, row->known.gone, row->known.source);
     }
-    table_endscan(scan);
-    ExecDropSingleTupleTableSlot(slot);
-    table_close(table, AccessShareLock);
-    PopActiveSnapshot();
+    scan.end();
 }
 
-void QueueRows::add(std::string_view vhost, std::string_view name, const core::Known& row,
-                    const Keepsake& kept) {
-    static_assert(column_count == fields);
-    columns_[f_vhost].add_text(vhost);
-    columns_[f_name].add_text(name);
-    columns_[f_type].add_told(row.facts.type);
-    columns_[f_durable].add_bool(row.facts.durable);
-    columns_[f_exclusive].add_bool(row.facts.exclusive);
-    columns_[f_auto_delete].add_bool(row.facts.auto_delete);
-    columns_[f_arguments].add_told(row.facts.arguments);
-    columns_[f_state].add_told(row.facts.state);
-    columns_[f_messages].add_int8(row.facts.messages);
-    columns_[f_ready].add_int8(row.facts.ready);
-    columns_[f_unacknowledged].add_int8(row.facts.unacknowledged);
-    columns_[f_consumers].add_int8(row.facts.consumers);
-    columns_[f_memory].add_int8(row.facts.memory);
-    columns_[f_size_source].add_told(core::to_string(row.source));
-    columns_[f_owner].add_told(row.owner_name);
-    columns_[f_owner_kind].add_told(to_string(row.owner));
-    columns_[f_level].add_text(core::to_string(row.standing.level));
-    columns_[f_pending].add_text(core::to_string(row.standing.pending));
-    columns_[f_policy].add_int8(row.policy == 0 ? std::nullopt : std::optional(row.policy));
-    columns_[f_warn_size].add_int8(row.limits.warn_size);
-    columns_[f_delete_size].add_int8(row.limits.delete_size);
-    columns_[f_archive_size].add_int8(row.limits.archive_size);
-    columns_[f_max_archive_size].add_int8(row.limits.max_archive_size);
-    columns_[f_delete_delay].add_int8(row.limits.delete_delay);
-    columns_[f_unbounded].add_bool(row.limits.unbounded);
-    columns_[f_exempt].add_bool(row.limits.exempt);
-    columns_[f_basis].add_text(to_string(row.limits.basis));
-    columns_[f_growth].add(Float8GetDatum(row.growth));
-    if (kept.in_incident) {
-        auto* incident = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
-        *incident = kept.incident;
-        columns_[f_incident].add(UUIDPGetDatum(incident));
-        columns_[f_incident_size].add_int8(kept.incident_size);
-    } else {
-        columns_[f_incident].add_null();
-        columns_[f_incident_size].add_null();
+bool read_queue(const Server& server, std::string_view vhost, std::string_view name,
+                std::pmr::memory_resource* arena, QueueRow& row) {
+    static pg::Statement one_queue(R"(
+    SELECT q.*
+    FROM cloudsat.queues AS q
+    WHERE q.server = $1
+      AND q.vhost = $2
+      AND q.name = $3)",
+                                   {TEXTOID, TEXTOID, TEXTOID});
+    const Datum key[] = {pg::to_text(server.name), pg::to_text(vhost), pg::to_text(name)};
+    if (one_queue.run(key, {}, true, 1) == 0) {
+        return false;
     }
-    columns_[f_incident_at].add_time(kept.in_incident ? kept.incident_at : 0);
-    const bool belayed = row.standing.belayed;
-    columns_[f_belayed_by].add_told(belayed ? kept.belayed_by : std::string_view{});
-    columns_[f_belayed_at].add_time(belayed ? kept.belayed_at : 0);
-    columns_[f_would_delete_at].add_time(kept.would_delete_at);
-    columns_[f_delay_from].add_time(row.standing.delay_from);
-    columns_[f_archive].add_told(core::to_string(row.standing.archive));
-    columns_[f_archive_at].add_time(kept.archive_at);
-    columns_[f_archived].add_int8(kept.archived);
-    columns_[f_archive_failures].add(Int32GetDatum(kept.archive_failures));
-    columns_[f_archive_retry].add_time(kept.archive_retry);
-    columns_[f_intended_at].add_time(kept.intended_at);
-    if (kept.intended_xact != 0) {
-        columns_[f_intended_xact].add_text(psprintf(UINT64_FORMAT, kept.intended_xact));
-    } else {
-        columns_[f_intended_xact].add_null();
+    read_result<queue_table, queue_fields>(row, arena);
+    derive(row);
+    return true;
+}
+
+void QueueRows::add(std::string_view vhost, std::string_view name, const core::Known& known,
+                    const RowExtras& extras) {
+    QueueRow row{vhost, name, known, extras};
+    if (!extras.incident) {
+        row.extras.incident_size = 0;
+        row.extras.incident_at = 0;
     }
-    columns_[f_attempts].add(Int32GetDatum(kept.attempts));
-    columns_[f_failures].add(Int32GetDatum(kept.failures));
-    columns_[f_acted_at].add_time(row.standing.acted_at);
-    columns_[f_retry_after].add_time(row.standing.retry_after);
-    columns_[f_first_seen].add_time(kept.first_seen);
-    columns_[f_changed_at].add_time(row.changed_at);
-    columns_[f_gone_at].add_time(kept.gone_at);
+    if (!known.standing.belayed) {
+        row.extras.belayed_by = {};
+        row.extras.belayed_at = 0;
+    }
+    columns_->add(row);
+}
+
+QueueRows::QueueRows() : columns_(new (palloc(sizeof(QueueColumns))) QueueColumns) {}
+
+std::int64_t QueueRows::size() const {
+    return columns_->size();
 }
 
 void QueueRows::write(const Server& server) const {
-    if (size() == 0) {
-        return;
+    if (size() > 0) {
+        columns_->write(server.name);
     }
-    Datum values[fields];
-    std::size_t count = 0;
-    values[count++] = pg::to_text(server.name);
-    for (int i = 0; i < fields; ++i) {
-        if (OidIsValid(field_types[i])) {
-            values[count++] = columns_[i].array(field_types[i]);
-        }
-    }
-    upsert.run({values, count});
 }
 
 } // namespace cloudsat::guardian

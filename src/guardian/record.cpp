@@ -16,6 +16,7 @@
 #include "guardian/enforcement.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/outbox.hpp"
+#include "guardian/poll_row.hpp"
 #include "guardian/queue_row.hpp"
 #include "guardian/rules.hpp"
 #include "pg/memory.hpp"
@@ -81,35 +82,6 @@ pg::Statement delete_bindings_of(R"(
             OFFSET 0) AS q)))",
                                  {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 
-pg::Statement upsert_poll(R"(
-    INSERT INTO cloudsat.polls AS p (server, home, cycle, last_poll, last_success, next_poll,
-           up_since, fetch_ms, record_ms, bytes, queues, unusable, consecutive_failures,
-           last_error_kind, last_error, last_error_at, missing, missing_polls, missing_since,
-           names_at, bindings_at, rules, enforce_home, users_at, enforce_held_back)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 0), $13, $14, $15, $16, $17,
-           $18, $19, $20, $21, $22, $23, $25, $26)
-    ON CONFLICT (server) DO UPDATE SET home = EXCLUDED.home, cycle = EXCLUDED.cycle, last_poll =
-           EXCLUDED.last_poll, last_success = coalesce(EXCLUDED.last_success, p.last_success),
-           next_poll = EXCLUDED.next_poll, up_since = EXCLUDED.up_since, fetch_ms =
-           EXCLUDED.fetch_ms, record_ms = EXCLUDED.record_ms, bytes = EXCLUDED.bytes, queues =
-           coalesce(EXCLUDED.queues, p.queues), unusable = coalesce($12, p.unusable),
-           consecutive_failures = EXCLUDED.consecutive_failures, last_error_kind =
-           coalesce(EXCLUDED.last_error_kind, p.last_error_kind), last_error =
-           coalesce(EXCLUDED.last_error, p.last_error), last_error_at =
-           coalesce(EXCLUDED.last_error_at, p.last_error_at), missing = EXCLUDED.missing,
-           missing_polls = EXCLUDED.missing_polls, missing_since = EXCLUDED.missing_since, names_at
-           = coalesce(EXCLUDED.names_at, p.names_at), bindings_at = coalesce(EXCLUDED.bindings_at,
-           p.bindings_at), rules = coalesce(EXCLUDED.rules, p.rules),
-           enforce_home = CASE WHEN $24 THEN EXCLUDED.enforce_home ELSE p.enforce_home END,
-           users_at = coalesce(EXCLUDED.users_at, p.users_at),
-           enforce_held_back = EXCLUDED.enforce_held_back)",
-                          {TEXTOID,        TEXTOID,        INT8OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
-                           TIMESTAMPTZOID, TIMESTAMPTZOID, FLOAT8OID, FLOAT8OID,      INT8OID,
-                           INT8OID,        INT8OID,        INT4OID,   TEXTOID,        TEXTOID,
-                           TIMESTAMPTZOID, INT8OID,        INT4OID,   TIMESTAMPTZOID, TIMESTAMPTZOID,
-                           TIMESTAMPTZOID, TEXTOID,        TEXTOID,   BOOLOID,        TIMESTAMPTZOID,
-                           BOOLOID});
-
 // What one batch writes, gathered.
 struct Harvest {
     QueueRows rows;
@@ -123,7 +95,7 @@ static_assert(pg::Plain<Harvest>);
 // A queue that may have to be written. Its texts live as long as its batch.
 struct Candidate {
     core::Entry entry;
-    Keepsake kept;
+    RowExtras kept;
 };
 
 // However many queues there are, only so many are in memory with all that is known of them.
@@ -155,8 +127,8 @@ struct Recording {
 };
 
 // There is a thread in which somebody may have said something.
-bool is_open(const core::Entry& entry, const Keepsake& kept) {
-    return kept.in_incident && !entry.row.gone;
+bool is_open(const core::Entry& entry, const RowExtras& kept) {
+    return kept.incident && !entry.row.gone;
 }
 
 // Whose limits and owner are to be looked up: queues that are new, and all, when what decides about them has
@@ -236,13 +208,13 @@ core::Incident incident_of(const Cycle& cycle, const core::Entry& entry, const c
 // One queue's step, as events, words and a row.
 class Chronicle {
 public:
-    Chronicle(Recording& r, const core::Entry& entry, const core::Step& step, Keepsake& kept)
+    Chronicle(Recording& r, const core::Entry& entry, const core::Step& step, RowExtras& kept)
         : r_(r), entry_(entry), step_(step), kept_(kept) {}
 
     void write() {
         end_former();
         if (step_.appeared) {
-            kept_ = Keepsake{};
+            kept_ = RowExtras{};
             kept_.first_seen = r_.now;
             event(Event::appeared, step_.redeclared ? "declared again" : "");
         }
@@ -274,18 +246,18 @@ private:
                                .name = entry_.name,
                                .event = which,
                                .messages = step_.row.facts.messages,
-                               .incident = kept_.in_incident ? &kept_.incident : nullptr,
+                               .incident = kept_.incident ? &*kept_.incident : nullptr,
                                .reason = reason,
                                .limits = limits});
     }
 
     // Returns who was told.
     Addresses reply(core::Disposition disposition, std::string_view text) {
-        if (!kept_.in_incident) {
+        if (!kept_.incident) {
             return {};
         }
         const core::Known& row = entry_.row;
-        return reply_in_incident(*r_.cycle.server, kept_.incident,
+        return reply_in_incident(*r_.cycle.server, *kept_.incident,
                                  row.owner == core::Owner::person ? row.owner_name : std::string_view{},
                                  disposition, text);
     }
@@ -297,7 +269,7 @@ private:
                                    .name = entry_.name,
                                    .event = Event::archived,
                                    .messages = kept_.archived,
-                                   .incident = kept_.in_incident ? &kept_.incident : nullptr,
+                                   .incident = kept_.incident ? &*kept_.incident : nullptr,
                                    .reason = {},
                                    .limits = nullptr});
             reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.arena));
@@ -312,12 +284,12 @@ private:
                                     .vhost = vhost(),
                                     .queue = entry_.name,
                                     .messages = step_.row.facts.messages,
-                                    .incident = &kept_.incident,
+                                    .incident = &*kept_.incident,
                                     .text = text});
         }
     }
 
-    std::string_view thread() const { return thread_name(kept_.incident, r_.arena); }
+    std::string_view thread() const { return thread_name(*kept_.incident, r_.arena); }
 
     // The queue that the incident was about is no more.
     void end_former() {
@@ -327,13 +299,13 @@ private:
         if (step_.withdrawn) {
             event(Event::delete_withdrawn, "it was declared again");
         }
-        if (kept_.in_incident && (step_.vanished || step_.redeclared)) {
+        if (kept_.incident && (step_.vanished || step_.redeclared)) {
             const std::string_view how = step_.vanished ? "has vanished" : "was declared again";
             const Addresses told = reply(core::Disposition::end, core::say_gone(incident(), how, r_.arena));
             mail(core::NoticeKind::vanished, told, core::mail_vanished(incident(), how, thread(), r_.arena));
         }
         if (step_.redeclared) {
-            kept_.in_incident = false;
+            kept_.incident = std::nullopt;
         }
     }
 
@@ -342,7 +314,6 @@ private:
         if (verdict.warned) {
             const Addresses owners = owners_of(*r_.cycle.server, step_.row.owner_name);
             kept_.incident = open_incident(*r_.cycle.server, owners, core::say_warned(incident(), r_.arena));
-            kept_.in_incident = true;
             kept_.incident_at = r_.now;
             kept_.incident_size = incident().size.value_or(0);
             mail(core::NoticeKind::warned, owners, core::mail_warned(incident(), thread(), r_.arena));
@@ -363,13 +334,13 @@ private:
         }
         // An owner may have stopped being one while the queue was archived; who was warned is told of the
         // end.
-        const bool over = kept_.in_incident && entry_.row.standing.level == core::Level::archiving &&
+        const bool over = kept_.incident && entry_.row.standing.level == core::Level::archiving &&
                           step_.row.standing.level == core::Level::normal;
         if (verdict.recovered || over) {
             event(Event::recovered, "", &step_.row.limits);
             const Addresses told = reply(core::Disposition::end, core::say_recovered(incident(), r_.arena));
             mail(core::NoticeKind::recovered, told, core::mail_recovered(incident(), thread(), r_.arena));
-            kept_.in_incident = false;
+            kept_.incident = std::nullopt;
         }
         if (verdict.would_delete) {
             event(Event::would_delete, r_.cycle.server->why_not, &step_.row.limits);
@@ -395,11 +366,11 @@ private:
     Recording& r_;
     const core::Entry& entry_;
     const core::Step& step_;
-    Keepsake& kept_;
+    RowExtras& kept_;
 };
 
 // What was said of one incident, as an event, an answer, and what its row shall hold.
-void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, Keepsake& kept) {
+void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, RowExtras& kept) {
     const bool belayed = thread.is_belayed();
     if (belayed == entry.row.standing.belayed) {
         return;
@@ -413,7 +384,7 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, Keeps
                           .name = entry.name,
                           .event = belayed ? Event::belayed : Event::belay_ended,
                           .messages = entry.row.facts.messages,
-                          .incident = &kept.incident,
+                          .incident = &*kept.incident,
                           .reason = join(r.arena, {"as ", thread.by, " said"}),
                           .limits = nullptr});
     const core::Incident incident = incident_of(r.cycle, entry, entry.row);
@@ -437,7 +408,7 @@ void hear(Recording& r) {
             const core::Known& row = entry.row;
             indexes[open] = i;
             new (&threads[open++])
-                OpenThread{.incident = kept.incident,
+                OpenThread{.incident = *kept.incident,
                            .owner = row.owner == core::Owner::person ? row.owner_name : std::string_view{},
                            .belayed_at = row.standing.belayed ? kept.belayed_at : 0};
         }
@@ -556,7 +527,7 @@ void end_batch(Recording& r) {
     pg::spi_end();
 }
 
-void add(Recording& r, const core::Entry& entry, const Keepsake& kept) {
+void add(Recording& r, const core::Entry& entry, const RowExtras& kept) {
     if (r.count == batch_size) {
         end_batch(r);
         begin_batch(r);
@@ -589,22 +560,23 @@ void compare_arguments(Recording& r, QueueScan& scan, core::Entry& entry) {
 void judge_known(Recording& r) {
     core::Sweep& sweep = *r.cycle.sweep;
     QueueScan scan(r.cycle);
-    std::string_view vhost_name, name;
     core::Entry entry;
     std::size_t ordinal = 0;
     begin_batch(r);
-    while (scan.next(vhost_name, name, entry.row)) {
-        const auto vhost = sweep.find_vhost(vhost_name);
-        core::Sighting* sighting = vhost ? sweep.find(*vhost, name, ordinal++) : nullptr;
+    while (const QueueRow* row = scan.next()) {
+        const auto vhost = sweep.find_vhost(row->vhost);
+        core::Sighting* sighting = vhost ? sweep.find(*vhost, row->name, ordinal++) : nullptr;
         if (sighting == nullptr || !sighting->known()) {
             continue; // somebody has put it there since the sweep began: the next one will know
         }
         sighting->met = true;
+        entry.row = row->known;
         entry.see(*sighting);
         compare_arguments(r, scan, entry);
-        if (needs_rules(r, entry) || scan.in_incident() || scan.archive_is_full() ||
+        if (needs_rules(r, entry) || is_open(entry, row->extras) ||
+            entry.row.standing.archive == core::Archive::full ||
             core::step(entry, sweep.vhosts()[entry.vhost], r.context).write) {
-            add(r, entry, scan.kept());
+            add(r, entry, row->extras);
         }
     }
     end_batch(r);
@@ -619,7 +591,7 @@ void judge_new(Recording& r) {
             core::Entry entry;
             entry.see(sighting);
             entry.known = false; // nor has one that somebody has removed since the sweep began
-            add(r, entry, Keepsake{});
+            add(r, entry, RowExtras{});
         }
     }
     end_batch(r);
@@ -653,7 +625,7 @@ void write_bindings(const Recording& r) {
 
 // One line in the log for each change of state, not for each poll.
 void log_change(const Cycle& cycle, bool well) {
-    const Past& past = cycle.past;
+    const PollRow& past = cycle.past;
     const std::string_view kind = core::name_of(cycle.fault.kind);
     if (!well && (past.failures == 0 || past.error_kind != kind)) {
         const std::string_view hint = core::plugin_hint(cycle.fault.kind, core::Plugin::management);
@@ -668,70 +640,59 @@ void log_change(const Cycle& cycle, bool well) {
     }
 }
 
-// A null for what this poll cannot tell: the row keeps what it had.
-struct Argument {
-    Datum value;
-    bool isnull;
-};
-Argument time_or_null(TimestampTz time) {
-    return {TimestampTzGetDatum(time), time == 0};
-}
-
-void write_poll(Recording& r, Report& report, double record_ms) {
+void write_poll(const Recording& r, Report& report) {
     const Cycle& cycle = r.cycle;
-    const Past& past = cycle.past;
-    const core::ServerOptions& options = cycle.server->options;
-    const bool fault = cycle.fault.kind != core::FaultKind::none;
-    const int failures = report.well ? 0 : past.failures + 1;
+    const Server& server = *cycle.server;
+    const core::ServerOptions& options = server.options;
+    const PollRow& past = cycle.past;
+    PollRow row = past; // what this poll cannot tell stays
+    row.home = home_of(server, cycle.arena);
+    row.enforce_home = home_of_enforcement();
+    row.enforce_held_back = server.held_back;
+    ++row.cycle;
+    row.last_poll = cycle.began;
+    row.failures = report.well ? 0 : past.failures + 1;
     const core::Cadence cadence{options.poll_interval, options.max_poll_interval};
-    report.next_poll = core::next_poll(cadence, cycle.began, GetCurrentTimestamp(), failures,
+    report.next_poll = core::next_poll(cadence, cycle.began, GetCurrentTimestamp(), row.failures,
                                        pg_prng_double(&pg_global_prng_state));
-    // Too many absent: one more of such polls. A poll that did not see everything says nothing about it.
-    const int missing_polls = !cycle.complete ? past.missing_polls
-                              : r.absent > 0  ? past.missing_polls + 1
-                                              : 0;
-    const TimestampTz missing_since = missing_polls == 0       ? 0
-                                      : past.missing_polls > 0 ? past.missing_since
-                                                               : r.now;
-    const std::string_view kind = core::name_of(cycle.fault.kind);
-
-    const Argument arguments[] = {
-        {pg::to_text(cycle.server->name), false},
-        {pg::to_text(home_of(*cycle.server, cycle.arena)), false},
-        {Int64GetDatum(past.cycle + 1), false},
-        {TimestampTzGetDatum(cycle.began), false},
-        {TimestampTzGetDatum(cycle.began), !report.well},
-        {TimestampTzGetDatum(report.next_poll), false},
-        time_or_null(r.up_since),
-        {Float8GetDatum(report.fetch_ms), false},
-        {Float8GetDatum(record_ms), false},
-        {Int64GetDatum(cycle.bytes), false},
-        {Int64GetDatum(r.seen), !report.well},
-        {Int64GetDatum(static_cast<std::int64_t>(cycle.unusable)), !report.well},
-        {Int32GetDatum(failures), false},
-        {fault ? pg::to_text(kind) : Datum{0}, !fault},
-        {fault ? pg::to_text(cycle.fault.text) : Datum{0}, !fault},
-        {TimestampTzGetDatum(cycle.began), !fault},
-        {Int64GetDatum(static_cast<std::int64_t>(r.absent)), false},
-        {Int32GetDatum(missing_polls), false},
-        time_or_null(missing_since),
-        {TimestampTzGetDatum(cycle.began), !(cycle.all_names && cycle.complete)},
-        {TimestampTzGetDatum(cycle.began), !cycle.all_bindings},
-        {r.rules.empty() ? Datum{0} : pg::to_text(r.rules), r.rules.empty()},
-        {pg::to_text(home_of_enforcement()), false},
-        // while enforce is off here, switching it on is something that is done here
-        {BoolGetDatum(options.enforce == 0 && !cycle.server->held_back), false},
-        {TimestampTzGetDatum(cycle.began), !r.users_met},
-        {BoolGetDatum(cycle.server->held_back), false},
-    };
-    constexpr std::size_t count = sizeof arguments / sizeof arguments[0];
-    Datum values[count];
-    bool nulls[count];
-    for (std::size_t i = 0; i < count; ++i) {
-        values[i] = arguments[i].value;
-        nulls[i] = arguments[i].isnull;
+    row.next_poll = report.next_poll;
+    row.up_since = r.up_since;
+    row.fetch_ms = report.fetch_ms;
+    row.record_ms = report.record_ms;
+    row.bytes = cycle.bytes;
+    if (report.well) {
+        row.last_success = cycle.began;
+        row.queues = r.seen;
+        row.unusable = static_cast<std::int64_t>(cycle.unusable);
     }
-    upsert_poll.run(values, nulls);
+    if (cycle.fault.kind != core::FaultKind::none) {
+        row.error_kind = core::name_of(cycle.fault.kind);
+        row.error = cycle.fault.text;
+        row.error_at = cycle.began;
+    }
+    row.missing = static_cast<std::int64_t>(r.absent);
+    // Too many absent: one more of such polls. A poll that did not see everything says nothing about it.
+    if (cycle.complete) {
+        row.missing_polls = r.absent > 0 ? past.missing_polls + 1 : 0;
+    }
+    row.missing_since = row.missing_polls == 0 ? 0 : past.missing_polls > 0 ? past.missing_since : r.now;
+    if (cycle.all_names && cycle.complete) {
+        row.names_at = cycle.began;
+    }
+    if (cycle.all_bindings) {
+        row.bindings_at = cycle.began;
+    }
+    if (r.users_met) {
+        row.users_at = cycle.began;
+    }
+    if (!r.rules.empty()) {
+        row.rules = r.rules;
+    }
+    write_poll(server, row);
+    // while enforce is off here, switching it on is something that is done here
+    if (options.enforce == 0 && !server.held_back && past.enforce_home != row.enforce_home) {
+        enforce_here(server.name);
+    }
 }
 
 } // namespace
@@ -742,7 +703,7 @@ Report record(Cycle& cycle) {
     Recording r(cycle);
     r.now = GetCurrentTimestamp();
     // When the broker answers again after it did not, that is noted; decisions wait for a while after it.
-    const Past& past = cycle.past;
+    const PollRow& past = cycle.past;
     r.up_since = !cycle.reached ? 0 : past.failures > 0 && past.up_since == 0 ? cycle.began : past.up_since;
 
     Report report;
@@ -774,7 +735,7 @@ Report record(Cycle& cycle) {
     report.record_ms = INSTR_TIME_GET_MILLISEC(ended);
     report.kind = cycle.fault.kind;
     report.error = cycle.fault.text.empty() ? "" : cycle.fault.text.data();
-    write_poll(r, report, report.record_ms);
+    write_poll(r, report);
     log_change(cycle, report.well);
     tell_admins(*cycle.server,
                 {.failures = report.well ? 0 : past.failures + 1,

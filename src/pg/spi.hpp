@@ -23,7 +23,9 @@ void spi_end();
 // it in the statement.
 class Statement {
 public:
-    constexpr Statement(const char* sql, std::initializer_list<Oid> types) : sql_(sql) {
+    constexpr Statement(const char* sql, std::initializer_list<Oid> types)
+        : Statement(sql, std::span(types.begin(), types.size())) {}
+    constexpr Statement(const char* sql, std::span<const Oid> types) : sql_(sql) {
         for (Oid type : types) {
             types_[count_++] = type;
         }
