@@ -15,12 +15,11 @@
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
 #include "pg/spi.hpp"
+#include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "access/detoast.h"
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -292,21 +291,20 @@ void record(Datum nick, std::span<const Datum> chans) {
 }
 
 // The two rows of the last lease of this connection as this nick: the registration, of these chans, and its
-// cancellation. `newest_first` has all rows of the connection. False when the last one was another one.
-bool find_lease(Relation table, SysScanDesc newest_first, core::AddressView nick,
-                std::span<const Datum> chans, ItemPointerData (&lease)[2]) {
-    constexpr int most_rows = 1000; // a connection that speaks as very many keeps more rows
+// cancellation. `newest_first` has the rows of all connections with this pid, of which this one is the last.
+// False if the last lease was another one.
+bool find_lease(pg::TableScan& newest_first, core::AddressView nick, std::span<const Datum> chans,
+                ItemPointerData (&lease)[2]) {
+    constexpr int most_rows = 1000; // a connection that registers very many nicks keeps more rows
     std::size_t found = 0;
     for (int rows = 0; rows < most_rows && found < std::size(lease); ++rows) {
         CHECK_FOR_INTERRUPTS();
-        HeapTuple tuple = systable_getnext_ordered(newest_first, BackwardScanDirection);
-        if (!HeapTupleIsValid(tuple)) {
+        TupleTableSlot* row = newest_first.next(BackwardScanDirection);
+        bool isnull = false;
+        const auto value = [&](Column column) { return slot_getattr(row, column, &isnull); };
+        if (row == nullptr || DatumGetTimestampTz(value(c_backend_start)) != MyStartTimestamp) {
             return false;
         }
-        bool isnull = false;
-        const auto value = [&](Column column) {
-            return heap_getattr(tuple, column, RelationGetDescr(table), &isnull);
-        };
         if (address_view(value(c_nick)) != nick) {
             continue;
         }
@@ -315,28 +313,27 @@ bool find_lease(Relation table, SysScanDesc newest_first, core::AddressView nick
                                 address_view, address_view)) {
             return false;
         }
-        lease[found++] = tuple->t_self;
+        lease[found++] = row->tts_tid;
     }
     return found == std::size(lease);
 }
 
 // A pool that cancels between leases would add two rows with each: those of the last lease are superseded
-// when it was the same. Whatever is in the way of that, somebody's trigger or prune(), the rows just stay
-// until prune() takes them.
+// when it was the same. If something is in the way, somebody's trigger or prune() for example, the rows stay
+// until prune() removes them.
 void forget_last_lease(Datum nick, std::span<const Datum> chans) {
     Relation table = table_open(registered_table.oid(), RowExclusiveLock);
     Relation index =
         table->trigdesc == nullptr ? open_index(table, {c_pid, c_backend_start, c_timestamp}) : nullptr;
     if (index != nullptr) {
-        ScanKeyData keys[2];
-        ScanKeyInit(&keys[0], c_pid, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(MyProcPid));
-        ScanKeyInit(&keys[1], c_backend_start, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ,
-                    TimestampTzGetDatum(MyStartTimestamp));
+        ScanKeyData key;
+        ScanKeyInit(&key, c_pid, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(MyProcPid));
         Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot()); // whatever the isolation level
-        SysScanDesc scan = systable_beginscan_ordered(table, index, snapshot, 2, keys);
+        pg::TableScan scan;
+        scan.begin(table, RelationGetRelid(index), snapshot, key);
         ItemPointerData lease[2];
-        const bool is_same = find_lease(table, scan, address_view(nick), chans, lease);
-        systable_endscan_ordered(scan);
+        const bool is_same = find_lease(scan, address_view(nick), chans, lease);
+        scan.end();
         for (ItemPointerData& row : std::span(lease, is_same ? std::size(lease) : 0)) {
             TM_FailureData failure;
             table_tuple_delete(table, &row, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false,

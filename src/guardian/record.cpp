@@ -319,7 +319,7 @@ private:
             mail(core::NoticeKind::warned, owners, core::mail_warned(incident(), thread(), r_.arena));
             event(Event::warned, "", &step_.row.limits);
         }
-        if (verdict.deletable && kept_.in_incident) {
+        if (verdict.deletable && kept_.incident) {
             const Addresses told = reply(core::Disposition::info, core::say_deletable(incident(), r_.arena));
             mail(core::NoticeKind::deletable, told, core::mail_deletable(incident(), thread(), r_.arena));
             event(Event::deletable, "", &step_.row.limits);
