@@ -204,7 +204,7 @@ void doorbell_wait(long milliseconds) {
         }
         // The latch is set for much else, each NOTIFY to this session for one. What rang is known only in
         // shared memory; without it, every reason to look is taken.
-        if (pg::wait(-1, static_cast<long>(left), wait_event()) == pg::Woken::latch &&
+        if (pg::wait_for_client(static_cast<long>(left), wait_event()) == pg::Woken::latch &&
             !has_doorbell_memory()) {
             return;
         }

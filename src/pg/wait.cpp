@@ -20,18 +20,9 @@ bool has_client_that_may_go() {
     return MyProcPort != nullptr && MyProcPort->sock != PGINVALID_SOCKET && WaitEventSetCanReportClosed();
 }
 
-} // namespace
-
-Woken wait(int descriptor, long milliseconds, uint32 event) {
-    pgsocket socket = PGINVALID_SOCKET;
-    int wanted = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
-    if (descriptor >= 0) {
-        socket = descriptor;
-        wanted |= WL_SOCKET_READABLE;
-    } else if (has_client_that_may_go()) {
-        socket = MyProcPort->sock;
-        wanted |= WL_SOCKET_CLOSED;
-    }
+// What came of WL_SOCKET_READABLE, WL_SOCKET_CLOSED and WL_LATCH_SET.
+int wait_for(int wanted, pgsocket socket, long milliseconds, uint32 event) {
+    wanted |= WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
     if (milliseconds >= 0) {
         wanted |= WL_TIMEOUT;
     }
@@ -40,11 +31,27 @@ Woken wait(int descriptor, long milliseconds, uint32 event) {
         ResetLatch(MyLatch);
     }
     CHECK_FOR_INTERRUPTS();
-    if ((came & WL_SOCKET_CLOSED) != 0) {
-        ereport(FATAL, errcode(ERRCODE_CONNECTION_FAILURE), errmsg("connection to client lost"));
-    }
+    return came;
+}
+
+} // namespace
+
+Woken wait(int descriptor, long milliseconds, uint32 event) {
+    const int came = descriptor >= 0 ? wait_for(WL_SOCKET_READABLE, descriptor, milliseconds, event)
+                                     : wait_for(0, PGINVALID_SOCKET, milliseconds, event);
     if ((came & WL_SOCKET_READABLE) != 0) {
         return Woken::ready;
+    }
+    return (came & WL_LATCH_SET) != 0 ? Woken::latch : Woken::timeout;
+}
+
+Woken wait_for_client(long milliseconds, uint32 event) {
+    if (!has_client_that_may_go()) {
+        return wait(-1, milliseconds, event);
+    }
+    const int came = wait_for(WL_SOCKET_CLOSED, MyProcPort->sock, milliseconds, event);
+    if ((came & WL_SOCKET_CLOSED) != 0) {
+        ereport(FATAL, errcode(ERRCODE_CONNECTION_FAILURE), errmsg("connection to client lost"));
     }
     return (came & WL_LATCH_SET) != 0 ? Woken::latch : Woken::timeout;
 }
