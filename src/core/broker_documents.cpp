@@ -36,13 +36,6 @@ std::optional<VhostRow> read_vhost(const dom::element& element) noexcept {
     return row;
 }
 
-std::string_view keep_usable(std::pmr::memory_resource* arena, const dom::object& object, const char* key) {
-    std::string_view text;
-    if (object[key].get(text) != simdjson::SUCCESS || !is_usable_text(text))
-        return {};
-    return copy_text(arena, text);
-}
-
 // The length of the UTF-8 sequence that a byte begins; 1 for bytes that begin none.
 std::size_t sequence_size(char first) noexcept {
     const auto byte = static_cast<unsigned char>(first);
@@ -83,25 +76,6 @@ Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::me
     }
     listing.rows = room.first(n);
     return listing;
-}
-
-Result<Overview, DecodeFault> read_overview(JsonText text, std::pmr::memory_resource* arena) {
-    JsonDocument document;
-    if (const auto fault = document.parse(text); fault.kind != FaultKind::none)
-        return fault;
-    dom::object object;
-    if (document.root().get(object) != simdjson::SUCCESS)
-        return DecodeFault{FaultKind::wrong_shape, "the overview is not an object"};
-    Overview overview;
-    overview.version = keep_usable(arena, object, "rabbitmq_version");
-    overview.cluster_name = keep_usable(arena, object, "cluster_name");
-    dom::element value;
-    // A broker that has just started answers "queue_totals":{}.
-    if (object["queue_totals"]["messages"].get(value) == simdjson::SUCCESS)
-        overview.messages = count_in(value);
-    if (object["disable_stats"].get(value) == simdjson::SUCCESS)
-        overview.stats_disabled = bool_in(value).value_or(false);
-    return overview;
 }
 
 std::string_view read_reason(std::string_view body, std::pmr::memory_resource* arena) {

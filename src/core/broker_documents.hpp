@@ -31,17 +31,6 @@ struct VhostListing {
 
 Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::memory_resource* arena);
 
-// From GET /api/overview?columns=rabbitmq_version,cluster_name,queue_totals,disable_stats.
-struct Overview {
-    std::string_view version;             // RabbitMQ's, like "3.10.8"; empty when absent
-    std::string_view cluster_name;        // empty when absent
-    std::optional<std::int64_t> messages; // in all queues that the user may see, up to 10 s old
-    // The management plugin keeps no statistics: only the totals listing has counts then.
-    bool stats_disabled = false;
-};
-
-Result<Overview, DecodeFault> read_overview(JsonText text, std::pmr::memory_resource* arena);
-
 // The broker's own words in an error answer, {"error":"bad_request","reason":"queue 'q' in vhost '/' not
 // empty"}: one line of at most max_reason_size bytes, without control characters; empty when the body is not
 // of that form.

@@ -48,13 +48,6 @@ DecodeFault check_metrics(std::string_view content_type, std::string_view body) 
 
 } // namespace
 
-std::optional<FaultKind> fault_named(std::string_view name) noexcept {
-    for (const auto& entry : fault_table)
-        if (entry.name == name)
-            return entry.kind;
-    return std::nullopt;
-}
-
 std::string_view plugin_hint(FaultKind kind, Plugin plugin) noexcept {
     if (kind != FaultKind::refused)
         return {};

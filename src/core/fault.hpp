@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace cloudsat::core {
@@ -88,9 +87,6 @@ constexpr std::string_view name_of(FaultKind kind) noexcept {
 constexpr std::string_view meaning_of(FaultKind kind) noexcept {
     return entry_of(kind).meaning;
 }
-
-// The kind of that name, as read back from a table.
-std::optional<FaultKind> fault_named(std::string_view name) noexcept;
 
 // What the guardian asks over HTTP is there when a plugin is, which a new broker has not enabled: everybody's
 // first fault. What to do about it, ended by a zero; empty for the faults that it does not explain.

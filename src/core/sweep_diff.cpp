@@ -352,28 +352,36 @@ bool believe_absence(std::size_t absent, std::size_t live, const AbsenceBrake& b
     return brake.polls >= 2 && now - brake.since >= minute;
 }
 
+namespace {
+
+// Of a queue that no listing showed.
+Step step_unseen(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept {
+    Step result;
+    result.row = entry.row;
+    result.write = entry.ruled;
+    // Whether an intended deletion came true is settled by the act, which looks for itself.
+    if (context.believe_absent && is_absent(entry, vhost) && !entry.row.standing.intended) {
+        result.write = result.vanished = true;
+        result.row.gone = true;
+        result.row.standing = {};
+        result.row.growth = 0;
+        result.row.changed_at = context.circumstances.now;
+    } else if (!vhost.watched && entry.known && !entry.row.gone) {
+        result.verdict = leave(entry.row.standing, entry.row.owner);
+        result.row.standing = result.verdict.next;
+        result.write = result.write || !(result.row.standing == entry.row.standing);
+    }
+    return result;
+}
+
+} // namespace
+
 Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept {
     Step result;
     const Micros now = context.circumstances.now;
     const bool sized = entry.seen_in != SizeSource::none;
-
     if (!sized && !entry.named) {
-        result.row = entry.row;
-        result.write = entry.ruled;
-        // Whether an intended deletion came true is settled by the act, which looks for itself.
-        if (context.believe_absent && is_absent(entry, vhost) && !entry.row.standing.intended) {
-            result.write = result.vanished = true;
-            result.ended = entry.row.standing.level != Level::normal;
-            result.row.gone = true;
-            result.row.standing = {};
-            result.row.growth = 0;
-            result.row.changed_at = now;
-        } else if (!vhost.watched && entry.known && !entry.row.gone) {
-            result.verdict = leave(entry.row.standing, entry.row.owner);
-            result.row.standing = result.verdict.next;
-            result.write = result.write || !(result.row.standing == entry.row.standing);
-        }
-        return result;
+        return step_unseen(entry, vhost, context);
     }
 
     const bool live_before = entry.known && !entry.row.gone;
@@ -388,7 +396,6 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
     result.appeared = !live_before || result.redeclared;
     Known before = entry.row;
     if (result.appeared) {
-        result.ended = result.redeclared && before.standing.level != Level::normal;
         result.withdrawn = result.redeclared && before.standing.intended;
         before.facts = {};
         before.standing = {};

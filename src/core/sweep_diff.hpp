@@ -198,7 +198,6 @@ struct Step {
     bool appeared = false;
     bool redeclared = false; // with `appeared`: another queue of the same name had been there
     bool vanished = false;
-    bool ended = false;     // the incident is over because the queue is (redeclared or vanished)
     bool withdrawn = false; // an intention meant the queue that was there before
     Verdict verdict;
     Known row; // as it shall be

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <new>
-#include <optional>
 
 extern "C" {
 #include "pgstat.h"
@@ -33,48 +32,36 @@ void copy_cut(std::span<char> target, const char* source) noexcept {
 
 // What is known of an exception after its catch clause was left. Plain, so that ereport may jump over it.
 struct Caught {
-    enum class Kind { nothing, raised, failure } kind = Kind::nothing;
-    std::optional<Failure> failure; // empty as a rule: clearing its texts at each entry would be noticed
+    int sqlstate;
+    char message[256]; // set by look() alone: clearing it at each entry would be noticed
 
     // To be called inside a catch clause: looks at the current exception.
     void look() noexcept {
-        kind = Kind::failure;
         try {
             throw;
-        } catch (const Raised&) {
-            kind = Kind::raised;
-        } catch (const Failure& thrown) {
-            failure = thrown;
         } catch (const std::bad_alloc&) {
-            failure = Failure(ERRCODE_OUT_OF_MEMORY, "out of memory");
+            set(ERRCODE_OUT_OF_MEMORY, "out of memory");
         } catch (const std::exception& thrown) {
-            failure = Failure(ERRCODE_INTERNAL_ERROR, thrown.what());
+            set(ERRCODE_INTERNAL_ERROR, thrown.what());
         } catch (...) {
-            failure = Failure(ERRCODE_INTERNAL_ERROR, "unknown C++ exception");
+            set(ERRCODE_INTERNAL_ERROR, "unknown C++ exception");
         }
     }
 
-    void report() const {
-        if (kind == Kind::raised) {
-            PG_RE_THROW();
-        }
-        if (kind == Kind::failure) {
-            ereport(ERROR, errcode(failure->sqlstate), errmsg_internal("%s", failure->message),
-                    failure->detail[0] != '\0' ? errdetail_internal("%s", failure->detail) : 0,
-                    failure->hint[0] != '\0' ? errhint("%s", failure->hint) : 0);
-        }
+    [[noreturn]] void report() const {
+        ereport(ERROR, errcode(sqlstate), errmsg_internal("%s", message));
+        pg_unreachable();
+    }
+
+private:
+    void set(int code, const char* text) noexcept {
+        sqlstate = code;
+        copy_cut(message, text); // a longer one is cut: nothing may be allocated here
     }
 };
 static_assert(Plain<Caught>);
 
 } // namespace
-
-Failure::Failure(int code, const char* message_text, const char* detail_text, const char* hint_text) noexcept
-    : sqlstate(code) {
-    copy_cut(message, message_text);
-    copy_cut(detail, detail_text);
-    copy_cut(hint, hint_text);
-}
 
 Datum enter(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo)) {
     Caught caught;
@@ -83,8 +70,7 @@ Datum enter(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo)) {
     } catch (...) {
         caught.look();
     }
-    caught.report(); // raises: the exception object is gone by now
-    pg_unreachable();
+    caught.report(); // only now: the exception object is gone
 }
 
 void enter(void (*body)(void*), void* argument) {
@@ -96,22 +82,6 @@ void enter(void (*body)(void*), void* argument) {
         caught.look();
     }
     caught.report();
-}
-
-void guarded(void (*body)(void*), void* argument) {
-    MemoryContext context = CurrentMemoryContext;
-    volatile bool raised = false;
-    PG_TRY();
-    { body(argument); }
-    PG_CATCH();
-    {
-        raised = true;
-        MemoryContextSwitchTo(context); // out of ErrorContext: destructors may allocate
-    }
-    PG_END_TRY();
-    if (raised) {
-        throw Raised{}; // only now: the jump buffer is popped
-    }
 }
 
 namespace {

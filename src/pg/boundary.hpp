@@ -3,14 +3,10 @@
 //   pure code (core/)   calls no server function, so nothing can jump over it;
 //   glue                may call the server; its locals are trivially destructible, so a jump skips nothing;
 //   owners              live in a MemoryContext (pg/memory.hpp) or for the whole process, not on a stack;
-//   guarded code        frames with destructors that must call the server do it through pg::call.
 #pragma once
 
-#include <concepts>
-#include <cstddef>
 #include <span>
 #include <type_traits>
-#include <utility>
 
 #include "pg/postgres.hpp"
 
@@ -20,25 +16,9 @@ namespace cloudsat::pg {
 template <class T>
 concept Plain = std::is_void_v<T> || std::is_trivially_destructible_v<T>;
 
-// An error raised by the server, on its way through C++ frames. Empty on purpose: the error itself stays on
-// the server's error stack, whole, and entry() re-throws it from there. Only boundary.cpp may catch it.
-struct Raised {};
-
-// An error of ours, thrown by C++ frames that have destructors to run; entry() reports it with all its
-// fields. Longer texts are cut (a throw must not allocate).
-struct Failure {
-    int sqlstate = ERRCODE_INTERNAL_ERROR;
-    char message[256] = "";
-    char detail[256] = "";
-    char hint[256] = "";
-
-    Failure(int code, const char* message_text, const char* detail_text = "",
-            const char* hint_text = "") noexcept;
-};
-
 // Runs a function that the server called. A C++ exception that leaves it becomes an ERROR, raised after the
-// catch clause is left (raising inside would leak the exception): Failure with its fields, bad_alloc as
-// 53200, the rest as XX000 with what().
+// catch clause is left (raising inside would leak the exception): bad_alloc as 53200, the rest as XX000 with
+// what(), cut to 255 bytes.
 Datum enter(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo));
 template <Datum (*Body)(FunctionCallInfo)> Datum entry(FunctionCallInfo fcinfo) {
     return enter(fcinfo, Body);
@@ -46,27 +26,6 @@ template <Datum (*Body)(FunctionCallInfo)> Datum entry(FunctionCallInfo fcinfo) 
 
 // The same for what returns nothing: the main function of a background worker, a hook.
 void enter(void (*body)(void*), void* argument);
-
-// Calls the server from a frame with destructors: an ERROR inside comes out as Raised, so they run. The
-// callable must not throw (an exception leaving a jump frame corrupts the server's error handling) and what
-// it returns must be plain. Costs one sigsetjmp without mask, about 12 ns.
-void guarded(void (*body)(void*), void* argument);
-template <class F> auto call(F&& body) -> std::invoke_result_t<F&> {
-    using R = std::invoke_result_t<F&>;
-    static_assert(Plain<R>, "a guarded call may be jumped out of: its result must be trivially destructible");
-    static_assert(std::is_nothrow_invocable_v<F&>,
-                  "no exception may leave a guarded call: mark the callable noexcept");
-    if constexpr (std::is_void_v<R>) {
-        guarded([](void* f) { (*static_cast<std::remove_reference_t<F>*>(f))(); }, &body);
-    } else {
-        struct Pack {
-            std::remove_reference_t<F>* body;
-            R result;
-        } pack{&body, R{}};
-        guarded([](void* p) { static_cast<Pack*>(p)->result = (*static_cast<Pack*>(p)->body)(); }, &pack);
-        return pack.result;
-    }
-}
 
 // Runs one round of a worker's loop and outlives its errors: reports the error to the log, aborts whatever
 // transaction is open, releases what the round held, and returns false; the error's message is left in

@@ -46,8 +46,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto vhosts = read_vhost_listing({text}, &arena))
         for (const auto& row : vhosts.value().rows)
             require(!row.name.empty() && is_name(row.name) && row.running <= row.nodes);
-    if (const auto overview = read_overview({text}, &arena))
-        require(is_name(overview.value().version) && overview.value().messages.value_or(0) >= 0);
     check_line(read_reason(text, &arena));
     check_line(one_line(text, max_reason_size, &arena));
     return 0;

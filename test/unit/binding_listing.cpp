@@ -73,26 +73,6 @@ TEST_F(BrokerDocumentsTest, Vhosts) {
     EXPECT_FALSE(read_vhost_listing({"[{\"name\":\"/\"}"}, &arena_));
 }
 
-TEST_F(BrokerDocumentsTest, Overview) {
-    const auto full =
-        read_overview({R"({"product_version":"3.10.8","rabbitmq_version":"3.10.8","cluster_name":"net@vm",)"
-                       R"("disable_stats":false,"queue_totals":{"messages":2,"messages_ready":2}})"},
-                      &arena_);
-    ASSERT_TRUE(full);
-    EXPECT_EQ(full.value().version, "3.10.8");
-    EXPECT_EQ(full.value().cluster_name, "net@vm");
-    EXPECT_EQ(full.value().messages, 2);
-    EXPECT_FALSE(full.value().stats_disabled);
-
-    const auto bare = read_overview({R"({"queue_totals":{},"disable_stats":true})"}, &arena_);
-    ASSERT_TRUE(bare);
-    EXPECT_EQ(bare.value().version, "");
-    EXPECT_EQ(bare.value().messages, std::nullopt);
-    EXPECT_TRUE(bare.value().stats_disabled);
-    EXPECT_TRUE(read_overview({R"({"queue_totals":[]})"}, &arena_));
-    EXPECT_FALSE(read_overview({"[]"}, &arena_));
-}
-
 TEST_F(BrokerDocumentsTest, ReasonsAreReadLeniently) {
     const auto reason = [&](std::string_view body) { return std::string(read_reason(body, &arena_)); };
     EXPECT_EQ(reason(R"({"error":"bad_request","reason":"queue 'e1' in vhost 't' not empty"})"),
