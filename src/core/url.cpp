@@ -1,5 +1,7 @@
-// Encoding and checking of URLs; see url.hpp.
+// Encoding and checking of URLs; see url.hpp. libcurl connects, so its parser says what a URL means.
 #include "core/url.hpp"
+
+#include "core/curl_url.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,11 +80,6 @@ std::pmr::string exact_pattern(std::string_view name, std::string_view also,
     return pattern;
 }
 
-// The pieces of a URL, in the order in which they are cut off.
-struct Pieces {
-    std::string_view scheme, authority, path;
-};
-
 // What is spoken: in the clear and over TLS, and the ports it is spoken at.
 struct Scheme {
     std::string_view plain, tls;
@@ -94,9 +91,10 @@ constexpr Scheme http_scheme{"http", "https", 80, 443, UrlRule::scheme, std::nul
 constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme, UrlRule::amqp_path};
 constexpr Scheme mail_scheme{"smtp", "smtps", 25, 465, UrlRule::mail_scheme, UrlRule::mail_path};
 
-bool is_scheme(std::string_view scheme, std::string_view known) noexcept {
-    return std::equal(scheme.begin(), scheme.end(), known.begin(), known.end(),
-                      [](char a, char b) { return lower(a) == b; });
+bool has_scheme(std::string_view url, std::string_view scheme) noexcept {
+    return url.size() > scheme.size() && url.substr(scheme.size()).starts_with("://") &&
+           std::equal(scheme.begin(), scheme.end(), url.begin(),
+                      [](char a, char b) { return a == lower(b); });
 }
 
 // Visible ASCII only, and none of what RFC 3986 keeps out of a URL: such characters smuggle lines into
@@ -110,88 +108,6 @@ bool has_broken_escape(std::string_view url) noexcept {
         if (at + 2 >= url.size() || !is_hex(url[at + 1]) || !is_hex(url[at + 2]))
             return true;
     return false;
-}
-
-bool is_host_name(std::string_view host) noexcept {
-    if (host.empty() || host.size() > 253 || host.front() == '.' || host.front() == '-')
-        return false;
-    // Underscores are no LDH, yet usual in container networks.
-    return std::all_of(
-               host.begin(), host.end(),
-               [](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_'; }) &&
-           host.find("..") == std::string_view::npos;
-}
-
-bool is_ipv6_literal(std::string_view host) noexcept {
-    return host.size() >= 2 && host.size() <= 45 && host.find(':') != std::string_view::npos &&
-           std::all_of(host.begin(), host.end(), [](char c) { return is_hex(c) || c == ':' || c == '.'; });
-}
-
-bool is_loopback(std::string_view host) noexcept {
-    static constexpr std::string_view name = "localhost";
-    if (host == "::1" || std::equal(host.begin(), host.end(), name.begin(), name.end(),
-                                    [](char a, char b) { return lower(a) == b; }))
-        return true;
-    // A name like 127.example.com is not an address: digits and dots only.
-    return host.starts_with("127.") &&
-           std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
-}
-
-// "." and "..", also percent-encoded in part: RFC 3986 §6.2.2.2 makes "%2E" the same as ".".
-bool is_dot_segment(std::string_view segment) noexcept {
-    std::size_t dots = 0;
-    for (; !segment.empty(); ++dots) {
-        const bool encoded =
-            segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && lower(segment[2]) == 'e';
-        if (!encoded && segment.front() != '.')
-            return false;
-        segment.remove_prefix(encoded ? 3 : 1);
-    }
-    return dots == 1 || dots == 2;
-}
-
-bool has_dot_segment(std::string_view path) noexcept {
-    while (!path.empty()) {
-        path.remove_prefix(1); // the slash
-        const auto segment = path.substr(0, path.find('/'));
-        if (is_dot_segment(segment))
-            return true;
-        path.remove_prefix(segment.size());
-    }
-    return false;
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
-    std::uint16_t port = 0;
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, port);
-    if (result.ec != std::errc{} || result.ptr != end || port == 0)
-        return std::nullopt;
-    return port;
-}
-
-// host, host:port, [ipv6] or [ipv6]:port into url.host and url.port.
-std::optional<UrlRule> split_authority(std::string_view authority, BaseUrl& url) noexcept {
-    std::string_view port;
-    if (authority.starts_with('[')) {
-        const auto close = authority.find(']');
-        if (close == std::string_view::npos || !is_ipv6_literal(authority.substr(1, close - 1)))
-            return UrlRule::host;
-        url.host = authority.substr(1, close - 1);
-        port = authority.substr(close + 1);
-    } else {
-        url.host = authority.substr(0, authority.find(':'));
-        if (!is_host_name(url.host))
-            return UrlRule::host;
-        port = authority.substr(url.host.size());
-    }
-    if (port.empty())
-        return std::nullopt;
-    const auto number = port.front() == ':' ? parse_port(port.substr(1)) : std::nullopt;
-    if (!number)
-        return UrlRule::port;
-    url.port = *number;
-    return std::nullopt;
 }
 
 std::optional<UrlRule> check_characters(std::string_view url) noexcept {
@@ -208,23 +124,27 @@ std::optional<UrlRule> check_characters(std::string_view url) noexcept {
     return std::nullopt;
 }
 
-std::optional<UrlRule> split(std::string_view url, const Scheme& scheme, Pieces& pieces) noexcept {
-    const auto colon = url.find("://");
-    if (colon == std::string_view::npos ||
-        (!is_scheme(url.substr(0, colon), scheme.plain) && !is_scheme(url.substr(0, colon), scheme.tls)))
-        return scheme.rule;
-    pieces.scheme = url.substr(0, colon);
-    url.remove_prefix(colon + 3);
-    const auto slash = std::min(url.find('/'), url.size());
-    pieces.authority = url.substr(0, slash);
-    pieces.path = url.substr(slash);
-    while (pieces.path.ends_with('/'))
-        pieces.path.remove_suffix(1);
-    if (pieces.authority.find('@') != std::string_view::npos)
+std::optional<UrlRule> rule_of(CURLUcode code) noexcept {
+    switch (code) {
+    case CURLUE_OK:
+        return std::nullopt;
+    case CURLUE_USER_NOT_ALLOWED:
         return UrlRule::credentials;
-    if (scheme.path && !pieces.path.empty())
-        return scheme.path;
-    return has_dot_segment(pieces.path) ? std::optional(UrlRule::dot_segment) : std::nullopt;
+    case CURLUE_BAD_PORT_NUMBER:
+        return UrlRule::port;
+    default:
+        return UrlRule::host;
+    }
+}
+
+// What curl lets through, and no resolver or server can make use of.
+std::optional<UrlRule> check_authority(std::string_view authority) noexcept {
+    // An empty one, for which curl would take the path; an escape, which curl would decode. A zone is none.
+    if (authority.empty() || authority.front() == '.' || authority.front() == '-' ||
+        authority.find('%') != std::string_view::npos || authority.find("..") != std::string_view::npos) {
+        return UrlRule::host;
+    }
+    return authority.ends_with(':') ? std::optional(UrlRule::port) : std::nullopt;
 }
 
 struct RuleText {
@@ -259,24 +179,54 @@ constexpr bool rules_are_in_order() {
 }
 static_assert(rules_are_in_order(), "meaning_of() indexes rule_texts by rule");
 
-Result<BaseUrl, UrlRule> check(std::string_view url, const Scheme& scheme, std::pmr::memory_resource* arena) {
-    if (const auto rule = check_characters(url))
+std::string without_slashes(std::string text) {
+    text.resize(text.find_last_not_of('/') + 1);
+    return text;
+}
+
+std::optional<UrlRule> check_parts(const CurlUrl& url, const Scheme& scheme) {
+    if (url.get(CURLUPART_PORT) == "0") {
+        return UrlRule::port;
+    }
+    if (scheme.path && !without_slashes(url.get(CURLUPART_PATH)).empty()) {
+        return scheme.path;
+    }
+    const std::string path = url.get(CURLUPART_PATH, CURLU_URLDECODE) + '/'; // servers decode it, too
+    if (path == "/") {
+        return UrlRule::bad_character; // curl decodes no control characters
+    }
+    const bool dots = path.find("/./") != std::string::npos || path.find("/../") != std::string::npos;
+    return dots ? std::optional(UrlRule::dot_segment) : std::nullopt;
+}
+
+Result<BaseUrl, UrlRule> check(std::string_view text, const Scheme& scheme,
+                               std::pmr::memory_resource* arena) {
+    if (const auto rule = check_characters(text)) {
         return *rule;
-    Pieces pieces;
-    if (const auto rule = split(url, scheme, pieces))
+    }
+    const bool tls = has_scheme(text, scheme.tls);
+    if (!tls && !has_scheme(text, scheme.plain)) {
+        return scheme.rule;
+    }
+    const CurlUrl url(text, CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
+    if (const auto rule = rule_of(url.code())) {
         return *rule;
+    }
+    const std::string_view rest = text.substr((tls ? scheme.tls : scheme.plain).size() + 3);
+    if (const auto rule = check_authority(rest.substr(0, rest.find('/')))) {
+        return *rule;
+    }
+    if (const auto rule = check_parts(url, scheme)) {
+        return *rule;
+    }
+    const std::string host = url.get(CURLUPART_HOST);
+    const std::string port = url.get(CURLUPART_PORT);
     BaseUrl base;
-    base.tls = pieces.scheme.size() == scheme.tls.size();
-    base.port = base.tls ? scheme.tls_port : scheme.plain_port;
-    if (const auto rule = split_authority(pieces.authority, base))
-        return *rule;
-    base.loopback = is_loopback(base.host);
-    std::pmr::string text(arena);
-    std::transform(pieces.scheme.begin(), pieces.scheme.end(), std::back_inserter(text), lower);
-    text.append("://").append(pieces.authority).append(pieces.path);
-    base.text = keep(arena, text);
-    // The scheme and what follows it kept their lengths, so the host stands where it stood.
-    base.host = base.text.substr(static_cast<std::size_t>(base.host.data() - url.data()), base.host.size());
+    base.text = keep(arena, without_slashes(url.get(CURLUPART_URL)));
+    base.host = keep(arena, host.starts_with('[') ? host.substr(1, host.size() - 2) : host);
+    base.tls = tls;
+    base.port = tls ? scheme.tls_port : scheme.plain_port;
+    std::from_chars(port.data(), port.data() + port.size(), base.port); // none stays the scheme's
     return base;
 }
 
@@ -286,10 +236,6 @@ std::optional<std::string_view> encode_segment(std::string_view name, std::pmr::
     if (name.empty() || name == "." || name == "..")
         return std::nullopt;
     return percent_encode(name, arena);
-}
-
-std::string_view encode_query_value(std::string_view text, std::pmr::memory_resource* arena) {
-    return percent_encode(text, arena);
 }
 
 std::string_view look_again_query(std::string_view name, std::pmr::memory_resource* arena,
@@ -326,14 +272,10 @@ Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_r
     return check(url, amqp_scheme, arena);
 }
 
-std::optional<UrlRule> check_mail_url(std::string_view url) noexcept {
-    if (const auto rule = check_characters(url))
-        return rule;
-    Pieces pieces;
-    if (const auto rule = split(url, mail_scheme, pieces))
-        return rule;
-    BaseUrl base;
-    return split_authority(pieces.authority, base);
+std::optional<UrlRule> check_mail_url(std::string_view url) {
+    std::pmr::monotonic_buffer_resource arena;
+    const auto checked = check(url, mail_scheme, &arena);
+    return checked ? std::nullopt : std::optional(checked.error());
 }
 
 } // namespace cloudsat::core

@@ -16,9 +16,6 @@ namespace cloudsat::core {
 // RabbitMQ 3.10). Lives in the arena.
 std::optional<std::string_view> encode_segment(std::string_view name, std::pmr::memory_resource* arena);
 
-// The same encoding for a value in a query, where no text is special.
-std::string_view encode_query_value(std::string_view text, std::pmr::memory_resource* arena);
-
 // The query that looks again at one queue: "page=1&page_size=500&name=...&use_regex=true". The broker's
 // pattern match ignores letter case unless told otherwise; this pattern tells, and matches this name only:
 // one queue in a virtual host. The caller still compares the names in the answer.
@@ -48,11 +45,10 @@ enum class UrlRule : std::uint8_t {
 std::string_view meaning_of(UrlRule rule) noexcept;
 
 struct BaseUrl {
-    std::string_view text;  // scheme in lower case, no slash at the end; lives in the arena
+    std::string_view text;  // as curl writes it, no slash at the end; lives in the arena
     std::string_view host;  // without brackets
     std::uint16_t port = 0; // of the scheme when none is given
     bool tls = false;
-    bool loopback = false; // localhost, 127.0.0.0/8 or ::1: traffic that does not leave the machine
 };
 
 Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_resource* arena);
@@ -66,6 +62,6 @@ Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_r
 
 // What is wrong with the URL of a mail server, smtp://host:port or smtps://host:port; nothing when all is
 // well.
-std::optional<UrlRule> check_mail_url(std::string_view url) noexcept;
+std::optional<UrlRule> check_mail_url(std::string_view url);
 
 } // namespace cloudsat::core

@@ -1,6 +1,7 @@
 // Driving curl from an epoll set; see curl_driver.hpp.
 #include "net/curl_driver.hpp"
 
+#include "core/curl_url.hpp"
 #include "net/signals.hpp"
 
 #include <algorithm>
@@ -78,20 +79,11 @@ CURLcode set_peer(CURL* easy, const Peer& peer) {
 }
 
 std::string endpoint_of(std::string_view url, std::string_view unknown) {
-    std::string endpoint(unknown);
-    CURLU* const parts = curl_url();
-    if (parts == nullptr)
-        throw std::bad_alloc();
-    char* host = nullptr;
-    char* port = nullptr;
-    if (curl_url_set(parts, CURLUPART_URL, std::string(url).c_str(), 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
-        endpoint = std::string(host) + " port " + port;
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(parts);
-    return endpoint;
+    const core::CurlUrl parts(url, 0);
+    if (parts.code() != CURLUE_OK) {
+        return std::string(unknown);
+    }
+    return parts.get(CURLUPART_HOST) + " port " + parts.get(CURLUPART_PORT, CURLU_DEFAULT_PORT);
 }
 
 CurlDriver::CloseFd::~CloseFd() {

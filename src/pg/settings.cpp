@@ -5,6 +5,7 @@
 
 #include <climits>
 #include <cstring>
+#include <optional>
 
 #include "core/address.hpp"
 #include "core/url.hpp"
@@ -84,7 +85,14 @@ const config_enum_entry tls_values[] = {
 };
 
 bool check_smtp_url(char** value, void**, GucSource) {
-    const auto wrong = **value == '\0' ? std::nullopt : core::check_mail_url(*value);
+    struct Check {
+        const char* url;
+        std::optional<core::UrlRule> broken;
+    } check{*value, std::nullopt};
+    // the server calls this, and cannot be thrown at
+    enter([](void* c) { static_cast<Check*>(c)->broken = core::check_mail_url(static_cast<Check*>(c)->url); },
+          &check);
+    const auto wrong = **value == '\0' ? std::nullopt : check.broken;
     if (wrong) {
         GUC_check_errmsg("invalid value for parameter \"cloudsat.smtp_url\""); // it may hold a password
         GUC_check_errdetail("%s", core::meaning_of(*wrong).data()); // of static storage, ends with NUL
