@@ -21,14 +21,14 @@ using cloudsat::net::Taking;
 using Clock = std::chrono::steady_clock;
 
 void finish(Amqp& amqp) {
-    while (!amqp.done()) {
-        pollfd waiting{.fd = amqp.fd(), .events = POLLIN, .revents = 0};
-        poll(&waiting, 1, amqp.timeout_ms());
-        amqp.step();
+    while (!amqp.connection.done()) {
+        pollfd waiting{.fd = amqp.connection.fd(), .events = POLLIN, .revents = 0};
+        poll(&waiting, 1, amqp.connection.timeout_ms());
+        amqp.connection.step();
     }
-    if (amqp.fault().kind != cloudsat::core::FaultKind::none) {
-        std::fprintf(stderr, "amqp_alone: %.*s\n", static_cast<int>(amqp.fault().text.size()),
-                     amqp.fault().text.data());
+    if (amqp.connection.fault().kind != cloudsat::core::FaultKind::none) {
+        std::fprintf(stderr, "amqp_alone: %.*s\n", static_cast<int>(amqp.connection.fault().text.size()),
+                     amqp.connection.fault().text.data());
         std::exit(1);
     }
 }
@@ -38,14 +38,14 @@ unsigned long take(Amqp& amqp, std::string_view queue, unsigned long count, Taki
     unsigned long taken = 0;
     while (taken < count) {
         const unsigned long before = taken;
-        amqp.start_taking(queue, way, window, count - taken);
+        amqp.consumer.start(queue, way, window, count - taken);
         finish(amqp);
-        while (!amqp.exhausted()) {
+        while (!amqp.consumer.exhausted()) {
             std::pmr::monotonic_buffer_resource memory;
-            amqp.start_batch({}, &memory);
+            amqp.consumer.start_batch({}, &memory);
             finish(amqp);
-            taken += amqp.batch().size();
-            amqp.acknowledge();
+            taken += amqp.consumer.batch().size();
+            amqp.consumer.acknowledge();
         }
         if (taken == before) {
             break;
@@ -59,20 +59,20 @@ unsigned long publish(Amqp& amqp, std::string_view queue, unsigned long count, s
     constexpr std::string_view persistent("\x10\x00\x02", 3);
     const std::string body(bytes, 'x');
     unsigned long confirmed = 0;
-    amqp.start_publishing(queue);
+    amqp.publisher.start(queue);
     finish(amqp);
     for (unsigned long i = 0; i < count; ++i) {
-        amqp.publish(persistent, body);
-        if (amqp.unconfirmed_bytes() >= window) {
-            amqp.start_confirming(window / 2);
+        amqp.publisher.publish(persistent, body);
+        if (amqp.publisher.unconfirmed_bytes() >= window) {
+            amqp.publisher.start_confirming(window / 2);
             finish(amqp);
-            confirmed += amqp.confirmed().size();
-            amqp.clear_confirmed();
+            confirmed += amqp.publisher.confirmed().size();
+            amqp.publisher.clear_confirmed();
         }
     }
-    amqp.start_confirming(0);
+    amqp.publisher.start_confirming(0);
     finish(amqp);
-    return confirmed + amqp.confirmed().size();
+    return confirmed + amqp.publisher.confirmed().size();
 }
 
 } // namespace
@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
     login.user = argv[2];
     login.password = argv[3];
     login.vhost = argv[4];
-    amqp.start_open(login);
+    amqp.connection.start_open(login);
     finish(amqp);
     const auto began = Clock::now();
     const unsigned long done =
@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
                    static_cast<std::uint16_t>(argc > 9 ? std::strtoul(argv[9], nullptr, 10) : 100))
             : publish(amqp, queue, count, std::strtoul(argv[8], nullptr, 10));
     const std::chrono::duration<double> took = Clock::now() - began;
-    amqp.start_close();
+    amqp.connection.start_close();
     finish(amqp);
     std::printf("%.0f\n", static_cast<double>(done) / took.count());
     return done == count ? 0 : 1;

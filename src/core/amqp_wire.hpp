@@ -1,7 +1,8 @@
 // AMQP 0-9-1 on the wire, as far as a guest needs it who looks at queues, takes messages and gives them back:
 // frames, methods, their fields. Pure bytes: opens nothing, waits for nothing, and keeps no state of a
-// conversation (net/amqp.hpp does). Why not librabbitmq's: it waits in send() for as long as a broker under a
-// memory alarm likes, and before 0.14 it recurses into header tables as deep as a stranger nested them.
+// conversation (net/amqp_connection.hpp does). Why not librabbitmq's: it waits in send() for as long as a
+// broker under a memory alarm likes, and before 0.14 it recurses into header tables as deep as a stranger
+// nested them.
 #pragma once
 
 #include <cstddef>

@@ -219,7 +219,7 @@ bool connect_amqp(Intentions& all, const Intention& intention) {
     if (all.amqp == nullptr) {
         return false;
     }
-    if (!all.amqp->connected() || all.vhost != intention.vhost) {
+    if (!all.amqp->connection.connected() || all.vhost != intention.vhost) {
         take_leave(all);
         if (!connect(*all.amqp, *all.server, intention.vhost, all.server->options.timeout)) {
             all.amqp = nullptr; // HTTP must do
@@ -239,15 +239,15 @@ bool expires(const Intention& intention) {
 bool look_closer(Intentions& all, Intention& intention) {
     core::Facts& seen = intention.look.seen;
     if (!expires(intention) && connect_amqp(all, intention)) {
-        all.amqp->start_count(core::name_of_text(intention.name, all.arena));
+        all.amqp->connection.start_count(core::name_of_text(intention.name, all.arena));
         if (finish(*all.amqp)) {
             // What consumers hold, only the listing tells; it is up to 5 s old for quorum queues.
-            seen.ready = all.amqp->count().ready;
-            seen.messages = all.amqp->count().ready + seen.unacknowledged.value_or(0);
-            seen.consumers = all.amqp->count().consumers;
+            seen.ready = all.amqp->connection.count().ready;
+            seen.messages = all.amqp->connection.count().ready + seen.unacknowledged.value_or(0);
+            seen.consumers = all.amqp->connection.count().consumers;
             return true;
         }
-        const net::AmqpFault& fault = all.amqp->fault();
+        const net::AmqpFault& fault = all.amqp->connection.fault();
         if (fault.kind == FaultKind::forbidden || fault.kind == FaultKind::not_found) {
             // It belongs to one connection alone; or it is listed and not there: its process or its node is
             // down.
@@ -308,13 +308,13 @@ void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::s
 // Over AMQP the broker tells how many messages went.
 void request_deletion(Intentions& all, Intention& intention) {
     if (connect_amqp(all, intention)) {
-        all.amqp->start_remove(core::name_of_text(intention.name, all.arena));
+        all.amqp->connection.start_remove(core::name_of_text(intention.name, all.arena));
         if (finish(*all.amqp)) {
             core::Facts& seen = intention.look.seen;
-            seen.ready = all.amqp->removed();
-            seen.messages = all.amqp->removed() + seen.unacknowledged.value_or(0);
+            seen.ready = all.amqp->connection.removed();
+            seen.messages = all.amqp->connection.removed() + seen.unacknowledged.value_or(0);
         }
-        judge_outcome(all, intention, all.amqp->fault().kind, all.amqp->fault().text);
+        judge_outcome(all, intention, all.amqp->connection.fault().kind, all.amqp->connection.fault().text);
         return;
     }
     const std::string_view url = url_of(all, intention);
@@ -483,124 +483,165 @@ void act(Intentions& all, Intention& intention) {
     request_deletion(all, intention);
 }
 
+namespace {
+
+// What came of an intention, on its way into the tables, the board and the mail.
+struct Record {
+    const Intentions& all;
+    const Intention& intention;
+    TimestampTz now;
+    Datum server, vhost, name;
+    core::Incident incident;
+    EventLine line;
+    Audit audit;
+};
+static_assert(pg::Plain<Record>);
+
+Record record_of(const Intentions& all, const Intention& intention) {
+    Record r{.all = all,
+             .intention = intention,
+             .now = GetCurrentTimestamp(),
+             .server = pg::to_text(all.server->name),
+             .vhost = pg::to_text(intention.vhost),
+             .name = pg::to_text(intention.name),
+             .incident = {},
+             .line = {.vhost = intention.vhost,
+                      .name = intention.name,
+                      .event = Event::deleted,
+                      .messages = intention.look.seen.messages,
+                      .incident = intention.in_incident ? &intention.incident : nullptr,
+                      .reason = intention.reason,
+                      .limits = &intention.look.limits},
+             .audit = {}};
+    r.incident.server = all.server->name;
+    r.incident.vhost = intention.vhost;
+    r.incident.queue = intention.name;
+    r.incident.limits = intention.look.limits;
+    r.incident.size = intention.look.seen.messages;
+    return r;
+}
+
+// Who is told.
+Addresses reply(const Record& r, core::Disposition disposition, std::string_view text) {
+    return r.intention.in_incident ? reply_in_incident(*r.all.server, r.intention.incident,
+                                                       r.intention.owner_name, disposition, text)
+                                   : owners_of(*r.all.server, r.intention.owner_name);
+}
+
+void record_withdrawn(Record& r) {
+    const auto& consumers = r.intention.look.seen.consumers;
+    const Datum values[] = {r.server, r.vhost, r.name, Int64GetDatum(consumers.value_or(0))};
+    const bool nulls[] = {false, false, false, !consumers};
+    withdraw.run(values, nulls);
+    r.line.event = Event::delete_withdrawn;
+    r.audit.add(r.line);
+}
+
+void mail_deletion(const Record& r, Addresses told) {
+    const Intention& intention = r.intention;
+    const std::string_view thread =
+        intention.in_incident ? thread_name(intention.incident, r.all.arena) : std::string_view{};
+    Outbox outbox;
+    for (const std::string_view recipient : told) {
+        outbox.add({.kind = core::NoticeKind::deleted,
+                    .recipient = recipient,
+                    .vhost = intention.vhost,
+                    .queue = intention.name,
+                    .messages = r.incident.size,
+                    .incident = r.line.incident,
+                    .text = core::mail_deleted(r.incident, thread, r.all.arena)});
+    }
+    outbox.write(*r.all.server, r.now);
+}
+
+void record_deleted(Record& r) {
+    const Intention& intention = r.intention;
+    const core::Facts& seen = intention.look.seen;
+    if (intention.conclusion == Conclusion::gone) {
+        r.line.messages.reset(); // nobody knows how many went
+        r.incident.size.reset();
+    }
+    const Datum values[] = {r.server,
+                            r.vhost,
+                            r.name,
+                            Int64GetDatum(seen.messages.value_or(0)),
+                            Int64GetDatum(seen.ready.value_or(0)),
+                            TimestampTzGetDatum(r.now),
+                            TimestampTzGetDatum(r.now)};
+    const bool nulls[] = {false, false, false, !seen.messages, !seen.ready, !intention.sent, false};
+    bury.run(values, nulls);
+    const Datum queue[] = {r.server, r.vhost, r.name};
+    delete_bindings.run(queue);
+    if (intention.archived > 0) {
+        EventLine archived = r.line;
+        archived.event = Event::archived;
+        archived.messages = intention.archived;
+        archived.reason = {};
+        archived.limits = nullptr;
+        r.audit.add(archived);
+        reply(r, core::Disposition::info, core::say_archived(r.incident, intention.archived, r.all.arena));
+    }
+    r.audit.add(r.line);
+    mail_deletion(r, reply(r, core::Disposition::end, core::say_deleted(r.incident, r.all.arena)));
+}
+
+void record_failed(Record& r) {
+    const int failures = r.intention.failures + 1;
+    const TimestampTz retry =
+        r.now + (r.intention.hopeless ? core::hopeless_wait : core::retry_wait(failures));
+    const Datum values[] = {r.server,
+                            r.vhost,
+                            r.name,
+                            Int32GetDatum(failures),
+                            TimestampTzGetDatum(r.now),
+                            TimestampTzGetDatum(retry)};
+    const bool nulls[] = {false, false, false, false, !r.intention.sent, false};
+    fail.run(values, nulls);
+    r.line.event = Event::action_failed;
+    r.audit.add(r.line);
+    if (failures == 1) {
+        reply(r, core::Disposition::problem, core::say_failed(r.incident, r.intention.reason, r.all.arena));
+    }
+}
+
+void record_unknown(const Record& r) {
+    const Datum values[] = {r.server, r.vhost, r.name, Int32GetDatum(r.intention.attempts + 1),
+                            TimestampTzGetDatum(r.now)};
+    leave_unknown.run(values);
+}
+
+} // namespace
+
 void conclude(const Intentions& all, const Intention& intention) {
     if (intention.conclusion == Conclusion::left) {
         return;
     }
     pg::spi_begin();
-    const TimestampTz now = GetCurrentTimestamp();
-    const Datum server = pg::to_text(all.server->name);
-    const Datum vhost = pg::to_text(intention.vhost);
-    const Datum name = pg::to_text(intention.name);
-    const core::Facts& seen = intention.look.seen;
-
-    core::Incident incident;
-    incident.server = all.server->name;
-    incident.vhost = intention.vhost;
-    incident.queue = intention.name;
-    incident.limits = intention.look.limits;
-    incident.size = seen.messages;
-    const auto reply = [&](core::Disposition disposition, std::string_view text) {
-        return intention.in_incident ? reply_in_incident(*all.server, intention.incident,
-                                                         intention.owner_name, disposition, text)
-                                     : owners_of(*all.server, intention.owner_name);
-    };
-
-    Audit audit;
-    EventLine line{.vhost = intention.vhost,
-                   .name = intention.name,
-                   .event = Event::deleted,
-                   .messages = seen.messages,
-                   .incident = intention.in_incident ? &intention.incident : nullptr,
-                   .reason = intention.reason,
-                   .limits = &intention.look.limits};
+    Record record = record_of(all, intention);
     switch (intention.conclusion) {
     case Conclusion::left:
         break;
-    case Conclusion::withdrawn: {
-        const Datum values[] = {server, vhost, name, Int64GetDatum(seen.consumers.value_or(0))};
-        const bool nulls[] = {false, false, false, !seen.consumers};
-        withdraw.run(values, nulls);
-        line.event = Event::delete_withdrawn;
-        audit.add(line);
+    case Conclusion::withdrawn:
+        record_withdrawn(record);
         break;
-    }
     case Conclusion::deleted:
-    case Conclusion::gone: {
-        if (intention.conclusion == Conclusion::gone) {
-            line.messages.reset(); // nobody knows how many went
-            incident.size.reset();
-        }
-        const Datum values[] = {server,
-                                vhost,
-                                name,
-                                Int64GetDatum(seen.messages.value_or(0)),
-                                Int64GetDatum(seen.ready.value_or(0)),
-                                TimestampTzGetDatum(now),
-                                TimestampTzGetDatum(now)};
-        const bool nulls[] = {false, false, false, !seen.messages, !seen.ready, !intention.sent, false};
-        bury.run(values, nulls);
-        const Datum queue[] = {server, vhost, name};
-        delete_bindings.run(queue);
-        if (intention.archived > 0) {
-            EventLine archived = line;
-            archived.event = Event::archived;
-            archived.messages = intention.archived;
-            archived.reason = {};
-            archived.limits = nullptr;
-            audit.add(archived);
-            reply(core::Disposition::info, core::say_archived(incident, intention.archived, all.arena));
-        }
-        audit.add(line);
-        const Addresses told = reply(core::Disposition::end, core::say_deleted(incident, all.arena));
-        const std::string_view thread =
-            intention.in_incident ? thread_name(intention.incident, all.arena) : std::string_view{};
-        Outbox outbox;
-        for (const std::string_view recipient : told) {
-            outbox.add({.kind = core::NoticeKind::deleted,
-                        .recipient = recipient,
-                        .vhost = intention.vhost,
-                        .queue = intention.name,
-                        .messages = incident.size,
-                        .incident = intention.in_incident ? &intention.incident : nullptr,
-                        .text = core::mail_deleted(incident, thread, all.arena)});
-        }
-        outbox.write(*all.server, now);
+    case Conclusion::gone:
+        record_deleted(record);
+        break;
+    case Conclusion::failed:
+        record_failed(record);
+        break;
+    case Conclusion::unknown:
+        record_unknown(record);
         break;
     }
-    case Conclusion::failed: {
-        const int failures = intention.failures + 1;
-        const TimestampTz retry =
-            now + (intention.hopeless ? core::hopeless_wait : core::retry_wait(failures));
-        const Datum values[] = {server,
-                                vhost,
-                                name,
-                                Int32GetDatum(failures),
-                                TimestampTzGetDatum(now),
-                                TimestampTzGetDatum(retry)};
-        const bool nulls[] = {false, false, false, false, !intention.sent, false};
-        fail.run(values, nulls);
-        line.event = Event::action_failed;
-        audit.add(line);
-        if (intention.failures == 0) {
-            reply(core::Disposition::problem, core::say_failed(incident, intention.reason, all.arena));
-        }
-        break;
-    }
-    case Conclusion::unknown: {
-        const Datum values[] = {server, vhost, name, Int32GetDatum(intention.attempts + 1),
-                                TimestampTzGetDatum(now)};
-        leave_unknown.run(values);
-        break;
-    }
-    }
-    audit.write(all.server->name, now, intention.cycle);
+    record.audit.write(all.server->name, record.now, intention.cycle);
     pg::spi_end();
 }
 
 void take_leave(Intentions& all) {
     if (all.amqp != nullptr) {
-        all.amqp->start_close();
+        all.amqp->connection.start_close();
         finish(*all.amqp);
         all.vhost = {};
     }

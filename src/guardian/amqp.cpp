@@ -26,14 +26,14 @@ net::Amqp& amqp_of_process() {
 
 bool finish(net::Amqp& amqp) {
     static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatAmqp");
-    while (!amqp.done()) {
-        pg::wait(amqp.fd(), amqp.timeout_ms(), event);
-        amqp.step();
+    while (!amqp.connection.done()) {
+        pg::wait(amqp.connection.fd(), amqp.connection.timeout_ms(), event);
+        amqp.connection.step();
     }
-    return amqp.fault().kind == core::FaultKind::none;
+    return amqp.connection.fault().kind == core::FaultKind::none;
 }
 
-bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std::int64_t patience) {
+bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std::int64_t reply_timeout) {
     const core::ServerOptions& options = server.options;
     net::AmqpLogin login;
     login.url = options.amqp_url;
@@ -41,14 +41,14 @@ bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std:
     login.password = server.password;
     login.ca_file = options.ca_file;
     login.connect_timeout_ms = static_cast<long>(options.connect_timeout / 1000);
-    login.silence_ms = static_cast<long>(std::min(options.timeout, patience) / 1000);
+    login.reply_timeout_ms = static_cast<long>(std::min(options.timeout, reply_timeout) / 1000);
     login.max_body = std::min(static_cast<std::size_t>(options.max_body), largest_value);
     login.tls_verify = options.tls_verify != 0;
     { // what has a destructor does not live while anything may raise
         std::array<std::byte, 2048> room;
         std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
         login.vhost = core::name_of_text(vhost, &arena);
-        amqp.start_open(login);
+        amqp.connection.start_open(login);
     }
     return finish(amqp);
 }

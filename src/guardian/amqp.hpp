@@ -18,14 +18,14 @@ struct AmqpHangup {
     explicit AmqpHangup(net::Amqp* which) noexcept : amqp(which) {}
     AmqpHangup(const AmqpHangup&) = delete;
     AmqpHangup& operator=(const AmqpHangup&) = delete;
-    ~AmqpHangup() { amqp->abandon(); }
+    ~AmqpHangup() { amqp->connection.abandon(); }
 };
 
 // Waits until the task is done; false when it ended in a fault. Raises when cancelled. Needs no transaction.
 bool finish(net::Amqp& amqp);
 
 // Connects to a virtual host of the server's broker. An answer may stay out for the server's timeout, and no
-// longer than `patience` microseconds.
-bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std::int64_t patience);
+// longer than `reply_timeout` microseconds.
+bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std::int64_t reply_timeout);
 
 } // namespace cloudsat::guardian

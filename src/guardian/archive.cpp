@@ -37,7 +37,7 @@ using core::FaultKind;
 
 constexpr std::int64_t shortest_pass = core::micros_per_second;
 // A broker that says nothing for so long while messages are taken is left for this time.
-constexpr std::int64_t patience = 10 * core::micros_per_second;
+constexpr std::int64_t reply_timeout = 10 * core::micros_per_second;
 
 // What is on its way at once: enough for the broker to be busy while a batch is committed, and not so much
 // that a crash on either side repeats much, or that large messages fill the broker's memory.
@@ -210,8 +210,8 @@ void fail(Archiving& a, ArchiveQueue& queue, std::string_view reason) {
 
 void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
     a.vhost = {};
-    fail(a, queue, a.amqp->fault().text);
-    a.unreachable = core::nobody_to_ask(a.amqp->fault().kind) ? queue.reason : std::string_view{};
+    fail(a, queue, a.amqp->connection.fault().text);
+    a.unreachable = core::nobody_to_ask(a.amqp->connection.fault().kind) ? queue.reason : std::string_view{};
 }
 
 // As many at once as fill a few megabytes.
@@ -306,23 +306,31 @@ void look(Archiving& a, ArchiveQueue& queue) {
     queue.consumers_told = detail.consumers_told;
 }
 
-// Counts what is there now, and begins to take what is too much.
-void begin_round(Archiving& a, ArchiveQueue& queue) {
-    if (!a.amqp->connected() || a.vhost != queue.vhost) {
-        a.amqp->start_close();
+// Connects where the queue is, and counts what is there now.
+bool count_messages(Archiving& a, ArchiveQueue& queue) {
+    if (!a.amqp->connection.connected() || a.vhost != queue.vhost) {
+        a.amqp->connection.start_close();
         finish(*a.amqp);
-        if (!connect(*a.amqp, *a.server, queue.vhost, patience)) {
+        if (!connect(*a.amqp, *a.server, queue.vhost, reply_timeout)) {
             fail_by_amqp(a, queue);
-            return;
+            return false;
         }
         a.vhost = queue.vhost;
     }
-    a.amqp->start_count(core::name_of_text(queue.name, a.arena));
+    a.amqp->connection.start_count(core::name_of_text(queue.name, a.arena));
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
+        return false;
+    }
+    return true;
+}
+
+// Begins to take what is too much.
+void begin_round(Archiving& a, ArchiveQueue& queue) {
+    if (!count_messages(a, queue)) {
         return;
     }
-    const net::QueueCount count = a.amqp->count();
+    const net::QueueCount count = a.amqp->connection.count();
     // One that came a moment ago may want the queue for itself: the statistics do not know it yet. A quorum
     // queue goes on counting our own of the last round for some seconds; and that no other has it for
     // himself, it says when ours begins.
@@ -364,8 +372,8 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
     }
     const std::uint16_t window =
         known ? window_for(queue.average_bytes, queue.way) : static_cast<std::uint16_t>(first_messages);
-    a.amqp->start_taking(core::name_of_text(queue.name, a.arena), queue.way, window,
-                         static_cast<std::uint64_t>(most));
+    a.amqp->consumer.start(core::name_of_text(queue.name, a.arena), queue.way, window,
+                           static_cast<std::uint64_t>(most));
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
     }
@@ -375,12 +383,12 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
 bool take_batch(Archiving& a, ArchiveQueue& queue) {
     net::BatchLimits limits;
     limits.lead = VARHDRSZ;
-    a.amqp->start_batch(limits, a.batch_memory);
+    a.amqp->consumer.start_batch(limits, a.batch_memory);
     if (!finish(*a.amqp)) {
         fail_by_amqp(a, queue);
         return false;
     }
-    return !a.amqp->batch().empty();
+    return !a.amqp->consumer.batch().empty();
 }
 
 bool is_late(const Archiving& a) {
@@ -405,7 +413,7 @@ public:
 
     void write() {
         pg::spi_begin();
-        if (!a_.amqp->batch().empty()) {
+        if (!a_.amqp->consumer.batch().empty()) {
             note_batch();
             queue_.belayed = is_belayed(*a_.server, queue_);
         }
@@ -454,7 +462,7 @@ private:
 
     void note_batch() {
         append_messages();
-        const auto count = static_cast<std::int64_t>(a_.amqp->batch().size());
+        const auto count = static_cast<std::int64_t>(a_.amqp->consumer.batch().size());
         const Datum values[] = {server(), vhost(), name(), Int64GetDatum(count), TimestampTzGetDatum(now_)};
         note_archived.run(values);
         if (!queue_.begun) {
@@ -469,7 +477,7 @@ private:
         const Datum queue_name = name();
         const Oid sequence = archive_sequence.oid();
         board::Appender to = board::append_begin(archive_table.oid());
-        for (const net::Delivery& message : a_.amqp->batch()) {
+        for (const net::Delivery& message : a_.amqp->consumer.batch()) {
             char* body = message.body - VARHDRSZ;
             SET_VARSIZE(body, message.body_size + VARHDRSZ);
             const Datum values[] = {
@@ -627,7 +635,7 @@ bool take(Archiving& a) {
         if (a.at == nullptr) {
             a.at = next_queue(a);
             if (a.at == nullptr) {
-                a.amqp->start_close();
+                a.amqp->connection.start_close();
                 finish(*a.amqp);
                 return false;
             }
@@ -648,12 +656,12 @@ bool take(Archiving& a) {
             break;
         case Archiving::Stage::taking:
             if (is_late(a) || queue.belayed) {
-                a.amqp->end_taking(); // what is on its way still comes
+                a.amqp->consumer.stop(); // what is on its way still comes
             }
             if (take_batch(a, queue)) {
                 return true;
             }
-            if (queue.outcome == ArchiveOutcome::none && a.amqp->exhausted()) {
+            if (queue.outcome == ArchiveOutcome::none && a.amqp->consumer.exhausted()) {
                 // look how much there is now, unless time is up
                 a.stage = Archiving::Stage::round;
                 queue.outcome = is_late(a) || queue.belayed ? ArchiveOutcome::passed : ArchiveOutcome::none;
@@ -676,15 +684,15 @@ void store(Archiving& a) {
 
 void settle(Archiving& a) {
     ArchiveQueue& queue = *a.at;
-    const auto count = static_cast<std::int64_t>(a.amqp->batch().size());
+    const auto count = static_cast<std::int64_t>(a.amqp->consumer.batch().size());
     if (count > 0) {
         queue.begun = queue.taken = true;
         queue.failures = 0;
         queue.stored += count;
         if (queue.average_bytes == 0) {
-            queue.average_bytes = average_of(a.amqp->batch());
+            queue.average_bytes = average_of(a.amqp->consumer.batch());
         }
-        a.amqp->acknowledge();
+        a.amqp->consumer.acknowledge();
     }
     if (queue.outcome != ArchiveOutcome::none) {
         a.at = nullptr;
@@ -693,7 +701,7 @@ void settle(Archiving& a) {
 }
 
 void give_back(Archiving& a, std::string_view reason) {
-    a.amqp->abandon();
+    a.amqp->connection.abandon();
     a.vhost = {};
     if (a.at != nullptr) {
         fail(a, *a.at, reason);

@@ -61,7 +61,7 @@ constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t most_between_counts = 500;
 
 // The statistics of a queue are up to 10 s old, and those of a new queue are not there yet.
-constexpr std::int64_t patience = 12 * core::micros_per_second;
+constexpr std::int64_t statistics_timeout = 12 * core::micros_per_second;
 constexpr long pause_ms = 500;
 constexpr std::int64_t look_interval = core::micros_per_second;
 
@@ -104,7 +104,7 @@ void remember(Replay& r, const ItemPointerData& place) {
 
 // Those that the broker has taken over are removed here.
 void remove_confirmed(Replay& r) {
-    const auto confirmed = r.amqp->confirmed();
+    const auto confirmed = r.amqp->publisher.confirmed();
     if (confirmed.empty()) {
         return;
     }
@@ -113,7 +113,7 @@ void remove_confirmed(Replay& r) {
         places.add(PointerGetDatum(&r.places[number - 1]));
     }
     r.removed += places.size();
-    r.amqp->clear_confirmed();
+    r.amqp->publisher.clear_confirmed();
     const Datum values[] = {places.array(TIDOID)};
     remove_messages.run(values);
 }
@@ -141,7 +141,7 @@ void put_in_line(Replay& r, const Message& message) {
     {
         pg::ContextResource memory(r.turn);
         // what is no properties can only have been put here by hand
-        r.amqp->publish(
+        r.amqp->publisher.publish(
             core::amqp::renew_properties(message.properties, &memory).value_or(std::string_view("\0\0", 2)),
             message.body);
     }
@@ -159,19 +159,20 @@ void stop(Replay& r, std::string_view why) {
 }
 
 bool count_ready(Replay& r) {
-    r.amqp->start_count(r.queue_name);
+    r.amqp->connection.start_count(r.queue_name);
     if (!finish(*r.amqp)) {
-        stop(r, r.amqp->fault().text);
+        stop(r, r.amqp->connection.fault().text);
         return false;
     }
-    r.ready = r.amqp->count().ready;
+    r.ready = r.amqp->connection.count().ready;
     return true;
 }
 
 // Waits until enough is confirmed to go on; false when there is a reason to stop.
 bool confirm(Replay& r, std::size_t unconfirmed) {
-    r.amqp->start_confirming(unconfirmed);
-    const std::string_view why = finish(*r.amqp) ? r.amqp->refusal() : r.amqp->fault().text;
+    r.amqp->publisher.start_confirming(unconfirmed);
+    const std::string_view why =
+        finish(*r.amqp) ? r.amqp->publisher.refusal() : r.amqp->connection.fault().text;
     if (!why.empty()) {
         stop(r, why);
     }
@@ -274,7 +275,7 @@ bool reckon(Replay& r, std::int64_t max) {
 // error.
 void find_limits(Replay& r, std::int64_t max) {
     pg::make<Hangup>(r.context, &http_of_process());
-    const TimestampTz end = GetCurrentTimestamp() + std::min(patience, r.server->options.timeout);
+    const TimestampTz end = GetCurrentTimestamp() + std::min(statistics_timeout, r.server->options.timeout);
     for (;;) {
         look(r);
         if (r.limits.known == Known::fault) {
@@ -318,7 +319,7 @@ std::string_view reason_to_doubt(const Replay& r) {
 
 // Removes here what the broker has confirmed and the queue has kept; false when there is a reason to stop.
 bool settle(Replay& r) {
-    if (r.amqp->confirmed().empty()) {
+    if (r.amqp->publisher.confirmed().empty()) {
         return true;
     }
     look(r);
@@ -355,7 +356,7 @@ bool send_row(Replay& r, uint64 row) {
         more = ++r.short_lived < most_passed_over;
     } else if (find_room(r, message)) {
         put_in_line(r, message);
-        if (r.amqp->unconfirmed_bytes() >= unconfirmed_limit) {
+        if (r.amqp->publisher.unconfirmed_bytes() >= unconfirmed_limit) {
             more = confirm(r, unconfirmed_limit / 2);
         }
     } else {
@@ -416,7 +417,7 @@ Datum as_row(FunctionCallInfo fcinfo, const Replay& r) {
 
 void require_connection(bool well, const Server& server, const net::Amqp& amqp) {
     if (!well) {
-        const net::AmqpFault& fault = amqp.fault();
+        const net::AmqpFault& fault = amqp.connection.fault();
         ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
                 errmsg("broker \"%s\" could not be reached over AMQP: %.*s", server.name,
                        static_cast<int>(fault.text.size()), fault.text.data()),
@@ -462,12 +463,12 @@ Datum replay(FunctionCallInfo fcinfo) {
     pg::spi_begin();
     find_limits(r, max);
     if (r.reason == nullptr) {
-        r.amqp->start_publishing(queue_name);
+        r.amqp->publisher.start(queue_name);
         require_connection(finish(*r.amqp), *server, *r.amqp);
         publish_all(r, max);
     }
     pg::spi_end();
-    r.amqp->start_close();
+    r.amqp->connection.start_close();
     finish(*r.amqp);
     const Datum row = as_row(fcinfo, r);
     MemoryContextDelete(context);

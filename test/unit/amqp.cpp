@@ -180,7 +180,7 @@ protected:
         login.user = "user";
         login.password = "secret";
         login.vhost = "/";
-        login.silence_ms = 10000;
+        login.reply_timeout_ms = 10000;
         answer = [this](Method method, Fields fields) { behave(method, fields); };
     }
 
@@ -220,10 +220,10 @@ protected:
     }
 
     void turn() {
-        const int wanted = amqp.timeout_ms();
-        pollfd waiting{.fd = amqp.fd(), .events = POLLIN, .revents = 0};
+        const int wanted = amqp.connection.timeout_ms();
+        pollfd waiting{.fd = amqp.connection.fd(), .events = POLLIN, .revents = 0};
         poll(&waiting, 1, wanted < 0 || wanted > 5 ? 5 : wanted); // the peer gets its turn
-        amqp.step();
+        amqp.connection.step();
         peer.turn();
         const bool greeted = peer.greeted;
         Method method{};
@@ -248,31 +248,33 @@ protected:
 
     void finish() {
         const auto limit = Clock::now() + std::chrono::seconds(10);
-        while (!amqp.done() && Clock::now() < limit) {
+        while (!amqp.connection.done() && Clock::now() < limit) {
             turn();
         }
-        ASSERT_TRUE(amqp.done());
+        ASSERT_TRUE(amqp.connection.done());
     }
     void well() {
         finish();
-        ASSERT_EQ(name_of(amqp.fault().kind), "none") << amqp.fault().text;
+        ASSERT_EQ(name_of(amqp.connection.fault().kind), "none") << amqp.connection.fault().text;
     }
     void open() {
-        amqp.start_open(login);
+        amqp.connection.start_open(login);
         well();
         said.clear();
     }
     void fails(FaultKind kind, std::string_view text) {
         finish();
-        EXPECT_EQ(name_of(amqp.fault().kind), name_of(kind));
-        EXPECT_NE(amqp.fault().text.find(text), std::string_view::npos) << amqp.fault().text;
-        EXPECT_EQ(amqp.fault().text.find("secret"), std::string_view::npos) << amqp.fault().text;
-        EXPECT_FALSE(amqp.connected());
+        EXPECT_EQ(name_of(amqp.connection.fault().kind), name_of(kind));
+        EXPECT_NE(amqp.connection.fault().text.find(text), std::string_view::npos)
+            << amqp.connection.fault().text;
+        EXPECT_EQ(amqp.connection.fault().text.find("secret"), std::string_view::npos)
+            << amqp.connection.fault().text;
+        EXPECT_FALSE(amqp.connection.connected());
     }
     void batch(std::size_t messages, std::size_t bytes = 1u << 20) {
         limits.messages = messages;
         limits.bytes = bytes;
-        amqp.start_batch(limits, &arena);
+        amqp.consumer.start_batch(limits, &arena);
     }
     std::size_t times(Method method) const {
         return static_cast<std::size_t>(std::count(said.begin(), said.end(), method));
@@ -303,11 +305,11 @@ TEST_F(AmqpTest, LogsInAndLeaves) {
     };
     open();
     EXPECT_EQ(response, "\0user\0secret"sv);
-    EXPECT_TRUE(amqp.connected());
-    amqp.start_close();
+    EXPECT_TRUE(amqp.connection.connected());
+    amqp.connection.start_close();
     well();
     EXPECT_EQ(said, (std::vector{Method::channel_close, Method::connection_close}));
-    EXPECT_FALSE(amqp.connected());
+    EXPECT_FALSE(amqp.connection.connected());
 }
 
 TEST_F(AmqpTest, FaultsOfLoggingIn) {
@@ -316,31 +318,31 @@ TEST_F(AmqpTest, FaultsOfLoggingIn) {
             peer.close_with(Method::connection_close, 403, "ACCESS_REFUSED - not with secret");
         }
     };
-    amqp.start_open(login);
+    amqp.connection.start_open(login);
     fails(FaultKind::unauthorized, "code 403");
 }
 
 TEST_F(AmqpTest, NoPasswordIsTaken) {
     mechanisms = "EXTERNAL";
-    amqp.start_open(login);
+    amqp.connection.start_open(login);
     fails(FaultKind::unauthorized, "PLAIN");
 }
 
 TEST_F(AmqpTest, SilenceIsATimeout) {
-    login.silence_ms = 100;
+    login.reply_timeout_ms = 100;
     answer = [](Method, Fields) {};
-    amqp.start_open(login);
+    amqp.connection.start_open(login);
     fails(FaultKind::timed_out, "did not answer within 100 ms");
     EXPECT_EQ(said, std::vector{Method::connection_start_ok});
 }
 
 TEST_F(AmqpTest, HeartbeatsAreNoAnswer) {
-    login.silence_ms = 150;
+    login.reply_timeout_ms = 150;
     open();
     answer = [](Method, Fields) {};
-    amqp.start_count("q");
+    amqp.connection.start_count("q");
     const auto limit = Clock::now() + std::chrono::seconds(5);
-    while (!amqp.done() && Clock::now() < limit) {
+    while (!amqp.connection.done() && Clock::now() < limit) {
         FrameWriter(peer.to_say).heartbeat();
         turn();
     }
@@ -363,18 +365,18 @@ protected:
         std::thread peers = peer.flood(bytes, over);
         auto longest = Clock::duration::zero();
         const auto limit = Clock::now() + std::chrono::seconds(10);
-        while (!amqp.done() && Clock::now() < limit) {
-            const int wanted = amqp.timeout_ms();
-            pollfd waiting{.fd = amqp.fd(), .events = POLLIN, .revents = 0};
+        while (!amqp.connection.done() && Clock::now() < limit) {
+            const int wanted = amqp.connection.timeout_ms();
+            pollfd waiting{.fd = amqp.connection.fd(), .events = POLLIN, .revents = 0};
             poll(&waiting, 1, wanted < 0 || wanted > 5 ? 5 : wanted);
             const auto began = Clock::now();
-            amqp.step();
+            amqp.connection.step();
             longest = std::max(longest, Clock::now() - began);
         }
         over = true;
         peers.join();
-        EXPECT_TRUE(amqp.done());
-        EXPECT_EQ(name_of(amqp.fault().kind), name_of(kind)) << amqp.fault().text;
+        EXPECT_TRUE(amqp.connection.done());
+        EXPECT_EQ(name_of(amqp.connection.fault().kind), name_of(kind)) << amqp.connection.fault().text;
         EXPECT_LT(longest, std::chrono::milliseconds(500));
     }
     std::string heartbeat() const {
@@ -423,9 +425,9 @@ TEST_F(AmqpFlood, EndsInAFaultAndNoStepTakesLong) {
     for (const Flood& flood : floods()) {
         SCOPED_TRACE(flood.what);
         answer = [this](Method method, Fields fields) { behave(method, fields); };
-        login.silence_ms = 300;
+        login.reply_timeout_ms = 300;
         open();
-        amqp.start_count("q");
+        amqp.connection.start_count("q");
         drowns(flood.bytes, flood.kind);
         peer.begin_anew();
     }
@@ -437,9 +439,9 @@ TEST_F(AmqpFlood, BeforeTheHandshakeToo) {
             continue; // the first one is due, and the second is not
         }
         SCOPED_TRACE(flood.what);
-        login.silence_ms = 300;
+        login.reply_timeout_ms = 300;
         peer.greeted = true; // and so it does not begin
-        amqp.start_open(login);
+        amqp.connection.start_open(login);
         while (!peer.is_connected()) {
             turn();
         }
@@ -453,16 +455,16 @@ TEST_F(AmqpFlood, ABrokerThatNeverEndsAFarewellIsLeft) {
          {heartbeat(), frame(Method::channel_close_ok, ""), frame(Method::channel_flow, "\x01"sv)}) {
         answer = [this](Method method, Fields fields) { behave(method, fields); };
         open();
-        amqp.start_close();
+        amqp.connection.start_close();
         drowns(bytes, FaultKind::none);
-        EXPECT_FALSE(amqp.connected());
+        EXPECT_FALSE(amqp.connection.connected());
         peer.begin_anew();
     }
 }
 
 TEST_F(AmqpFlood, OfMessagesBeyondTheWindow) {
     open();
-    amqp.start_taking("q", Taking::consume, 4, 100);
+    amqp.consumer.start("q", Taking::consume, 4, 100);
     well();
     for (std::uint64_t tag = 1; tag <= 5; ++tag) {
         peer.deliver(tag, "body", false);
@@ -482,14 +484,14 @@ TEST_F(AmqpFlood, OfEmptyPiecesOfABody) {
             peer.to_say += "\x03\0\x01\0\0\0\0\xCE"sv;
         }
     };
-    amqp.start_taking("q", Taking::get, 1, 1);
+    amqp.consumer.start("q", Taking::get, 1, 1);
     well();
     batch(1);
     fails(FaultKind::protocol, "body out of turn");
 }
 
 TEST_F(AmqpFlood, ABodyThatTricklesIsSilence) {
-    login.silence_ms = 300;
+    login.reply_timeout_ms = 300;
     open();
     answer = [&](Method method, Fields) {
         if (method == Method::basic_get) {
@@ -497,7 +499,7 @@ TEST_F(AmqpFlood, ABodyThatTricklesIsSilence) {
             peer.to_say.resize(peer.to_say.size() - 100'008);
         }
     };
-    amqp.start_taking("q", Taking::get, 1, 1);
+    amqp.consumer.start("q", Taking::get, 1, 1);
     well();
     batch(1);
     const auto limit = Clock::now() + std::chrono::seconds(5);
@@ -505,7 +507,7 @@ TEST_F(AmqpFlood, ABodyThatTricklesIsSilence) {
         turn();
     }
     auto next = Clock::now();
-    while (!amqp.done() && Clock::now() < limit) {
+    while (!amqp.connection.done() && Clock::now() < limit) {
         if (Clock::now() >= next) {
             peer.to_say += "\x03\0\x01\0\0\0\x01x\xCE"sv; // a byte every ten milliseconds
             next += std::chrono::milliseconds(10);
@@ -525,21 +527,21 @@ TEST_F(AmqpFlood, AnAnswerToAQuestionOfBeforeIsNotTakenForAnother) {
         }
         questions += method == Method::queue_declare ? 1 : 0;
     };
-    limits.patience_ms = 10;
-    limits.lull_ms = 50;
-    amqp.start_taking("q", Taking::consume, 4, 100);
+    limits.recount_interval_ms = 10;
+    limits.idle_interval_ms = 50;
+    amqp.consumer.start("q", Taking::consume, 4, 100);
     well();
     batch(1);
     well();
-    amqp.acknowledge();
+    amqp.consumer.acknowledge();
     batch(1); // asks whether there is more, and a message comes before the answer
     while (questions == 0) {
         turn();
     }
     peer.deliver(2, "another", false);
     well();
-    amqp.acknowledge();
-    amqp.start_count("another queue");
+    amqp.consumer.acknowledge();
+    amqp.connection.start_count("another queue");
     for (int i = 0; i < questions; ++i) {
         peer.say(Method::queue_declare_ok).short_string("q").dword(0).dword(1).end();
     }
@@ -547,16 +549,16 @@ TEST_F(AmqpFlood, AnAnswerToAQuestionOfBeforeIsNotTakenForAnother) {
     while (questions == before) {
         turn();
     }
-    EXPECT_FALSE(amqp.done());
+    EXPECT_FALSE(amqp.connection.done());
     peer.say(Method::queue_declare_ok).short_string("another queue").dword(77).dword(0).end();
     well();
-    EXPECT_EQ(amqp.count().ready, 77);
+    EXPECT_EQ(amqp.connection.count().ready, 77);
 }
 
 TEST_F(AmqpTest, NotABroker) {
     peer.to_say = "HTTP/1.1 400 Bad Request\r\n\r\n";
     peer.greeted = true;
-    amqp.start_open(login);
+    amqp.connection.start_open(login);
     fails(FaultKind::protocol, "does not speak AMQP");
 }
 
@@ -571,7 +573,7 @@ TEST_F(AmqpTest, TheCodesOfTheBroker) {
         answer = [this](Method method, Fields fields) { behave(method, fields); };
         open();
         answer = [&](Method, Fields) { peer.close_with(Method::channel_close, row.code, "because"); };
-        amqp.start_count("q");
+        amqp.connection.start_count("q");
         fails(row.kind, "because");
         peer.begin_anew();
     }
@@ -592,17 +594,17 @@ TEST_F(AmqpTest, CountsAndRemoves) {
             peer.say(Method::queue_delete_ok).dword(9).end();
         }
     };
-    amqp.start_count("a queue");
+    amqp.connection.start_count("a queue");
     well();
-    EXPECT_EQ(amqp.count().ready, 7);
-    EXPECT_EQ(amqp.count().consumers, 2);
-    amqp.start_remove("a queue");
+    EXPECT_EQ(amqp.connection.count().ready, 7);
+    EXPECT_EQ(amqp.connection.count().consumers, 2);
+    amqp.connection.start_remove("a queue");
     well();
-    EXPECT_EQ(amqp.removed(), 9);
+    EXPECT_EQ(amqp.connection.removed(), 9);
     peer.hang_up();
-    amqp.start_count("a queue");
+    amqp.connection.start_count("a queue");
     finish();
-    EXPECT_EQ(name_of(amqp.fault().kind), "closed");
+    EXPECT_EQ(name_of(amqp.connection.fault().kind), "closed");
 }
 
 TEST_F(AmqpTest, GetsInBatches) {
@@ -625,13 +627,13 @@ TEST_F(AmqpTest, GetsInBatches) {
             behave(method, fields);
         }
     };
-    amqp.start_taking("q", Taking::get, 4, 100);
+    amqp.consumer.start("q", Taking::get, 4, 100);
     well();
     std::uint64_t got = 0;
-    while (!amqp.exhausted()) {
+    while (!amqp.consumer.exhausted()) {
         batch(10);
         well();
-        for (const Delivery& delivery : amqp.batch()) {
+        for (const Delivery& delivery : amqp.consumer.batch()) {
             ++got;
             EXPECT_EQ(delivery.tag, got);
             EXPECT_EQ(delivery.body_size, got);
@@ -643,11 +645,11 @@ TEST_F(AmqpTest, GetsInBatches) {
             EXPECT_FALSE(delivery.redelivered);
         }
         EXPECT_LT(acknowledged, got) << "nothing is acknowledged before we say so";
-        amqp.acknowledge();
-        amqp.acknowledge(); // twice is once
+        amqp.consumer.acknowledge();
+        amqp.consumer.acknowledge(); // twice is once
     }
     EXPECT_EQ(got, 25U);
-    amqp.start_close();
+    amqp.connection.start_close();
     well();
     EXPECT_EQ(acknowledged, 25U);
     EXPECT_LE(most_unanswered, 10U + 4U) << "a batch and a window";
@@ -683,17 +685,17 @@ TEST_F(AmqpTest, TakesNoMoreThanWanted) {
         };
         std::uint64_t left = 23;
         while (left > 0) { // as its caller does: once more for what is left
-            amqp.start_taking("q", way, 8, left);
+            amqp.consumer.start("q", way, 8, left);
             well();
-            while (!amqp.exhausted()) {
+            while (!amqp.consumer.exhausted()) {
                 batch(5);
                 well();
-                left -= amqp.batch().size();
-                amqp.acknowledge();
+                left -= amqp.consumer.batch().size();
+                amqp.consumer.acknowledge();
             }
         }
         EXPECT_EQ(tag, 23U);
-        amqp.start_close();
+        amqp.connection.start_close();
         well();
         EXPECT_EQ(acknowledged, 23U);
         peer.begin_anew();
@@ -712,24 +714,24 @@ TEST_F(AmqpTest, ADrainedQueueEndsTheConsumer) {
             ready = 0;
         }
     };
-    limits.patience_ms = 50;
-    amqp.start_taking("q", Taking::consume, 10, 100);
+    limits.recount_interval_ms = 50;
+    amqp.consumer.start("q", Taking::consume, 10, 100);
     well();
     batch(10);
     well();
-    ASSERT_EQ(amqp.batch().size(), 1U) << "a lull ends the batch";
-    amqp.acknowledge();
-    EXPECT_FALSE(amqp.exhausted());
+    ASSERT_EQ(amqp.consumer.batch().size(), 1U) << "an idle interval ends the batch";
+    amqp.consumer.acknowledge();
+    EXPECT_FALSE(amqp.consumer.exhausted());
     batch(10);
     well();
-    EXPECT_TRUE(amqp.batch().empty());
-    EXPECT_TRUE(amqp.exhausted());
+    EXPECT_TRUE(amqp.consumer.batch().empty());
+    EXPECT_TRUE(amqp.consumer.exhausted());
     EXPECT_EQ(times(Method::queue_declare), 2U) << "as long as there are any, it waits for them";
     EXPECT_EQ(times(Method::basic_cancel), 1U);
 }
 
 TEST_F(AmqpTest, AQueueThatKeepsItsMessagesIsGivenUp) {
-    login.silence_ms = 200;
+    login.reply_timeout_ms = 200;
     open();
     answer = [&](Method method, Fields fields) {
         behave(method, fields);
@@ -737,8 +739,8 @@ TEST_F(AmqpTest, AQueueThatKeepsItsMessagesIsGivenUp) {
             peer.say(Method::queue_declare_ok).short_string("q").dword(5).dword(1).end();
         }
     };
-    limits.patience_ms = 20;
-    amqp.start_taking("q", Taking::consume, 10, 100);
+    limits.recount_interval_ms = 20;
+    amqp.consumer.start("q", Taking::consume, 10, 100);
     well();
     batch(10);
     fails(FaultKind::timed_out, "has messages and delivers none");
@@ -757,28 +759,28 @@ TEST_F(AmqpTest, AConsumerEndsWhenNothingIsOnItsWayToIt) {
         }
         behave(method, fields);
     };
-    limits.patience_ms = 5000;
-    amqp.start_taking("q", Taking::consume, 4, 1000);
+    limits.recount_interval_ms = 5000;
+    amqp.consumer.start("q", Taking::consume, 4, 1000);
     well();
     peer.deliver(++tag, "one", false);
     peer.deliver(++tag, "two", false);
     batch(2);
     well();
-    amqp.end_taking();
-    amqp.acknowledge();
+    amqp.consumer.stop();
+    amqp.consumer.acknowledge();
     turn();
     EXPECT_EQ(cancelled_at, 0U) << "two more may be on their way";
     EXPECT_EQ(acknowledged, 0U) << "and this would bring others";
     peer.deliver(++tag, "three", false);
     peer.deliver(++tag, "four", false);
     std::size_t got = 2;
-    while (!amqp.exhausted()) {
+    while (!amqp.consumer.exhausted()) {
         batch(10);
         well();
-        got += amqp.batch().size();
-        amqp.acknowledge();
+        got += amqp.consumer.batch().size();
+        amqp.consumer.acknowledge();
     }
-    amqp.start_close();
+    amqp.connection.start_close();
     well();
     EXPECT_EQ(got, 4U);
     EXPECT_EQ(cancelled_at, 4U);
@@ -793,7 +795,7 @@ TEST_F(AmqpTest, MoreBeforeTheLastOnesAreSafe) {
             peer.deliver(1, "body", true);
         }
     };
-    amqp.start_taking("q", Taking::get, 1, 10);
+    amqp.consumer.start("q", Taking::get, 1, 10);
     well();
     batch(1);
     well();
@@ -810,11 +812,11 @@ TEST_F(AmqpTest, AQueueThatGoesEndsTheConsumer) {
             peer.say(Method::basic_cancel).short_string("cloudsat").octet(1).end();
         }
     };
-    amqp.start_taking("q", Taking::consume, 10, 100);
+    amqp.consumer.start("q", Taking::consume, 10, 100);
     well();
     batch(10);
     well();
-    EXPECT_TRUE(amqp.exhausted());
+    EXPECT_TRUE(amqp.consumer.exhausted());
 }
 
 TEST_F(AmqpTest, EndingEarlyLosesNothing) {
@@ -826,19 +828,19 @@ TEST_F(AmqpTest, EndingEarlyLosesNothing) {
             peer.deliver(++tag, "body", true);
         }
     };
-    amqp.start_taking("q", Taking::get, 8, 1000);
+    amqp.consumer.start("q", Taking::get, 8, 1000);
     well();
     std::size_t got = 0;
     batch(5);
     well();
-    got += amqp.batch().size();
-    amqp.acknowledge();
-    amqp.end_taking();
-    while (!amqp.exhausted()) {
+    got += amqp.consumer.batch().size();
+    amqp.consumer.acknowledge();
+    amqp.consumer.stop();
+    while (!amqp.consumer.exhausted()) {
         batch(5);
         well();
-        got += amqp.batch().size();
-        amqp.acknowledge();
+        got += amqp.consumer.batch().size();
+        amqp.consumer.acknowledge();
     }
     EXPECT_EQ(got, tag) << "what is on its way still comes";
     EXPECT_LT(tag, 30U);
@@ -854,17 +856,17 @@ TEST_F(AmqpTest, WhatABatchDoesNotTakeWaitsInTheSocket) {
             peer.deliver(++tag, body, true);
         }
     };
-    amqp.start_taking("q", Taking::get, 20, 20);
+    amqp.consumer.start("q", Taking::get, 20, 20);
     well();
     for (int i = 0; i < 10; ++i) {
         batch(500, 500'000);
         well();
-        ASSERT_EQ(amqp.batch().size(), 2U) << "the one that exceeds the limit is the last";
-        EXPECT_EQ(std::string_view(amqp.batch()[1].body, amqp.batch()[1].body_size), body);
-        amqp.acknowledge();
+        ASSERT_EQ(amqp.consumer.batch().size(), 2U) << "the one that exceeds the limit is the last";
+        EXPECT_EQ(std::string_view(amqp.consumer.batch()[1].body, amqp.consumer.batch()[1].body_size), body);
+        amqp.consumer.acknowledge();
         arena.release();
     }
-    EXPECT_TRUE(amqp.exhausted());
+    EXPECT_TRUE(amqp.consumer.exhausted());
 }
 
 TEST_F(AmqpTest, AMessageThatIsTooLarge) {
@@ -875,7 +877,7 @@ TEST_F(AmqpTest, AMessageThatIsTooLarge) {
             peer.deliver(1, std::string(1001, 'x'), true);
         }
     };
-    amqp.start_taking("q", Taking::get, 1, 1);
+    amqp.consumer.start("q", Taking::get, 1, 1);
     well();
     batch(1);
     fails(FaultKind::too_large, "1001 bytes");
@@ -891,12 +893,12 @@ TEST_F(AmqpTest, CutInTheMiddleOfAMessage) {
             peer.hang_up();
         }
     };
-    amqp.start_taking("q", Taking::get, 1, 1);
+    amqp.consumer.start("q", Taking::get, 1, 1);
     well();
     batch(1);
     fails(FaultKind::closed, "closed the connection");
-    EXPECT_TRUE(amqp.batch().empty());
-    EXPECT_TRUE(amqp.exhausted());
+    EXPECT_TRUE(amqp.consumer.batch().empty());
+    EXPECT_TRUE(amqp.consumer.exhausted());
 }
 
 TEST_F(AmqpTest, FramesOutOfTurn) {
@@ -918,7 +920,7 @@ TEST_F(AmqpTest, FramesOutOfTurn) {
                 wrong();
             }
         };
-        amqp.start_taking("q", Taking::get, 1, 1);
+        amqp.consumer.start("q", Taking::get, 1, 1);
         well();
         batch(1);
         fails(FaultKind::protocol, "sent a");
@@ -931,14 +933,14 @@ protected:
     // Opens, and publishes as many with a body of 100 bytes each.
     void publish(int count) {
         open();
-        amqp.start_publishing("q");
+        amqp.publisher.start("q");
         well();
         for (int i = 0; i < count; ++i) {
-            amqp.publish("\0\0"sv, std::string(100, 'x'));
+            amqp.publisher.publish("\0\0"sv, std::string(100, 'x'));
         }
     }
     std::vector<std::uint64_t> confirmed() const {
-        return {amqp.confirmed().begin(), amqp.confirmed().end()};
+        return {amqp.publisher.confirmed().begin(), amqp.publisher.confirmed().end()};
     }
     void confirm(std::uint64_t tag, bool multiple) {
         peer.say(Method::basic_ack).qword(tag).octet(multiple ? 1 : 0).end();
@@ -947,7 +949,7 @@ protected:
 
 TEST_F(AmqpPublishing, ConfirmsInAnyOrder) {
     publish(5);
-    const std::size_t all = amqp.unconfirmed_bytes();
+    const std::size_t all = amqp.publisher.unconfirmed_bytes();
     EXPECT_GT(all, 5U * 100) << "what goes over the wire: an empty message is not for nothing";
     EXPECT_EQ(all % 5, 0U);
     std::string target;
@@ -963,34 +965,34 @@ TEST_F(AmqpPublishing, ConfirmsInAnyOrder) {
             confirm(4, false); // again
         }
     };
-    amqp.start_confirming(all / 5 * 2);
+    amqp.publisher.start_confirming(all / 5 * 2);
     well();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{4, 1, 2}));
-    amqp.clear_confirmed();
-    amqp.start_confirming(0);
+    amqp.publisher.clear_confirmed();
+    amqp.publisher.start_confirming(0);
     confirm(5, true);
     well();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{3, 5}));
-    EXPECT_EQ(amqp.unconfirmed_bytes(), 0U);
-    EXPECT_EQ(amqp.refusal(), "");
-    amqp.start_confirming(0);
+    EXPECT_EQ(amqp.publisher.unconfirmed_bytes(), 0U);
+    EXPECT_EQ(amqp.publisher.refusal(), "");
+    amqp.publisher.start_confirming(0);
     well();
 }
 
 TEST_F(AmqpPublishing, ARefusedOne) {
     publish(3);
-    amqp.start_confirming(0);
+    amqp.publisher.start_confirming(0);
     confirm(1, false);
     peer.say(Method::basic_nack).qword(2).octet(0).end();
     confirm(3, false);
     well();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1, 3}));
-    EXPECT_EQ(amqp.refusal(), "the queue takes no more messages");
+    EXPECT_EQ(amqp.publisher.refusal(), "the queue takes no more messages");
 }
 
 TEST_F(AmqpPublishing, AReturnedOneIsNotConfirmedThoughItIs) {
     publish(4);
-    amqp.start_confirming(0);
+    amqp.publisher.start_confirming(0);
     confirm(1, false);
     peer.say(Method::basic_return)
         .word(312)
@@ -1002,14 +1004,14 @@ TEST_F(AmqpPublishing, AReturnedOneIsNotConfirmedThoughItIs) {
     confirm(4, true);
     well();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1})) << "which of them were routed is not known";
-    EXPECT_EQ(amqp.refusal(), "there is no such queue");
+    EXPECT_EQ(amqp.publisher.refusal(), "there is no such queue");
 }
 
 TEST_F(AmqpPublishing, ABlockedBrokerSaysWhy) {
-    login.silence_ms = 200;
+    login.reply_timeout_ms = 200;
     publish(1);
     peer.say(Method::connection_blocked, 0).short_string("low on memory").end();
-    amqp.start_confirming(0);
+    amqp.publisher.start_confirming(0);
     fails(FaultKind::timed_out, "takes no messages: low on memory");
 }
 
