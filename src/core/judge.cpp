@@ -240,6 +240,27 @@ Micros delay_left(const Limits& limits, Micros delay_from, Micros now) noexcept 
 
 namespace {
 
+// A poll that decides nothing by its number, or next to nothing.
+void judge_barred(Verdict& verdict, const Sample& sample, const Limits& limits, Owner owner) noexcept {
+    Standing& next = verdict.next;
+    const Level was = next.level;
+    next.pending = Level::normal; // two polls in a row must vouch for a size; this one does not
+    if (verdict.bar == Bar::exempt || verdict.bar == Bar::reserved) {
+        // Left alone by decree: no number is needed to end what was begun.
+        verdict.recovered = was == Level::warned || was == Level::archiving;
+        verdict.archive_ended = was == Level::archiving;
+        next.level = Level::normal;
+        next.archive = Archive::none;
+        next.would_delete = false;
+        next.delay_from = 0;
+    } else if (verdict.bar == Bar::acted_lately && limits.archive_size &&
+               *judged_size(sample, limits.basis) <= rearm_size(*limits.archive_size)) {
+        // Old or not, the number says that archiving has done what it was begun for.
+        end_archiving(verdict, owner);
+        next.archive = Archive::none;
+    }
+}
+
 Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
                    const Circumstances& circumstances) noexcept {
     Verdict verdict{was};
@@ -250,21 +271,7 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
 
     verdict.bar = bar_of_judging(was, sample, limits, owner, circumstances);
     if (verdict.bar != Bar::none) {
-        next.pending = Level::normal; // two polls in a row must vouch for a size; this one does not
-        if (verdict.bar == Bar::exempt || verdict.bar == Bar::reserved) {
-            // Left alone by decree: no number is needed to end what was begun.
-            verdict.recovered = was.level == Level::warned || was.level == Level::archiving;
-            verdict.archive_ended = was.level == Level::archiving;
-            next.level = Level::normal;
-            next.archive = Archive::none;
-            next.would_delete = false;
-            next.delay_from = 0;
-        } else if (verdict.bar == Bar::acted_lately && limits.archive_size &&
-                   *judged_size(sample, limits.basis) <= rearm_size(*limits.archive_size)) {
-            // Old or not, the number says that archiving has done what it was begun for.
-            end_archiving(verdict, owner);
-            next.archive = Archive::none;
-        }
+        judge_barred(verdict, sample, limits, owner);
         return verdict;
     }
     const std::int64_t size = *judged_size(sample, limits.basis);

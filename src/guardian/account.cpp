@@ -557,14 +557,8 @@ bool may_have(std::string_view username, const core::AddressView& owner) {
     return !named || !core::local(named.value()) || named.value().view() == owner;
 }
 
-Datum request_account(FunctionCallInfo fcinfo) {
-    pg::require_argument(fcinfo, 0, "server");
-    pg::require_argument(fcinfo, 1, "username");
-    pg::require_argument(fcinfo, 2, "owner");
-    const std::string_view username = text_argument(fcinfo, 1);
-    require_username(username);
-    const core::AddressView owner = board::address_view(PG_GETARG_DATUM(2));
-    const char* owner_text = board::address_cstring(owner);
+// Whom a token may be sent to, for which name.
+void require_applicant(std::string_view username, const core::AddressView& owner, const char* owner_text) {
     if (!is_person(owner)) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("owner %s cannot get mail", owner_text),
@@ -580,36 +574,30 @@ Datum request_account(FunctionCallInfo fcinfo) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no mail server"),
                 errhint("Set cloudsat.smtp_url."));
     }
-    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat account");
-    auto* memory = pg::make<pg::ContextResource>(context, context);
-    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
-    const Server* server = load_server(find_server(text_argument(fcinfo, 0)), context);
-    const std::string_view reserved = server->options.reserved_owners;
-    if (username == server->mapping.user || (!reserved.empty() && matches(username, reserved))) {
+}
+
+void require_unreserved(const Server& server, std::string_view username) {
+    const std::string_view reserved = server.options.reserved_owners;
+    if (username == server.mapping.user || (!reserved.empty() && matches(username, reserved))) {
         ereport(ERROR, errcode(ERRCODE_RESERVED_NAME),
                 errmsg("user name \"%.*s\" is reserved", static_cast<int>(username.size()), username.data()));
     }
+}
 
-    std::uint8_t secret[token_size];
-    fill_with_randomness(secret);
-    const std::string_view token = core::token_text(secret, arena);
-    const core::Sha256 digest = sha256({token});
-    const TimestampTz now = GetCurrentTimestamp();
-    const TimestampTz lifetime = pg::settings().request_lifetime * USECS_PER_MINUTE;
-    const Datum server_name = pg::to_text(server->name);
-    const Datum owner_value = CStringGetTextDatum(owner_text);
-
-    pg::spi_begin();
-    const Datum expired[] = {owner_value, TimestampTzGetDatum(now)};
+// Keeps the request until it is confirmed or has expired, unless there are too many.
+void keep_request(const Server& server, std::string_view username, const char* owner_text,
+                  const core::Sha256& digest, TimestampTz now, TimestampTz expires) {
+    const Datum owner = CStringGetTextDatum(owner_text);
+    const Datum expired[] = {owner, TimestampTzGetDatum(now)};
     forget_requests.run(expired);
     const Datum hour[] = {TimestampTzGetDatum(now - USECS_PER_HOUR)};
     const bool crowded = count_requests.run(hour, {}, false, requests_per_hour) >= requests_per_hour;
     const Datum values[] = {pg::to_text(bytes_of(digest)),
-                            server_name,
+                            pg::to_text(server.name),
                             pg::to_text(username),
-                            owner_value,
+                            owner,
                             TimestampTzGetDatum(now),
-                            TimestampTzGetDatum(now + lifetime),
+                            TimestampTzGetDatum(expires),
                             Int32GetDatum(requests_per_owner)};
     if (crowded || add_request.run(values) == 0) {
         ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -619,7 +607,32 @@ Datum request_account(FunctionCallInfo fcinfo) {
                           "within an hour.",
                           requests_per_owner, requests_per_hour));
     }
-    const Datum key[] = {server_name, pg::to_text(username)};
+}
+
+Datum request_account(FunctionCallInfo fcinfo) {
+    pg::require_argument(fcinfo, 0, "server");
+    pg::require_argument(fcinfo, 1, "username");
+    pg::require_argument(fcinfo, 2, "owner");
+    const std::string_view username = text_argument(fcinfo, 1);
+    require_username(username);
+    const core::AddressView owner = board::address_view(PG_GETARG_DATUM(2));
+    const char* owner_text = board::address_cstring(owner);
+    require_applicant(username, owner, owner_text);
+    MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat account");
+    auto* memory = pg::make<pg::ContextResource>(context, context);
+    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(context, memory);
+    const Server* server = load_server(find_server(text_argument(fcinfo, 0)), context);
+    require_unreserved(*server, username);
+
+    std::uint8_t secret[token_size];
+    fill_with_randomness(secret);
+    const std::string_view token = core::token_text(secret, arena);
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz expires = now + pg::settings().request_lifetime * USECS_PER_MINUTE;
+
+    pg::spi_begin();
+    keep_request(*server, username, owner_text, sha256({token}), now, expires);
+    const Datum key[] = {pg::to_text(server->name), pg::to_text(username)};
     const bool taken = is_taken.run(key, {}, false, 1) > 0;
     // Whether the name is free, only the mail tells.
     Outbox outbox;
@@ -631,7 +644,7 @@ Datum request_account(FunctionCallInfo fcinfo) {
                 .incident = nullptr,
                 .text = taken ? core::mail_account_taken(server->name, username, arena)
                               : core::mail_account_token(server->name, username, token,
-                                                         time_text(now + lifetime, arena), arena)});
+                                                         time_text(expires, arena), arena)});
     outbox.write(*server, now);
     pg::spi_end();
     MemoryContextDelete(context);

@@ -474,6 +474,45 @@ void read_users(Fetching& f) {
     }
 }
 
+void read_differing_names(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    cycle.sweep->compare_names();
+    cycle.all_names = cycle.past.names_at == 0 || cycle.began - cycle.past.names_at >= names_every ||
+                      cycle.began < cycle.past.names_at;
+    const bool all_names = cycle.all_names;
+    for_vhosts(
+        f, [all_names](const core::Vhost& v) { return v.listed && (v.differs || all_names); }, read_names);
+}
+
+void read_known_unlisted(Fetching& f) {
+    Cycle& cycle = f.cycle;
+    core::Sweep& sweep = *cycle.sweep;
+    for (core::Vhost& vhost : sweep.vhosts()) {
+        vhost.differs = false;
+        vhost.watched = vhost.listed || watches(*cycle.server, vhost.name);
+    }
+    for (const core::Sighting& sighting : sweep.sightings()) {
+        core::Vhost& vhost = sweep.vhosts()[sighting.vhost()];
+        if (sighting.live() && !vhost.listed && !vhost.differs) {
+            vhost.differs = vhost.watched;
+        }
+    }
+    for_vhosts(
+        f, [](const core::Vhost& v) { return !v.listed && v.differs; }, read_unlisted);
+}
+
+// Every broker has a vhost. Who sees none has no rights; who watches none has mistyped its pattern.
+void note_no_vhost(Fetching& f) {
+    f.partial = true;
+    if (f.vhosts == 0) {
+        note(f.cycle, FaultKind::unauthorized, "vhosts",
+             "the broker shows none to this user, who needs permissions on them");
+    } else {
+        note(f.cycle, FaultKind::not_found, "vhosts",
+             "none that the broker shows to this user matches the option vhosts");
+    }
+}
+
 void sweep_over(Fetching& f) {
     Cycle& cycle = f.cycle;
     core::Sweep& sweep = *cycle.sweep;
@@ -490,12 +529,7 @@ void sweep_over(Fetching& f) {
             f, [](const core::Vhost& v) { return v.listed; }, read_sizes);
     }
 
-    sweep.compare_names();
-    cycle.all_names = cycle.past.names_at == 0 || cycle.began - cycle.past.names_at >= names_every ||
-                      cycle.began < cycle.past.names_at;
-    const bool all_names = cycle.all_names;
-    for_vhosts(
-        f, [all_names](const core::Vhost& v) { return v.listed && (v.differs || all_names); }, read_names);
+    read_differing_names(f);
     if (by_metrics) {
         sweep.find_split(); // names that the metrics do not have
         for_vhosts(
@@ -503,33 +537,12 @@ void sweep_over(Fetching& f) {
     }
     read_streams(f);
 
-    // Known vhosts that are not listed.
-    for (core::Vhost& vhost : sweep.vhosts()) {
-        vhost.differs = false;
-        vhost.watched = vhost.listed || watches(*cycle.server, vhost.name);
-    }
-    for (const core::Sighting& sighting : sweep.sightings()) {
-        core::Vhost& vhost = sweep.vhosts()[sighting.vhost()];
-        if (sighting.live() && !vhost.listed && !vhost.differs) {
-            vhost.differs = vhost.watched;
-        }
-    }
-    for_vhosts(
-        f, [](const core::Vhost& v) { return !v.listed && v.differs; }, read_unlisted);
-
+    read_known_unlisted(f);
     for (const core::Vhost& vhost : sweep.vhosts()) {
         cycle.reached = cycle.reached || vhost.sized || vhost.named || vhost.gone;
     }
-    // Every broker has a vhost. Who sees none has no rights; who watches none has mistyped its pattern.
     if (std::ranges::none_of(sweep.vhosts(), [](const core::Vhost& v) { return v.listed || v.differs; })) {
-        f.partial = true;
-        if (f.vhosts == 0) {
-            note(cycle, FaultKind::unauthorized, "vhosts",
-                 "the broker shows none to this user, who needs permissions on them");
-        } else {
-            note(cycle, FaultKind::not_found, "vhosts",
-                 "none that the broker shows to this user matches the option vhosts");
-        }
+        note_no_vhost(f);
     }
     cycle.reached = cycle.reached || !f.partial; // the last vhost that was known may be gone now
     cycle.complete = !f.partial;

@@ -108,6 +108,38 @@ std::string_view fingerprint_rules(const Server& server) {
     return psprintf("%s " UINT64_FORMAT, rules, server.revision);
 }
 
+namespace {
+
+// A row of rules_of_queues. Messages can be taken over AMQP alone: without it there is no archive.
+void read_rules(Rules& rule, uint64 row, bool may_archive) {
+    bool isnull = false;
+    const Datum policy = pg::spi_value(row, 2, isnull);
+    const bool by_policy = !isnull;
+    rule.policy = by_policy ? DatumGetInt64(policy) : 0;
+    rule.limits.warn_size = DatumGetInt64(pg::spi_value(row, 3, isnull));
+    rule.limits.delete_size = DatumGetInt64(pg::spi_value(row, 4, isnull));
+    if (may_archive) {
+        rule.limits.archive_size = optional_int8(row, 5);
+        rule.limits.max_archive_size = rule.limits.archive_size ? optional_int8(row, 6) : std::nullopt;
+    }
+    if (by_policy) {
+        rule.limits.unbounded = DatumGetBool(pg::spi_value(row, 7, isnull));
+        rule.limits.exempt = DatumGetBool(pg::spi_value(row, 8, isnull));
+        rule.limits.basis =
+            pg::view(pg::spi_value(row, 9, isnull)) == "ready" ? core::Basis::ready : core::Basis::total;
+    }
+    const Datum owner = pg::spi_value(row, 10, isnull);
+    rule.owner_name = isnull ? std::string_view{} : pg::view(owner);
+    const Datum reserved = pg::spi_value(row, 11, isnull);
+    const bool is_reserved = !isnull && DatumGetBool(reserved);
+    const bool mapped = DatumGetBool(pg::spi_value(row, 12, isnull));
+    rule.limits.delete_delay = micros_of(*DatumGetIntervalP(pg::spi_value(row, 13, isnull)));
+    rule.archived_by_policy = by_policy && DatumGetBool(pg::spi_value(row, 14, isnull));
+    rule.owner = kind_of(rule.owner_name, is_reserved, mapped);
+}
+
+} // namespace
+
 std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues, Sight sight) {
     auto* rules = static_cast<Rules*>(palloc_extended(sizeof(Rules) * queues.size() + 1, MCXT_ALLOC_HUGE));
     const std::span<Rules> result(new (rules) Rules[queues.size()], queues.size());
@@ -147,30 +179,7 @@ std::span<Rules> find_rules(const Server& server, std::span<const QueueName> que
     for (uint64 row = 0; row < rows; ++row) {
         bool isnull = false;
         const auto ordinal = static_cast<std::size_t>(DatumGetInt64(pg::spi_value(row, 1, isnull)));
-        Rules& rule = result[ordinal - 1];
-        const Datum policy = pg::spi_value(row, 2, isnull);
-        const bool by_policy = !isnull;
-        rule.policy = by_policy ? DatumGetInt64(policy) : 0;
-        rule.limits.warn_size = DatumGetInt64(pg::spi_value(row, 3, isnull));
-        rule.limits.delete_size = DatumGetInt64(pg::spi_value(row, 4, isnull));
-        if (!options.amqp_url.empty()) { // there is no other way to take messages
-            rule.limits.archive_size = optional_int8(row, 5);
-            rule.limits.max_archive_size = rule.limits.archive_size ? optional_int8(row, 6) : std::nullopt;
-        }
-        if (by_policy) {
-            rule.limits.unbounded = DatumGetBool(pg::spi_value(row, 7, isnull));
-            rule.limits.exempt = DatumGetBool(pg::spi_value(row, 8, isnull));
-            rule.limits.basis =
-                pg::view(pg::spi_value(row, 9, isnull)) == "ready" ? core::Basis::ready : core::Basis::total;
-        }
-        const Datum owner = pg::spi_value(row, 10, isnull);
-        rule.owner_name = isnull ? std::string_view{} : pg::view(owner);
-        const Datum reserved = pg::spi_value(row, 11, isnull);
-        const bool is_reserved = !isnull && DatumGetBool(reserved);
-        const bool mapped = DatumGetBool(pg::spi_value(row, 12, isnull));
-        rule.limits.delete_delay = micros_of(*DatumGetIntervalP(pg::spi_value(row, 13, isnull)));
-        rule.archived_by_policy = by_policy && DatumGetBool(pg::spi_value(row, 14, isnull));
-        rule.owner = kind_of(rule.owner_name, is_reserved, mapped);
+        read_rules(result[ordinal - 1], row, !options.amqp_url.empty());
     }
     return result;
 }
