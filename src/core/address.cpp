@@ -184,18 +184,6 @@ Result<Address, AddressError> parse_address(std::string_view text) noexcept {
     return Address(key);
 }
 
-bool is_key(std::string_view key) noexcept {
-    if (key.empty()) {
-        return true;
-    }
-    if (key.size() > max_key_size || key.back() != end_mark) {
-        return false;
-    }
-    const AddressText text = print(AddressView(key));
-    const auto address = parse_address(text.view());
-    return address && address.value().view().key() == key;
-}
-
 AddressText print(AddressView address) noexcept {
     AddressText text;
     if (address.is_root()) {

@@ -120,9 +120,6 @@ using ChannelName = FixedText<max_channel_size>;
 
 Result<Address, AddressError> parse_address(std::string_view text) noexcept;
 
-// Does this key belong to an address? True exactly for the keys that parse_address makes.
-bool is_key(std::string_view key) noexcept;
-
 // The canonical text, in lower case; parse_address(print(a)) is a.
 AddressText print(AddressView address) noexcept;
 

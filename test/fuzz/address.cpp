@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../unit/address_key.hpp"
 #include "core/address.hpp"
 #include "core/address_abbreviation.hpp"
 
