@@ -1,5 +1,6 @@
 // The type cloudsat.address: input, output, comparison, and the functions on it. What an address is,
-// core/address.hpp says; sorting is in address_sort.cpp, and what the planner asks in address_planner.cpp.
+// core/board/address.hpp says; sorting is in address_sort.cpp, and what the planner asks in
+// address_planner.cpp.
 
 #include <algorithm>
 #include <compare>

@@ -1,7 +1,7 @@
-// cloudsat.address as the server holds it: a varlena whose bytes are the key (core/address.hpp).
+// cloudsat.address as the server holds it: a varlena whose bytes are the key (core/board/address.hpp).
 #pragma once
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 
 #include "pg/boundary.hpp"
 

@@ -17,7 +17,7 @@ CREATE FUNCTION cloudsat.address_send(cloudsat.address) RETURNS pg_catalog.bytea
     AS 'MODULE_PATHNAME', 'cloudsat_address_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.address_send(cloudsat.address) IS 'binary output';
 
--- A varlena that holds the key (src/core/address.hpp). Keys are short: compressed or moved out of line only when a row
+-- A varlena that holds the key (src/core/board/address.hpp). Keys are short: compressed or moved out of line only when a row
 -- would not fit a page otherwise.
 CREATE TYPE cloudsat.address (
     INPUT = cloudsat.address_in, OUTPUT = cloudsat.address_out,

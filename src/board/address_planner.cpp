@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "board/address.hpp"
-#include "core/address_histogram.hpp"
+#include "core/board/address_histogram.hpp"
 #include "pg/names.hpp"
 
 extern "C" {

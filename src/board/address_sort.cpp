@@ -1,12 +1,13 @@
 // Sort support for cloudsat.address: a comparison without the function call interface, and abbreviated keys
-// (core/address_abbreviation.hpp), given up when they tell too few addresses apart to be worth their making.
+// (core/board/address_abbreviation.hpp), given up when they tell too few addresses apart to be worth their
+// making.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "board/address.hpp"
-#include "core/address_abbreviation.hpp"
+#include "core/board/address_abbreviation.hpp"
 
 #include "pg/memory.hpp"
 

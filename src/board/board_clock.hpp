@@ -1,13 +1,13 @@
 // The board clock: what messages.xact counts. The server numbers transactions anew in every cluster, so a
-// board that was dumped and restored elsewhere goes on in a new era (core/stream_position.hpp), which stands
-// in front of the number: whatever was restored belongs to earlier eras, lies before everything of this one,
-// and is committed. cloudsat.eras has a row for each era, or several alike; in the first one the clock shows
-// plain transaction numbers.
+// board that was dumped and restored elsewhere goes on in a new era (core/board/stream_position.hpp), which
+// stands in front of the number: whatever was restored belongs to earlier eras, lies before everything of
+// this one, and is committed. cloudsat.eras has a row for each era, or several alike; in the first one the
+// clock shows plain transaction numbers.
 #pragma once
 
 #include <cstdint>
 
-#include "core/stream_position.hpp"
+#include "core/board/stream_position.hpp"
 
 #include "pg/boundary.hpp"
 

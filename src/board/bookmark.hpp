@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "core/stream_position.hpp"
+#include "core/board/stream_position.hpp"
 
 #include "pg/boundary.hpp"
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "core/claim.hpp"
+#include "core/board/claim.hpp"
 
 #include "board/address.hpp"
 #include "board/append.hpp"

@@ -1,4 +1,5 @@
-// The type cloudsat.disposition: input, output, comparison. What the values mean is in core/disposition.hpp.
+// The type cloudsat.disposition: input, output, comparison. What the values mean is in
+// core/board/disposition.hpp.
 
 #include <string_view>
 

@@ -1,7 +1,7 @@
 // cloudsat.disposition as the server holds it: one byte, passed by value.
 #pragma once
 
-#include "core/disposition.hpp"
+#include "core/board/disposition.hpp"
 
 #include "pg/boundary.hpp"
 

@@ -13,8 +13,8 @@
 
 #include "board/address.hpp"
 #include "board/doorbell_memory.hpp"
-#include "core/address.hpp"
-#include "core/rung_channels.hpp"
+#include "core/board/address.hpp"
+#include "core/board/rung_channels.hpp"
 #include "pg/compat.hpp"
 #include "pg/settings.hpp"
 #include "pg/wait.hpp"

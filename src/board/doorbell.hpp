@@ -5,7 +5,7 @@
 
 #include <span>
 
-#include "core/uuid7.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "pg/boundary.hpp"
 

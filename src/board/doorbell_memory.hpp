@@ -7,8 +7,8 @@
 #include <optional>
 #include <span>
 
-#include "core/address.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/address.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "pg/boundary.hpp"
 

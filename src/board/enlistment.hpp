@@ -10,7 +10,7 @@
 
 #include <span>
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

@@ -12,7 +12,7 @@
 #include "board/enlistment.hpp"
 #include "board/registration.hpp"
 #include "board/uuid.hpp"
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/settings.hpp"

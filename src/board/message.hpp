@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-#include "core/disposition.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/disposition.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "board/append.hpp"
 
@@ -21,8 +21,8 @@ struct Reply {
 };
 
 // Posts in the current transaction, as any address, without a registration, and rings like any other post.
-// Addresses are given as keys (core/address.hpp). With `reply`, the parent must exist (23503) and the thread
-// not be too deep (54000).
+// Addresses are given as keys (core/board/address.hpp). With `reply`, the parent must exist (23503) and the
+// thread not be too deep (54000).
 core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::string_view text,
                    const std::optional<Reply>& reply = std::nullopt);
 

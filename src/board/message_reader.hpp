@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/uuid7.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "pg/boundary.hpp"
 #include "pg/table_scan.hpp"

@@ -11,7 +11,7 @@
 #include "board/indexes.hpp"
 #include "board/session_state.hpp"
 #include "board/stream.hpp"
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
 #include "pg/spi.hpp"

@@ -5,7 +5,7 @@
 
 #include <span>
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 
 #include "pg/boundary.hpp"
 

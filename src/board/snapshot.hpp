@@ -1,11 +1,11 @@
-// Snapshots: the server's as 64-bit numbers, and pg_snapshot values. See core/stream_position.hpp for what
-// the numbers mean.
+// Snapshots: the server's as 64-bit numbers, and pg_snapshot values. See core/board/stream_position.hpp for
+// what the numbers mean.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
-#include "core/stream_position.hpp"
+#include "core/board/stream_position.hpp"
 
 #include "pg/boundary.hpp"
 

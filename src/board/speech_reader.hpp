@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "core/address.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/address.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "board/message_reader.hpp"
 

@@ -10,7 +10,7 @@
 #include <new>
 #include <optional>
 
-#include "core/stream_position.hpp"
+#include "core/board/stream_position.hpp"
 
 #include "board/address.hpp"
 #include "board/append.hpp"

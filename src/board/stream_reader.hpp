@@ -5,8 +5,8 @@
 #include <optional>
 #include <span>
 
-#include "core/stream_position.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/stream_position.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "board/message_reader.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <initializer_list>
 
-#include "core/task_state.hpp"
+#include "core/board/task_state.hpp"
 
 #include "board/address.hpp"
 #include "board/disposition.hpp"

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/thread_text.hpp"
-#include "core/thread_tree.hpp"
+#include "core/board/thread_text.hpp"
+#include "core/board/thread_tree.hpp"
 
 #include "board/address.hpp"
 #include "board/disposition.hpp"

@@ -2,8 +2,8 @@
 // values.
 #pragma once
 
-#include "core/thread_tree.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/thread_tree.hpp"
+#include "core/board/uuid7.hpp"
 
 #include "pg/boundary.hpp"
 

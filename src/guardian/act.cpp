@@ -4,12 +4,12 @@
 
 #include <limits>
 
-#include "core/broker_name.hpp"
-#include "core/cadence.hpp"
-#include "core/incident_text.hpp"
-#include "core/queue_detail.hpp"
-#include "core/queue_listing.hpp"
-#include "core/url.hpp"
+#include "core/guardian/cadence.hpp"
+#include "core/guardian/incident_text.hpp"
+#include "core/guardian/queue_detail.hpp"
+#include "core/wire/broker_name.hpp"
+#include "core/wire/queue_listing.hpp"
+#include "core/wire/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/audit.hpp"

@@ -16,7 +16,7 @@
 #include <span>
 #include <string_view>
 
-#include "core/second_look.hpp"
+#include "core/guardian/second_look.hpp"
 #include "guardian/server.hpp"
 #include "net/amqp.hpp"
 #include "net/http.hpp"

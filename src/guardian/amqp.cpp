@@ -6,7 +6,7 @@
 #include <array>
 #include <memory_resource>
 
-#include "core/broker_name.hpp"
+#include "core/wire/broker_name.hpp"
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/wait.hpp"

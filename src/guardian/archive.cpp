@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "board/append.hpp"
-#include "core/amqp_properties.hpp"
-#include "core/broker_name.hpp"
-#include "core/cadence.hpp"
-#include "core/incident_text.hpp"
-#include "core/queue_detail.hpp"
-#include "core/url.hpp"
+#include "core/guardian/cadence.hpp"
+#include "core/guardian/incident_text.hpp"
+#include "core/guardian/queue_detail.hpp"
+#include "core/wire/amqp_properties.hpp"
+#include "core/wire/broker_name.hpp"
+#include "core/wire/url.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/audit.hpp"
 #include "guardian/belay.hpp"

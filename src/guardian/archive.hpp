@@ -16,8 +16,8 @@
 #include <span>
 #include <string_view>
 
-#include "core/judge.hpp"
-#include "core/sweep_diff.hpp"
+#include "core/guardian/judge.hpp"
+#include "core/guardian/sweep_diff.hpp"
 #include "guardian/rules.hpp"
 #include "guardian/server.hpp"
 #include "net/amqp.hpp"

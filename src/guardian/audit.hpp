@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "core/judge.hpp"
+#include "core/guardian/judge.hpp"
 #include "guardian/columns.hpp"
 
 extern "C" {

@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-#include "core/uuid7.hpp"
+#include "core/board/uuid7.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/server.hpp"
 

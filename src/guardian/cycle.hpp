@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/binding_listing.hpp"
-#include "core/fault.hpp"
-#include "core/sweep_diff.hpp"
+#include "core/base/fault.hpp"
+#include "core/guardian/sweep_diff.hpp"
+#include "core/wire/binding_listing.hpp"
 #include "guardian/server.hpp"
 #include "net/http.hpp"
 #include "pg/boundary.hpp"

@@ -4,8 +4,8 @@
 
 #include <string_view>
 
-#include "core/broker_name.hpp"
-#include "core/explain.hpp"
+#include "core/guardian/explain.hpp"
+#include "core/wire/broker_name.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/belay.hpp"
 #include "guardian/cycle.hpp"

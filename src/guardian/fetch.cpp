@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/account.hpp"
-#include "core/broker_documents.hpp"
-#include "core/broker_name.hpp"
-#include "core/queue_listing.hpp"
-#include "core/queue_metrics.hpp"
-#include "core/url.hpp"
+#include "core/guardian/account.hpp"
+#include "core/wire/broker_documents.hpp"
+#include "core/wire/broker_name.hpp"
+#include "core/wire/queue_listing.hpp"
+#include "core/wire/queue_metrics.hpp"
+#include "core/wire/url.hpp"
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/wait.hpp"

@@ -7,7 +7,7 @@
 #include <new>
 
 #include "board/message.hpp"
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "core/disposition.hpp"
-#include "core/incident_text.hpp"
+#include "core/board/disposition.hpp"
+#include "core/guardian/incident_text.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/server.hpp"
 

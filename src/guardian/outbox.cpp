@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "core/address.hpp"
-#include "core/uuid7.hpp"
+#include "core/board/address.hpp"
+#include "core/board/uuid7.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/result.hpp"

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-#include "core/mail_plan.hpp"
-#include "core/mail_text.hpp"
+#include "core/guardian/mail_plan.hpp"
+#include "core/guardian/mail_text.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/server.hpp"
 

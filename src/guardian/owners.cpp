@@ -4,7 +4,7 @@
 
 #include <new>
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 

@@ -6,8 +6,8 @@
 
 #include "guardian/queue_limits.hpp"
 
-#include "core/broker_name.hpp"
-#include "core/url.hpp"
+#include "core/wire/broker_name.hpp"
+#include "core/wire/url.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/rules.hpp"
 

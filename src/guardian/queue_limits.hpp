@@ -5,8 +5,8 @@
 #include <memory_resource>
 #include <string_view>
 
-#include "core/fault.hpp"
-#include "core/queue_detail.hpp"
+#include "core/base/fault.hpp"
+#include "core/guardian/queue_detail.hpp"
 #include "guardian/server.hpp"
 
 namespace cloudsat::guardian {
@@ -30,7 +30,7 @@ struct QueueLimits {
 static_assert(pg::Plain<QueueLimits>);
 
 // Asks the broker over HTTP, some small requests one after the other, and reads the rules in force. The names
-// are texts as core/broker_name.hpp has them. Needs SPI; palloc's in the current context.
+// are texts as core/wire/broker_name.hpp has them. Needs SPI; palloc's in the current context.
 QueueLimits look_at_limits(const Server& server, std::string_view vhost, std::string_view queue,
                            std::pmr::memory_resource* arena);
 

@@ -7,8 +7,8 @@
 #include <new>
 #include <optional>
 
-#include "core/cadence.hpp"
-#include "core/incident_text.hpp"
+#include "core/guardian/cadence.hpp"
+#include "core/guardian/incident_text.hpp"
 #include "guardian/account.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/audit.hpp"

@@ -13,9 +13,9 @@
 #include <limits>
 #include <memory_resource>
 
-#include "core/amqp_properties.hpp"
-#include "core/broker_name.hpp"
-#include "core/queue_detail.hpp"
+#include "core/guardian/queue_detail.hpp"
+#include "core/wire/amqp_properties.hpp"
+#include "core/wire/broker_name.hpp"
 #include "guardian/amqp.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/cycle.hpp"

@@ -4,7 +4,7 @@
 
 #include <new>
 
-#include "core/broker_name.hpp"
+#include "core/wire/broker_name.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/queue_row.hpp"
@@ -41,8 +41,8 @@ pg::Statement policies_fingerprint(R"(
 // clang-format on
 
 // A policy may give some sizes and leave the others to the server: they must rise all the same, so the
-// server's yield. Of a name that is percent-encoded (core/broker_name.hpp), the owner is decoded; one with a
-// NUL is none. A queue that a policy makes unbounded is archived only where a policy says so, too.
+// server's yield. Of a name that is percent-encoded (core/wire/broker_name.hpp), the owner is decoded; one
+// with a NUL is none. A queue that a policy makes unbounded is archived only where a policy says so, too.
 pg::Statement rules_of_queues(R"(
     SELECT n.i, p.id,
            coalesce(p.warn_size, least($4, p.delete_size, p.archive)),

@@ -8,8 +8,8 @@
 #include <span>
 #include <string_view>
 
-#include "core/explain.hpp"
-#include "core/judge.hpp"
+#include "core/guardian/explain.hpp"
+#include "core/guardian/judge.hpp"
 #include "guardian/server.hpp"
 
 namespace cloudsat::guardian {

@@ -1,13 +1,13 @@
-// Brokers as foreign servers, see server.hpp. What an option may be is said in core/server_options.cpp; here
-// is what only the server can check, and how a wrong one is reported.
+// Brokers as foreign servers, see server.hpp. What an option may be is said in
+// core/guardian/server_options.cpp; here is what only the server can check, and how a wrong one is reported.
 
 #include "guardian/server.hpp"
 
 #include <cstring>
 #include <memory_resource>
 
-#include "core/address.hpp"
-#include "core/url.hpp"
+#include "core/board/address.hpp"
+#include "core/wire/url.hpp"
 #include "guardian/enforcement.hpp"
 #include "pg/memory.hpp"
 #include "pg/password_file.hpp"

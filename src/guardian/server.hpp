@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "core/server_options.hpp"
+#include "core/guardian/server_options.hpp"
 #include "pg/boundary.hpp"
 
 namespace cloudsat::guardian {

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <memory_resource>
 
-#include "core/url.hpp"
+#include "core/wire/url.hpp"
 #include "guardian/enforcement.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"

@@ -2,8 +2,8 @@
 // over (CURLOPT_CONNECT_ONLY); what goes over it is written and read here, never more than the socket takes.
 #include "net/amqp_connection.hpp"
 
-#include "core/broker_documents.hpp"
-#include "core/curl_url.hpp"
+#include "core/wire/broker_documents.hpp"
+#include "core/wire/curl_url.hpp"
 #include "net/curl_fault.hpp"
 #include "net/signals.hpp"
 

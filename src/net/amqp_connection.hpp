@@ -18,8 +18,8 @@
 // process, never on a stack that an ereport may jump over; it calls nothing of the server's.
 #pragma once
 
-#include "core/amqp_wire.hpp"
-#include "core/fault.hpp"
+#include "core/base/fault.hpp"
+#include "core/wire/amqp_wire.hpp"
 #include "net/curl_driver.hpp"
 
 #include <cstddef>

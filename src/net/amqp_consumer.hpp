@@ -17,7 +17,7 @@ struct Delivery {
     bool redelivered = false;
     std::string_view exchange;
     std::string_view routing_key;
-    std::string_view properties; // as core/amqp_properties.hpp has them
+    std::string_view properties; // as core/wire/amqp_properties.hpp has them
     char* body = nullptr;        // `lead` bytes are free before it
     std::size_t body_size = 0;
 };

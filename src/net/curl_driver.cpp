@@ -1,7 +1,7 @@
 // Driving curl from an epoll set; see curl_driver.hpp.
 #include "net/curl_driver.hpp"
 
-#include "core/curl_url.hpp"
+#include "core/wire/curl_url.hpp"
 #include "net/signals.hpp"
 
 #include <algorithm>

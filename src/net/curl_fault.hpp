@@ -2,7 +2,7 @@
 // CURLcodes.
 #pragma once
 
-#include "core/fault.hpp"
+#include "core/base/fault.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // An HTTP client that never waits; see http.hpp.
 #include "net/http.hpp"
 
-#include "core/broker_documents.hpp"
+#include "core/wire/broker_documents.hpp"
 #include "net/signals.hpp"
 
 #include <algorithm>

@@ -13,8 +13,8 @@
 // may jump over; it calls nothing of the server's.
 #pragma once
 
-#include "core/document.hpp"
-#include "core/fault.hpp"
+#include "core/base/fault.hpp"
+#include "core/wire/document.hpp"
 #include "net/curl_driver.hpp"
 #include "net/curl_fault.hpp"
 

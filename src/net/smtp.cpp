@@ -1,7 +1,7 @@
 // An SMTP client that never waits; see smtp.hpp.
 #include "net/smtp.hpp"
 
-#include "core/broker_documents.hpp"
+#include "core/wire/broker_documents.hpp"
 #include "net/curl_fault.hpp"
 #include "net/signals.hpp"
 

@@ -15,7 +15,7 @@
 // Like an Http it lives in a memory context or for the whole process, and calls nothing of the server's.
 #pragma once
 
-#include "core/smtp_dialogue.hpp"
+#include "core/wire/smtp_dialogue.hpp"
 #include "net/curl_driver.hpp"
 
 #include <array>

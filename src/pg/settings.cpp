@@ -7,8 +7,8 @@
 #include <cstring>
 #include <optional>
 
-#include "core/address.hpp"
-#include "core/url.hpp"
+#include "core/board/address.hpp"
+#include "core/wire/url.hpp"
 #include "pg/boundary.hpp"
 
 extern "C" {

@@ -15,8 +15,8 @@
 #include <malloc.h>
 #endif
 
-#include "core/cadence.hpp"
-#include "core/precedence.hpp"
+#include "core/guardian/cadence.hpp"
+#include "core/guardian/precedence.hpp"
 #include "guardian/act.hpp"
 #include "guardian/archive.hpp"
 #include "guardian/cycle.hpp"

@@ -13,9 +13,9 @@
 #include <cstring>
 
 #include "board/doorbell_memory.hpp"
-#include "core/fair_share.hpp"
-#include "core/restart.hpp"
-#include "core/server_options.hpp"
+#include "core/base/restart.hpp"
+#include "core/guardian/fair_share.hpp"
+#include "core/guardian/server_options.hpp"
 #include "pg/presence.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"

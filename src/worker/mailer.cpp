@@ -9,9 +9,9 @@
 #include <span>
 
 #include "board/uuid.hpp"
-#include "core/address.hpp"
-#include "core/mail_plan.hpp"
-#include "core/mail_text.hpp"
+#include "core/board/address.hpp"
+#include "core/guardian/mail_plan.hpp"
+#include "core/guardian/mail_text.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/outbox.hpp"
 #include "net/smtp.hpp"

@@ -3,8 +3,8 @@
 // guard that cannot speak for itself, so the launcher speaks.
 #pragma once
 
-#include "core/oversight.hpp"
-#include "core/restart.hpp"
+#include "core/base/restart.hpp"
+#include "core/guardian/oversight.hpp"
 #include "worker/status.hpp"
 
 namespace cloudsat::worker {

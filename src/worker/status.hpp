@@ -11,7 +11,7 @@
 
 #include <span>
 
-#include "core/precedence.hpp"
+#include "core/guardian/precedence.hpp"
 #include "pg/boundary.hpp"
 
 extern "C" {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/restart.hpp"
+#include "core/base/restart.hpp"
 #include "pg/settings.hpp"
 #include "worker/process.hpp"
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "../unit/address_key.hpp"
-#include "core/address.hpp"
-#include "core/address_abbreviation.hpp"
+#include "core/board/address.hpp"
+#include "core/board/address_abbreviation.hpp"
 
 using namespace cloudsat::core;
 

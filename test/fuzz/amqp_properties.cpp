@@ -1,8 +1,8 @@
 // Fuzzes the properties of messages: what is accepted is shown as valid JSON, and what is renewed is accepted
 // again and stays as it is.
-#include "core/amqp_properties.hpp"
-#include "core/amqp_wire.hpp"
-#include "core/json.hpp"
+#include "core/wire/amqp_properties.hpp"
+#include "core/wire/amqp_wire.hpp"
+#include "core/wire/json.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // Fuzzes the binding listing and the broker's small documents.
-#include "core/binding_listing.hpp"
-#include "core/broker_documents.hpp"
-#include "core/broker_name.hpp"
+#include "core/wire/binding_listing.hpp"
+#include "core/wire/broker_documents.hpp"
+#include "core/wire/broker_name.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // Fuzzes mails: whatever a queue is called, nothing in it is a link, the header has its ten fields, every
 // line is ASCII, ends with CR LF, is short, and does not begin with a dot. And whatever a mail server
 // answers, the dialogue comes to an end.
-#include "core/mail_text.hpp"
-#include "core/smtp_dialogue.hpp"
+#include "core/guardian/mail_text.hpp"
+#include "core/wire/smtp_dialogue.hpp"
 
 #include <array>
 #include <cstdint>

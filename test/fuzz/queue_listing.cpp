@@ -1,7 +1,7 @@
 // Fuzzes the queue listing. What comes out must hold what the header promises, and copying must change
 // nothing.
-#include "core/queue_listing.hpp"
-#include "core/broker_name.hpp"
+#include "core/wire/queue_listing.hpp"
+#include "core/wire/broker_name.hpp"
 
 #include <cstdint>
 #include <cstdlib>

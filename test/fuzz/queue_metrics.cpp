@@ -1,6 +1,6 @@
 // Fuzzes the metrics. Beside not crashing, one promise is tried: a line put in front of a document may take
 // sizes away from it, and never changes one.
-#include "core/queue_metrics.hpp"
+#include "core/wire/queue_metrics.hpp"
 
 #include <cstdint>
 #include <cstdlib>

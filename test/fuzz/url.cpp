@@ -1,6 +1,6 @@
 // Fuzzes URLs: an encoded segment decodes to what it was, and an accepted base URL is accepted again as it
 // is.
-#include "core/url.hpp"
+#include "core/wire/url.hpp"
 
 #include <cstdint>
 #include <cstdlib>

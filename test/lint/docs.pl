@@ -39,8 +39,8 @@ for my $name (sort grep { defined $initial{$_} } keys %initial) {
 }
 
 # --- options
-my $rules = text('src/core/server_options.cpp');
-my $options = text('src/core/server_options.hpp');
+my $rules = text('src/core/guardian/server_options.cpp');
+my $options = text('src/core/guardian/server_options.hpp');
 my @server = $rules =~ /(?:text|number)_rule\("(\w+)"/g;
 my @mapping = $rules =~ /mapping_rule\("(\w+)"/g;
 cmp_ok(@server + @mapping, '>=', 20, 'the options are found');
@@ -62,7 +62,7 @@ for my $name (@server) {
 # --- what is recorded
 my ($events) = text('src/guardian/event.sql') =~ /\bevent\s[^;]*?ARRAY\[(.*?)\]/s;
 is(untold(section(guardian => 'Events, and what to do about them'), $events =~ /'(\w+)'/g), '', 'every event, and what to do about it');
-my ($faults) = text('src/core/fault.hpp') =~ /fault_table\{(.*?)\n\};/s;
+my ($faults) = text('src/core/base/fault.hpp') =~ /fault_table\{(.*?)\n\};/s;
 is(untold(section(guardian => 'Faults'), grep { $_ ne 'none' } $faults =~ /FaultKind::\w+,\s*"(\w+)"/g), '', 'every kind of fault');
 for my $column (qw(kind state)) {
 	my ($values) = text('src/guardian/outbox.sql') =~ /^\s+$column\s[^;]*?ARRAY\[(.*?)\]/ms;

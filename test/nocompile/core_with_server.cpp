@@ -2,7 +2,7 @@
 // Pure code is built without the server's include path: a server header is not to be found.
 // (include path: core)
 #ifdef CONTROL
-#include "core/result.hpp"
+#include "core/base/result.hpp"
 #else
 #include "postgres.h"
 #endif

@@ -1,5 +1,5 @@
 // Accounts: names, patterns, hashes of passwords, and what the broker is told and tells.
-#include "core/account.hpp"
+#include "core/guardian/account.hpp"
 
 #include <gtest/gtest.h>
 #include <memory_resource>

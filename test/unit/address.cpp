@@ -1,6 +1,6 @@
 // The laws of addresses: what is accepted and what is refused where, the order, the subtrees, the walks.
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 #include "address_key.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Abbreviated sort keys never contradict the order of the keys, whatever arrives in which order, and tell
 // most apart.
 
-#include "core/address_abbreviation.hpp"
+#include "core/board/address_abbreviation.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 
 using namespace cloudsat::core;
 

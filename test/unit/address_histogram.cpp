@@ -1,6 +1,6 @@
 // Shares of a subtree in a histogram: exact where bounds tell, monotone in between.
 
-#include "core/address_histogram.hpp"
+#include "core/board/address_histogram.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

@@ -1,7 +1,7 @@
 // The keys that parse_address makes, told apart from others by what they print as.
 #pragma once
 
-#include "core/address.hpp"
+#include "core/board/address.hpp"
 
 #include <string_view>
 

@@ -1,7 +1,7 @@
 // AMQP's frames and the properties of messages: what we read and write against what librabbitmq writes, and
 // what strangers may send.
-#include "core/amqp_wire.hpp"
-#include "core/amqp_properties.hpp"
+#include "core/wire/amqp_wire.hpp"
+#include "core/wire/amqp_properties.hpp"
 
 #if __has_include(<rabbitmq-c/amqp.h>)
 #include <rabbitmq-c/amqp.h>

@@ -1,6 +1,6 @@
 // Bindings, and the broker's small documents.
-#include "core/binding_listing.hpp"
-#include "core/broker_documents.hpp"
+#include "core/wire/binding_listing.hpp"
+#include "core/wire/broker_documents.hpp"
 
 #include <gtest/gtest.h>
 #include <memory_resource>

@@ -1,5 +1,5 @@
 // A name and its text: what has a NUL gets a form of its own, which no other name has.
-#include "core/broker_name.hpp"
+#include "core/wire/broker_name.hpp"
 
 #include <gtest/gtest.h>
 #include <map>

@@ -1,6 +1,6 @@
 // The cadence in virtual time: no clock is asked.
 
-#include "core/cadence.hpp"
+#include "core/guardian/cadence.hpp"
 
 #include <gtest/gtest.h>
 

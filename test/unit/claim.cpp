@@ -1,6 +1,6 @@
 // Claims: the whole rule as a table, and the names of the log's actions.
 
-#include "core/claim.hpp"
+#include "core/board/claim.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

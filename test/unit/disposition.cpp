@@ -1,6 +1,6 @@
 // Dispositions: names in and out, their order, which ones are final.
 
-#include "core/disposition.hpp"
+#include "core/board/disposition.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

@@ -1,6 +1,6 @@
 // The rows that explain a queue: every one says what the case says, whatever the case.
 
-#include "core/explain.hpp"
+#include "core/guardian/explain.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Names and classes of faults, and what HTTP statuses and content types come to.
-#include "core/fault.hpp"
+#include "core/base/fault.hpp"
 
 #include <gtest/gtest.h>
 #include <set>

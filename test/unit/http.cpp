@@ -2,8 +2,8 @@
 // each waits with poll(2) on the client's fd, for a limited time.
 #include "net/http.hpp"
 
-#include "core/queue_listing.hpp"
-#include "core/queue_metrics.hpp"
+#include "core/wire/queue_listing.hpp"
+#include "core/wire/queue_metrics.hpp"
 #include "fake_broker.hpp"
 
 #include <chrono>

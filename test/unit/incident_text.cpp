@@ -1,6 +1,6 @@
 // What is said of a queue: the numbers that matter, and no name that breaks out of its quotes.
 
-#include "core/incident_text.hpp"
+#include "core/guardian/incident_text.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The judge as a truth table: what was, what is seen, and what must come of it.
 
-#include "core/judge.hpp"
+#include "core/guardian/judge.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // When notices become mails: the hour, the rise, what is superseded, what is needless.
-#include "core/mail_plan.hpp"
+#include "core/guardian/mail_plan.hpp"
 
 #include <gtest/gtest.h>
 #include <vector>

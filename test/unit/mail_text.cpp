@@ -1,5 +1,5 @@
 // Mails: what they say, and that no name of a queue gets out of its place.
-#include "core/mail_text.hpp"
+#include "core/guardian/mail_text.hpp"
 
 #include <array>
 #include <gtest/gtest.h>

@@ -1,9 +1,9 @@
 // When a broker counts as unguarded, and who of several guards watches; how many guards a database may have.
 // In virtual time.
 
-#include "core/oversight.hpp"
-#include "core/fair_share.hpp"
-#include "core/precedence.hpp"
+#include "core/guardian/oversight.hpp"
+#include "core/guardian/fair_share.hpp"
+#include "core/guardian/precedence.hpp"
 
 #include <vector>
 

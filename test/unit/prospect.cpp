@@ -1,6 +1,6 @@
 // What is foretold is what the judge does then, at every size: there is no second set of rules.
 
-#include "core/prospect.hpp"
+#include "core/guardian/prospect.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // A queue's own document, and where the archive stands back.
-#include "core/queue_detail.hpp"
+#include "core/guardian/queue_detail.hpp"
 
 #include <gtest/gtest.h>
 #include <memory_resource>

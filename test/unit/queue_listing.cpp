@@ -1,5 +1,5 @@
 // The queue listing: what a real broker lists, what it might, and what must never be taken for a listing.
-#include "core/queue_listing.hpp"
+#include "core/wire/queue_listing.hpp"
 
 #include <gtest/gtest.h>
 #include <memory_resource>

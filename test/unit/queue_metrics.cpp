@@ -1,5 +1,5 @@
 // Metrics: the real thing, the forged thing, and what is no metrics document at all.
-#include "core/queue_metrics.hpp"
+#include "core/wire/queue_metrics.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

@@ -1,7 +1,7 @@
 // When a process that ended is started again: at once, then ever more rarely, and at once again after a
 // settled life.
 
-#include "core/restart.hpp"
+#include "core/base/restart.hpp"
 
 #include <gtest/gtest.h>
 

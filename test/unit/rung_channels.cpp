@@ -1,7 +1,7 @@
 // Which channels a transaction rings on when it commits: each once, with its newest message, and none that
 // was rung in a savepoint that was rolled back.
 
-#include "core/rung_channels.hpp"
+#include "core/board/rung_channels.hpp"
 
 #include <gtest/gtest.h>
 

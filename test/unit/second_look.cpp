@@ -1,6 +1,6 @@
 // The last look before a deletion, as a truth table.
 
-#include "core/second_look.hpp"
+#include "core/guardian/second_look.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // How the options of a server are read, and what contradicts what.
 
-#include "core/server_options.hpp"
+#include "core/guardian/server_options.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

@@ -1,5 +1,5 @@
 // How a mail changes hands: what is said in which order, and what every answer, and every silence, means.
-#include "core/smtp_dialogue.hpp"
+#include "core/wire/smtp_dialogue.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // transactions that begin, write, commit and abort in any order, and readers that take batches of any size
 // and sometimes roll back: every committed message comes once.
 
-#include "core/stream_position.hpp"
+#include "core/board/stream_position.hpp"
 
 #include <map>
 #include <random>

@@ -1,6 +1,6 @@
 // A sweep against what is known: who is new, changed, absent, another queue of the same name.
 
-#include "core/sweep_diff.hpp"
+#include "core/guardian/sweep_diff.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Tasks: the state of each participant and of the whole; whom a belay reaches; what is left when messages are
 // gone. Random threads are held against the rule written down naively.
 
-#include "core/task_state.hpp"
+#include "core/board/task_state.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // The drawing of a thread: the tree's lines, and messages that try to break them.
 
-#include "core/thread_text.hpp"
+#include "core/board/thread_text.hpp"
 
 #include <memory_resource>
 #include <random>

@@ -1,6 +1,6 @@
 // The walk of a thread, against a naive recursive one on random trees, and on shapes that hurt.
 
-#include "core/thread_tree.hpp"
+#include "core/board/thread_tree.hpp"
 
 #include <algorithm>
 #include <map>

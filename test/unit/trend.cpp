@@ -1,6 +1,6 @@
 // How a size goes, from a history that is written on change.
 
-#include "core/trend.hpp"
+#include "core/guardian/trend.hpp"
 
 #include <gtest/gtest.h>
 

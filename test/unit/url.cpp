@@ -1,5 +1,5 @@
 // URLs: encoding of names, the look-again query, and the rules for base URLs.
-#include "core/url.hpp"
+#include "core/wire/url.hpp"
 
 #include <gtest/gtest.h>
 #include <memory_resource>

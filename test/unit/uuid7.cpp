@@ -1,7 +1,7 @@
 // UUIDv7 by RFC 9562: layout, order under every clock, bounds of an instant, and who may use which
 // randomness.
 
-#include "core/uuid7.hpp"
+#include "core/board/uuid7.hpp"
 
 #include <algorithm>
 #include <set>

@@ -1,0 +1,442 @@
+// Parsing and reading of JSON values for the decoders; see json.hpp.
+#include "core/wire/json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace cloudsat::core {
+namespace {
+
+static_assert(json_padding >= simdjson::SIMDJSON_PADDING);
+
+DecodeFault fault_of(simdjson::error_code error) noexcept {
+    switch (error) {
+    case simdjson::SUCCESS:
+        return {};
+    case simdjson::MEMALLOC:
+        return {FaultKind::out_of_memory, "no memory to parse the document"};
+    case simdjson::CAPACITY:
+        return {FaultKind::too_large, "the document is too large to parse"};
+    case simdjson::UTF8_ERROR:
+        return {FaultKind::not_json, "the document is not valid UTF-8"};
+    case simdjson::EMPTY:
+        return {FaultKind::not_json, "the answer is empty"};
+    default:
+        return {FaultKind::not_json, "the document is not valid JSON"};
+    }
+}
+
+// The value as the type that it is known to have.
+template <class T> T as(const dom::element& value) noexcept {
+    T result{};
+    [[maybe_unused]] const auto error = value.get(result);
+    return result;
+}
+
+// Writes one JSON value; recursion is bounded by max_render_depth.
+class Renderer {
+public:
+    explicit Renderer(std::pmr::string& out) noexcept : out_(out) {}
+
+    void value(const dom::element& v, int depth) {
+        switch (v.type()) {
+        case dom::element_type::ARRAY:
+            array(v, depth);
+            break;
+        case dom::element_type::OBJECT:
+            object(v, depth);
+            break;
+        case dom::element_type::STRING:
+            string(as<std::string_view>(v));
+            break;
+        case dom::element_type::INT64:
+            number(as<std::int64_t>(v));
+            break;
+        case dom::element_type::UINT64:
+            number(as<std::uint64_t>(v));
+            break;
+        case dom::element_type::DOUBLE:
+            number(as<double>(v));
+            break;
+        case dom::element_type::BOOL:
+            out_ += as<bool>(v) ? "true" : "false";
+            break;
+        default:
+            out_ += "null";
+            break;
+        }
+    }
+
+private:
+    void array(const dom::element& v, int depth) {
+        if (depth >= max_render_depth) {
+            out_ += "null";
+            return;
+        }
+        out_ += '[';
+        const char* between = "";
+        for (const dom::element item : as<dom::array>(v)) {
+            out_ += between;
+            between = ",";
+            value(item, depth + 1);
+        }
+        out_ += ']';
+    }
+
+    void object(const dom::element& v, int depth) {
+        if (depth >= max_render_depth) {
+            out_ += "null";
+            return;
+        }
+        out_ += '{';
+        const char* between = "";
+        for (const dom::key_value_pair field : as<dom::object>(v)) {
+            out_ += between;
+            between = ",";
+            string(field.key);
+            out_ += ':';
+            value(field.value, depth + 1);
+        }
+        out_ += '}';
+    }
+
+    void string(std::string_view text) {
+        out_ += '"';
+        for (const char c : text)
+            character(c);
+        out_ += '"';
+    }
+
+    void character(char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out_ += '\\';
+            out_ += c;
+        } else if (byte == 0) {
+            out_ +=
+                "\xEF\xBF\xBD"; // U+FFFD: jsonb refuses \u0000, and one hostile argument must not stop a poll
+        } else if (byte < 0x20) {
+            static constexpr std::string_view digits = "0123456789abcdef";
+            out_ += "\\u00";
+            out_ += digits[byte >> 4];
+            out_ += digits[byte & 15];
+        } else {
+            out_ += c;
+        }
+    }
+
+    template <class Number> void number(Number n) {
+        std::array<char, 32>
+            buffer; // the shortest form of any double or 64-bit integer is 24 characters or less
+        const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), n);
+        const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
+        out_ += text;
+        // A whole double stays recognisable as one: -0.0 is no integer, and 2^70 fits none.
+        if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos)
+            out_ += ".0";
+    }
+
+    std::pmr::string& out_;
+};
+
+void skip_space(std::string_view& text) noexcept {
+    const auto at = text.find_first_not_of(" \t\r\n");
+    text.remove_prefix(std::min(at, text.size()));
+}
+
+// What a byte means for where an element ends; most mean nothing.
+enum class Mark : std::uint8_t { none, quote, open, close, comma };
+
+constexpr auto marks = [] {
+    std::array<Mark, 256> table{};
+    table['"'] = Mark::quote;
+    table['['] = table['{'] = Mark::open;
+    table[']'] = table['}'] = Mark::close;
+    table[','] = Mark::comma;
+    return table;
+}();
+
+constexpr Mark mark_of(char c) noexcept {
+    return marks[static_cast<unsigned char>(c)];
+}
+
+// Where the string ends whose opening quote is there: behind its closing one.
+std::size_t behind_string(std::string_view text, std::size_t at) noexcept {
+    for (++at; at < text.size(); ++at) {
+        if (text[at] == '\\')
+            ++at;
+        else if (text[at] == '"')
+            return at + 1;
+    }
+    return text.size();
+}
+
+// Where the element ends that the text begins with: at a comma or a bracket that is not its own.
+std::size_t element_size(std::string_view text) noexcept {
+    std::size_t depth = 0;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const Mark mark = mark_of(text[at]);
+        if (mark == Mark::quote) {
+            at = behind_string(text, at);
+            continue;
+        }
+        if (depth == 0 && (mark == Mark::comma || mark == Mark::close))
+            break;
+        if (mark == Mark::open)
+            ++depth;
+        else if (mark == Mark::close)
+            --depth;
+        ++at;
+    }
+    return at;
+}
+
+// Valid JSON may hold what simdjson cannot: a number beyond 64 bits or beyond double, half of a surrogate
+// pair, more brackets than it has room for. Any client may declare a queue with such an argument, and the
+// broker lists it. So one value is given up and not the document: tame() rewrites what is odd, and copies all
+// else, faults included.
+bool may_be_odd(simdjson::error_code error) noexcept {
+    switch (error) { // newer versions have errors of their own for numbers, so what is left out is named
+    case simdjson::SUCCESS:
+    case simdjson::CAPACITY:
+    case simdjson::MEMALLOC:
+    case simdjson::TAPE_ERROR:
+    case simdjson::UTF8_ERROR:
+    case simdjson::EMPTY:
+    case simdjson::UNESCAPED_CHARS:
+    case simdjson::UNCLOSED_STRING:
+        return false;
+    default:
+        return true;
+    }
+}
+
+// Less than simdjson's 1024, and far more than max_render_depth leaves.
+constexpr std::size_t max_tame_depth = 1000;
+
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+
+// The size of the number that the text begins with, by JSON's grammar; 0 when it begins with none.
+std::size_t number_size(std::string_view text) noexcept {
+    std::size_t at = 0;
+    const auto digits = [&] {
+        const std::size_t first = at;
+        while (at < text.size() && is_digit(text[at]))
+            ++at;
+        return at - first;
+    };
+    const auto skip = [&](std::string_view any) {
+        const bool there = at < text.size() && any.find(text[at]) != std::string_view::npos;
+        at += there ? 1 : 0;
+        return there;
+    };
+    skip("-");
+    const bool zero = at < text.size() && text[at] == '0';
+    const std::size_t whole = digits();
+    if (whole == 0 || (zero && whole > 1))
+        return 0;
+    if (skip(".") && digits() == 0)
+        return 0;
+    if (skip("eE")) {
+        skip("+-");
+        if (digits() == 0)
+            return 0;
+    }
+    return at;
+}
+
+// Appends the number, as a text when it is too large; gives the size of what it has dealt with.
+std::size_t tame_number(std::string_view text, std::string& out) {
+    const std::size_t size = std::max<std::size_t>(number_size(text), 1);
+    const auto number = text.substr(0, size);
+    constexpr std::size_t always_fits = 18;
+    std::string_view behind = text.substr(size);
+    skip_space(behind);
+    dom::parser parser;
+    // In the place of a key it is wrong, and must not become right.
+    if (number.size() <= always_fits && number.find_first_of("eE") == std::string_view::npos)
+        out += number;
+    else if (behind.starts_with(':') ||
+             parser.parse(number.data(), number.size()).error() == simdjson::SUCCESS)
+        out += number;
+    else
+        out.append(1, '"').append(number).append(1, '"');
+    return size;
+}
+
+// The code unit of an escape \uXXXX that the text begins with.
+std::optional<unsigned> escaped_unit(std::string_view text) noexcept {
+    constexpr std::size_t prefix = 2, digits = 4;
+    unsigned unit = 0;
+    if (!text.starts_with("\\u") || text.size() < prefix + digits)
+        return std::nullopt;
+    const char* const first = text.data() + prefix;
+    const auto read = std::from_chars(first, first + digits, unit, 16);
+    return read.ptr == first + digits ? std::optional(unit) : std::nullopt;
+}
+
+// Appends a string with its quotes; half of a surrogate pair becomes U+FFFD.
+void tame_string(std::string_view text, std::string& out) {
+    constexpr std::size_t escape = 6;
+    constexpr auto is_high = [](unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; };
+    constexpr auto is_low = [](unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; };
+    while (!text.empty()) {
+        std::size_t size = text.starts_with('\\') ? 2 : 1;
+        if (const auto unit = escaped_unit(text)) {
+            const auto next = escaped_unit(text.substr(escape)).value_or(0);
+            const bool pair = is_high(*unit) && is_low(next);
+            size = pair ? 2 * escape : escape;
+            if (!pair && (is_high(*unit) || is_low(*unit))) {
+                out += "\\ufffd";
+                text.remove_prefix(size);
+                continue;
+            }
+        }
+        out += text.substr(0, size);
+        text.remove_prefix(std::min(size, text.size()));
+    }
+}
+
+std::string tame(std::string_view text) {
+    std::string out;
+    out.reserve(text.size() + 64);
+    std::size_t depth = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        const Mark mark = mark_of(c);
+        if (mark == Mark::quote) {
+            const std::size_t end = std::min(behind_string(text, at), text.size());
+            tame_string(text.substr(at, end - at), out);
+            at = end;
+        } else if (mark == Mark::open && depth == max_tame_depth) {
+            out += "null";
+            at += element_size(text.substr(at));
+        } else if (c == '-' || is_digit(c)) {
+            at += tame_number(text.substr(at), out);
+        } else {
+            depth += mark == Mark::open ? 1 : 0;
+            depth -= mark == Mark::close && depth > 0 ? 1 : 0;
+            out += c;
+            ++at;
+        }
+    }
+    return out;
+}
+
+} // namespace
+
+DecodeFault JsonDocument::parse(JsonText text) {
+    if (text.text.empty())
+        return fault_of(simdjson::EMPTY);
+    const bool must_copy = text.slack < json_padding;
+    auto error = parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_);
+    if (may_be_odd(error)) {
+        const std::string tamed = tame(text.text);
+        error = parser_.parse(tamed.data(), tamed.size()).get(root_);
+    }
+    return fault_of(error);
+}
+
+DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
+    if (const auto fault = parse(text); fault.kind != FaultKind::none)
+        return fault;
+    dom::object page;
+    if (root_.get(rows) == simdjson::SUCCESS ||
+        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
+        return {};
+    return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
+}
+
+ListCutter::ListCutter(std::string_view text) noexcept : rest_(text) {
+    skip_space(rest_);
+    is_list_ = rest_.starts_with('[');
+    if (is_list_)
+        rest_.remove_prefix(1);
+}
+
+std::optional<std::string_view> ListCutter::next() noexcept {
+    skip_space(rest_);
+    const bool first = std::exchange(first_, false);
+    if (!first && rest_.starts_with(',')) {
+        rest_.remove_prefix(1); // and an element must follow
+        skip_space(rest_);
+    } else if (rest_.starts_with(']')) {
+        rest_.remove_prefix(1);
+        skip_space(rest_);
+        ended_well_ = rest_.empty();
+        return std::nullopt;
+    } else if (!first) {
+        return std::nullopt;
+    }
+    const std::size_t size = element_size(rest_);
+    if (size == 0)
+        return std::nullopt;
+    const auto element = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return element;
+}
+
+std::size_t count_rows(const dom::array& rows) noexcept {
+    constexpr std::size_t saturated = 0xFFFFFF;
+    const std::size_t size = rows.size();
+    if (size < saturated)
+        return size;
+    std::size_t n = 0;
+    for ([[maybe_unused]] const dom::element row : rows)
+        ++n;
+    return n;
+}
+
+bool is_usable_text(std::string_view text) noexcept {
+    return text.size() <= max_name_size && text.find('\0') == std::string_view::npos;
+}
+
+std::optional<std::string_view> string_in(const dom::element& value) noexcept {
+    std::string_view text;
+    if (value.get(text) != simdjson::SUCCESS)
+        return std::nullopt;
+    return text;
+}
+
+std::optional<bool> bool_in(const dom::element& value) noexcept {
+    bool flag = false;
+    if (value.get(flag) != simdjson::SUCCESS)
+        return std::nullopt;
+    return flag;
+}
+
+std::optional<std::int64_t> count_in(const dom::element& value) noexcept {
+    std::int64_t number = 0;
+    if (value.get(number) != simdjson::SUCCESS || number < 0)
+        return std::nullopt;
+    return number;
+}
+
+std::string_view copy_text(std::pmr::memory_resource* arena, std::string_view text) {
+    char* copy = static_cast<char*>(arena->allocate(text.size() + 1, 1));
+    if (!text.empty()) // an empty view may hold a null pointer, which memcpy must not see
+        std::memcpy(copy, text.data(), text.size());
+    copy[text.size()] = '\0';
+    return {copy, text.size()};
+}
+
+std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value) {
+    dom::object object;
+    if (value.get(object) == simdjson::SUCCESS && object.size() == 0)
+        return "{}"; // by far the most frequent arguments
+    std::array<std::byte, 1024> first;
+    std::pmr::monotonic_buffer_resource scratch(first.data(), first.size());
+    std::pmr::string out(&scratch);
+    Renderer(out).value(value, 0);
+    return copy_text(arena, out);
+}
+
+} // namespace cloudsat::core

@@ -1,0 +1,121 @@
+// The decoders' common ground: one parsed JSON document (simdjson's DOM) and careful reading of single
+// values. The DOM and not On-Demand, on purpose: On-Demand hands out rows before it has seen the tail and
+// never looks at values that nobody asks for; here a document is either whole and valid, all of it, or it is
+// nothing. Only the decoders of core/ include this file: it drags in simdjson.
+#pragma once
+
+#include "core/base/fault.hpp"
+#include "core/wire/document.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory_resource>
+#include <optional>
+#include <simdjson.h>
+#include <span>
+#include <string_view>
+
+namespace cloudsat::core {
+
+namespace dom = simdjson::dom;
+
+// A whole parsed document. Its memory comes from the C++ heap (simdjson knows no other) and goes with this
+// object; another document may be parsed in its place.
+class JsonDocument {
+public:
+    // Kind none when the text is one valid JSON value from its first byte to its last. Of what is valid and
+    // cannot be held, a number becomes a text, half of a surrogate pair U+FFFD, and what is nested a thousand
+    // deep null.
+    DecodeFault parse(JsonText text);
+
+    // The same, and the rows of a listing: the document itself, or the `items` of a page object. Anything
+    // else is wrong_shape.
+    DecodeFault parse_rows(JsonText text, dom::array& rows);
+
+    const dom::element& root() const noexcept { return root_; }
+
+private:
+    dom::parser parser_;
+    dom::element root_;
+};
+
+// The number of rows. dom::array::size() saturates at 2^24 - 1, so beyond that they are counted.
+std::size_t count_rows(const dom::array& rows) noexcept;
+
+// Cuts a JSON list into its elements. Knows strings and brackets and nothing else: whether an element is
+// JSON is for a parser to say, and when each of them is, so is the list.
+class ListCutter {
+public:
+    explicit ListCutter(std::string_view text) noexcept;
+
+    bool is_list() const noexcept { return is_list_; } // the text begins as one
+    // The text of the next element; none at the end of the list, and where it is no list any more.
+    std::optional<std::string_view> next() noexcept;
+    // After the last element: the list was closed, and nothing stands behind it.
+    bool ended_well() const noexcept { return ended_well_; }
+
+private:
+    std::string_view rest_;
+    bool is_list_ = false;
+    bool ended_well_ = false;
+    bool first_ = true;
+};
+
+// Calls use(const dom::element&) -> DecodeFault for each row of a listing, until one of them finds a fault.
+// A list is parsed row by row, so that a parsed one, ten times as large as its text, is never in memory; and
+// so a fault may show after rows were used: the caller reads the text twice, or throws away what it has.
+template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
+    JsonDocument document;
+    ListCutter cutter(text.text);
+    if (!cutter.is_list()) { // a page of a listing is an object around the list
+        dom::array rows;
+        DecodeFault fault = document.parse_rows(text, rows);
+        if (fault.kind == FaultKind::none)
+            for (const dom::element row : rows)
+                if (fault = use(row); fault.kind != FaultKind::none)
+                    break;
+        return fault;
+    }
+    const char* const end = text.text.data() + text.text.size();
+    while (const auto row = cutter.next()) {
+        const auto behind = static_cast<std::size_t>(end - (row->data() + row->size()));
+        DecodeFault fault = document.parse({*row, behind + text.slack});
+        if (fault.kind == FaultKind::none)
+            fault = use(document.root());
+        if (fault.kind != FaultKind::none)
+            return fault;
+    }
+    if (!cutter.ended_well())
+        return {FaultKind::not_json, "the document is not valid JSON"};
+    return {};
+}
+
+// RabbitMQ's short strings (names, routing keys) hold at most 255 bytes and may hold a NUL, which
+// PostgreSQL's text cannot: what names something is written in another way (core/wire/broker_name.hpp). Valid
+// UTF-8 is taken for granted: simdjson checked it.
+inline constexpr std::size_t max_name_size = 255;
+bool is_usable_text(std::string_view text) noexcept;
+
+std::optional<std::string_view> string_in(const dom::element& value) noexcept;
+std::optional<bool> bool_in(const dom::element& value) noexcept;
+
+// A count is an integer of 0 or more. Null, text, fractions, negative numbers are no count: never read as 0.
+std::optional<std::int64_t> count_in(const dom::element& value) noexcept;
+
+// Room for n objects of a plain type. The arena owns it: nothing in core gives single pieces back.
+template <class T> std::span<T> make_rows(std::pmr::memory_resource* arena, std::size_t n) {
+    if (n == 0)
+        return {};
+    return {static_cast<T*>(arena->allocate(n * sizeof(T), alignof(T))), n};
+}
+
+// A copy in the arena, with a terminating NUL behind it for those who need a C string.
+std::string_view copy_text(std::pmr::memory_resource* arena, std::string_view text);
+
+// The value as JSON text that every JSON reader accepts, PostgreSQL's jsonb included: U+0000 inside a string
+// becomes U+FFFD, and what lies deeper than max_render_depth becomes null. Numbers keep their value, not
+// their spelling.
+inline constexpr int max_render_depth = 64;
+std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value);
+
+} // namespace cloudsat::core

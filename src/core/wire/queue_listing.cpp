@@ -1,0 +1,235 @@
+// Decodes queue listings; see queue_listing.hpp.
+#include "core/wire/queue_listing.hpp"
+
+#include "core/wire/broker_name.hpp"
+#include "core/wire/json.hpp"
+
+#include <array>
+#include <new>
+
+namespace cloudsat::core {
+namespace {
+
+enum class Field : std::uint8_t {
+    name,
+    vhost,
+    type,
+    state,
+    durable,
+    exclusive,
+    auto_delete,
+    messages,
+    ready,
+    unacknowledged,
+    consumers,
+    memory,
+    arguments,
+    other,
+};
+
+struct FieldName {
+    std::string_view key;
+    Field field;
+};
+
+constexpr std::array field_names{
+    FieldName{"name", Field::name},
+    FieldName{"vhost", Field::vhost},
+    FieldName{"type", Field::type},
+    FieldName{"state", Field::state},
+    FieldName{"durable", Field::durable},
+    FieldName{"exclusive", Field::exclusive},
+    FieldName{"auto_delete", Field::auto_delete},
+    FieldName{"messages", Field::messages},
+    FieldName{"messages_ready", Field::ready},
+    FieldName{"messages_unacknowledged", Field::unacknowledged},
+    FieldName{"consumers", Field::consumers},
+    FieldName{"memory", Field::memory},
+    FieldName{"arguments", Field::arguments},
+};
+
+// A full row has some sixty keys and most differ in length from ours, so a linear search is cheap.
+Field field_of(std::string_view key) noexcept {
+    for (const auto& entry : field_names)
+        if (entry.key == key)
+            return entry.field;
+    return Field::other;
+}
+
+// The values of one row, still pointing into the parsed document.
+struct RawRow {
+    std::optional<std::string_view> name;
+    QueueRow row;
+    std::optional<dom::element> arguments;
+};
+
+void read_field(RawRow& raw, Field field, const dom::element& value) noexcept {
+    auto& row = raw.row;
+    switch (field) {
+    case Field::name:
+        raw.name = string_in(value);
+        break;
+    case Field::vhost:
+        row.vhost = string_in(value).value_or("");
+        break;
+    case Field::type:
+        row.type = string_in(value).value_or("");
+        break;
+    case Field::state:
+        row.state = string_in(value).value_or("");
+        break;
+    case Field::durable:
+        row.durable = bool_in(value);
+        break;
+    case Field::exclusive:
+        row.exclusive = bool_in(value);
+        break;
+    case Field::auto_delete:
+        row.auto_delete = bool_in(value);
+        break;
+    case Field::messages:
+        row.messages = count_in(value);
+        break;
+    case Field::ready:
+        row.ready = count_in(value);
+        break;
+    case Field::unacknowledged:
+        row.unacknowledged = count_in(value);
+        break;
+    case Field::consumers:
+        row.consumers = count_in(value);
+        break;
+    case Field::memory:
+        row.memory = count_in(value);
+        break;
+    case Field::arguments:
+        raw.arguments = value.is_object() ? std::optional(value) : std::nullopt;
+        break;
+    case Field::other:
+        break;
+    }
+}
+
+// The queues of a stopped vhost are listed with the name of their Erlang module (measured on RabbitMQ 3.10).
+std::string_view plain_type(std::string_view type) noexcept {
+    if (type == "rabbit_classic_queue")
+        return "classic";
+    if (type == "rabbit_quorum_queue")
+        return "quorum";
+    if (type == "rabbit_stream_queue")
+        return "stream";
+    return type;
+}
+
+// Types and states repeat from row to row: a copy is made only where the text differs from the row before.
+class Repeating {
+public:
+    std::string_view keep(std::pmr::memory_resource* arena, std::string_view text) {
+        if (text.empty())
+            return {};
+        if (text != last_)
+            last_ = copy_text(arena, text);
+        return last_;
+    }
+
+private:
+    std::string_view last_;
+};
+
+DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
+    dom::object object;
+    if (element.get(object) != simdjson::SUCCESS)
+        return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
+    for (const dom::key_value_pair field : object)
+        read_field(raw, field_of(field.key), field.value);
+    if (!raw.name)
+        return {FaultKind::wrong_shape, "a row of the queue listing has no name"};
+    raw.row.type = plain_type(raw.row.type);
+    return {};
+}
+
+bool is_usable(const RawRow& raw) noexcept {
+    return !raw.name->empty() && raw.name->size() <= max_name_size && raw.row.vhost.size() <= max_name_size &&
+           is_usable_text(raw.row.type) && is_usable_text(raw.row.state);
+}
+
+class Keeper {
+public:
+    explicit Keeper(std::pmr::memory_resource* arena) noexcept : arena_(arena) {}
+
+    QueueRow keep(const RawRow& raw) {
+        QueueRow row = raw.row;
+        row.name = copy_text(arena_, text_of_name(*raw.name, arena_));
+        row.vhost = vhost_.keep(arena_, text_of_name(row.vhost, arena_));
+        row.type = type_.keep(arena_, row.type);
+        row.state = state_.keep(arena_, row.state);
+        row.arguments = raw.arguments ? render_json(arena_, *raw.arguments) : std::string_view{};
+        return row;
+    }
+
+private:
+    std::pmr::memory_resource* arena_;
+    Repeating vhost_, type_, state_;
+};
+
+struct Count {
+    std::size_t usable = 0, unusable = 0;
+};
+
+// Whether the document is whole, valid, and a listing; and what there is in it.
+Result<Count, DecodeFault> check(JsonText text) {
+    Count count;
+    const auto fault = for_each_row(text, [&](const dom::element& element) {
+        RawRow raw;
+        const auto wrong = read_row(element, raw);
+        if (wrong.kind == FaultKind::none)
+            ++(is_usable(raw) ? count.usable : count.unusable);
+        return wrong;
+    });
+    if (fault.kind != FaultKind::none)
+        return fault;
+    return count;
+}
+
+// Of a document that was checked: calls use(RawRow&) for each usable row.
+template <class Use> void use_rows(JsonText text, Use use) {
+    for_each_row(text, [&](const dom::element& element) {
+        RawRow raw;
+        const auto fault = read_row(element, raw);
+        if (fault.kind == FaultKind::none && is_usable(raw))
+            use(raw);
+        return fault;
+    });
+}
+
+} // namespace
+
+Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena) {
+    const auto count = check(text);
+    if (!count)
+        return count.error();
+    const auto room = make_rows<QueueRow>(arena, count.value().usable);
+    Keeper keeper(arena);
+    std::size_t n = 0;
+    use_rows(text, [&](const RawRow& raw) { new (&room[n++]) QueueRow(keeper.keep(raw)); });
+    return QueueListing{room, count.value().unusable};
+}
+
+Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& use) {
+    const auto count = check(text);
+    if (!count)
+        return count.error();
+    std::array<std::byte, 4096> room;
+    std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
+    use_rows(text, [&](RawRow& raw) {
+        raw.row.name = text_of_name(*raw.name, &arena);
+        raw.row.vhost = text_of_name(raw.row.vhost, &arena);
+        if (raw.arguments)
+            raw.row.arguments = render_json(&arena, *raw.arguments);
+        use(raw.row);
+        arena.release();
+    });
+    return count.value().unusable;
+}
+
+} // namespace cloudsat::core
