@@ -11,7 +11,7 @@
 #include "pg/names.hpp"
 #include "pg/settings.hpp"
 #include "worker/commands.hpp"
-#include "worker/status.hpp"
+#include "worker/roster.hpp"
 #include "worker/supervisor.hpp"
 
 extern "C" {

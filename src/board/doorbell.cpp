@@ -1,8 +1,8 @@
 // The doorbell, see doorbell.hpp. What a transaction rings is kept in this process until it commits. Then
 //   those who wait in doorbell_wait() are woken through shared memory, by their latches;
-//   those who LISTEN get a NOTIFY: from the notifier, which finds a hint in shared memory, so that the
-//   transaction itself need not take the server's one lock for NOTIFYs; or, where there is no notifier, from
-//   the transaction itself.
+//   those who LISTEN get a NOTIFY: from the notifier, which finds a notification in shared memory, so that
+//   the transaction itself need not take the server's one lock for NOTIFYs; or, where there is no notifier,
+//   from the transaction itself.
 // Without shared memory (the library is not preloaded) only the last of these is left, and its signal wakes
 // those who wait, as far as they LISTEN, which register() sees to.
 
@@ -78,19 +78,19 @@ void notify_with_commit(core::AddressView chan, const core::Uuid& uuid) {
 
 // The transaction has committed, and others see what it wrote. Nothing here may raise.
 void deliver() {
-    bool hints = false;
+    bool notifications = false;
     for (const core::Ring& ring : rung.all()) {
         ring_watchers(ring.hash);
-        if (ring.hint) {
-            leave_hint({ring.hash, ring.uuid, ring.channel});
-            hints = true;
+        if (ring.notification) {
+            queue_notification({ring.hash, ring.uuid, ring.channel});
+            notifications = true;
         }
     }
     if (rung.overflown() > 0) {
         ring_all_watchers();
         count_dropped(rung.overflown());
     }
-    if (hints) {
+    if (notifications) {
         wake_notifier();
     }
 }
@@ -171,8 +171,8 @@ void doorbell_ring(Datum chan, const core::Uuid& uuid) {
         return;
     }
     ring->uuid = uuid; // each is greater than the one before
-    if (notify == pg::Notify::batched && !ring->hint) {
-        ring->hint = true;
+    if (notify == pg::Notify::batched && !ring->notification) {
+        ring->notification = true;
         ring->channel = core::channel(address);
     }
 }
@@ -235,7 +235,7 @@ static Datum waking(PG_FUNCTION_ARGS) {
     Datum values[7] = {CStringGetTextDatum(names[static_cast<int>(board::notify_now())])};
     bool nulls[7] = {false, true, true, true, true, true, true};
     if (board::has_doorbell_memory()) {
-        const board::HintCounts counts = board::count_hints();
+        const board::NotificationCounts counts = board::count_notifications();
         values[1] = Int32GetDatum(board::count_watchers());
         values[2] = Int64GetDatum(static_cast<int64>(counts.left));
         values[3] = Int32GetDatum(counts.pending);

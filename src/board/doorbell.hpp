@@ -1,5 +1,5 @@
 // The doorbell: a post rings on its channel when its transaction commits, and whoever waits for that channel
-// wakes. Rings are hints: who waits looks at the table, at least once a second. Knows channels and
+// wakes. Rings are notifications: who waits looks at the table, at least once a second. Knows channels and
 // processes, not messages.
 #pragma once
 

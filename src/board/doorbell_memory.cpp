@@ -1,11 +1,12 @@
 // The doorbell's shared memory, see doorbell_memory.hpp.
 //
-//   header | watcher of each process | bits: class x process | trays
+//   header | watcher of each process | bits: class x process | queues
 //
 // Two handshakes keep a wake-up from being lost; both are "I write mine, then read yours" on either side,
 // with sequentially consistent operations, so that at least one side sees the other's:
 //   who waits:     sets its bits, then looks at the table     who posts: has committed, then reads the bits
-//   the notifier:  says that it sleeps, then looks at the tray     who posts: puts a hint, then reads that
+//   the notifier:  says that it sleeps, then looks at the queue     who posts: puts a notification, then
+//   reads that
 //
 // A ring may come too late, when the one that waited has left: whoever has its place by then is rung for
 // nothing, which everybody who uses a latch must bear anyway.
@@ -45,7 +46,7 @@ struct Watcher {
     std::atomic<bool> rung{false};
 };
 
-// A place on a tray. `lock` is held for a few moves, never across a call.
+// A place on a queue. `lock` is held for a few moves, never across a call.
 struct Place {
     slock_t lock;
     Oid database = InvalidOid; // where it was posted; InvalidOid: free
@@ -55,52 +56,54 @@ struct Place {
 };
 
 // What every post reads is kept apart from what every post writes.
-struct alignas(PG_CACHE_LINE_SIZE) Tray {
-    std::atomic<Oid> database{InvalidOid}; // stays when the notifier ends: its successor finds the hints
-    std::atomic<bool> tended{false};       // there is a notifier
-    std::atomic<bool> asleep{false};       // it wants its latch to be set
-    std::atomic<int> process{0};           // its place among the server's processes
+struct alignas(PG_CACHE_LINE_SIZE) NotificationQueue {
+    std::atomic<Oid> database{
+        InvalidOid};                 // stays when the notifier ends: its successor finds the notifications
+    std::atomic<bool> served{false}; // there is a notifier
+    std::atomic<bool> asleep{false}; // it wants its latch to be set
+    std::atomic<int> process{0};     // its place among the server's processes
     alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> left{0};
     std::atomic<std::uint64_t> sent{0}, batches{0}, dropped{0};
-    std::array<std::atomic<Word>, most_hints / word_bits> used{}; // a bit for each place that was filled
-    std::array<Place, most_hints> places;
+    std::array<std::atomic<Word>, most_notifications / word_bits>
+        used{}; // a bit for each place that was filled
+    std::array<Place, most_notifications> places;
 };
 
 struct Memory {
     std::size_t processes; // of the server that may have a transaction: MaxBackends
     std::size_t words;     // of a class
-    std::size_t trays;
+    std::size_t queues;
     std::atomic<int> watching; // how many, in all databases: nobody waits most of the time
 };
 
 Memory* memory = nullptr; // of this process; inherited from the postmaster
 Watcher* watchers = nullptr;
 std::atomic<Word>* bits = nullptr;
-Tray* trays = nullptr;
+NotificationQueue* queues = nullptr;
 
 shmem_request_hook_type next_request_hook = nullptr;
 shmem_startup_hook_type next_startup_hook = nullptr;
 
 std::array<Word, classes / word_bits> own_classes{}; // those in which this process set its bit
-Tray* own_tray = nullptr;
+NotificationQueue* own_queue = nullptr;
 
 std::size_t words_of_class() {
     return (static_cast<std::size_t>(MaxBackends) + word_bits - 1) / word_bits;
 }
 // No database has more than one notifier, and each is a background worker.
-std::size_t count_trays() {
+std::size_t count_queues() {
     return static_cast<std::size_t>(std::max(max_worker_processes, 1));
 }
 
 struct Layout {
-    Size watchers, bits, trays, end;
+    Size watchers, bits, queues, end;
 };
 Layout layout() {
     Layout at{};
     at.watchers = MAXALIGN(sizeof(Memory));
     at.bits = MAXALIGN(add_size(at.watchers, mul_size(static_cast<Size>(MaxBackends), sizeof(Watcher))));
-    at.trays = CACHELINEALIGN(add_size(at.bits, mul_size(classes * sizeof(Word), words_of_class())));
-    at.end = add_size(at.trays, mul_size(count_trays(), sizeof(Tray)));
+    at.queues = CACHELINEALIGN(add_size(at.bits, mul_size(classes * sizeof(Word), words_of_class())));
+    at.end = add_size(at.queues, mul_size(count_queues(), sizeof(NotificationQueue)));
     return at;
 }
 
@@ -124,18 +127,18 @@ void find_memory() {
     memory = reinterpret_cast<Memory*>(start);
     watchers = reinterpret_cast<Watcher*>(start + at.watchers);
     bits = reinterpret_cast<std::atomic<Word>*>(start + at.bits);
-    trays = reinterpret_cast<Tray*>(start + at.trays);
+    queues = reinterpret_cast<NotificationQueue*>(start + at.queues);
     if (!found) {
-        new (memory) Memory{static_cast<std::size_t>(MaxBackends), words_of_class(), count_trays(), 0};
+        new (memory) Memory{static_cast<std::size_t>(MaxBackends), words_of_class(), count_queues(), 0};
         for (std::size_t i = 0; i < memory->processes; ++i) {
             new (&watchers[i]) Watcher;
         }
         for (std::size_t i = 0; i < classes * memory->words; ++i) {
             new (&bits[i]) std::atomic<Word>(0);
         }
-        for (std::size_t i = 0; i < memory->trays; ++i) {
-            new (&trays[i]) Tray;
-            for (Place& place : trays[i].places) {
+        for (std::size_t i = 0; i < memory->queues; ++i) {
+            new (&queues[i]) NotificationQueue;
+            for (Place& place : queues[i].places) {
                 SpinLockInit(&place.lock);
             }
         }
@@ -164,14 +167,14 @@ void ring_watcher(std::size_t process) {
     }
 }
 
-Tray* find_tray() {
-    static Tray* last = nullptr;
-    const auto is_ours = [](const Tray& tray) {
-        return tray.database.load(std::memory_order_relaxed) == MyDatabaseId;
+NotificationQueue* find_queue() {
+    static NotificationQueue* last = nullptr;
+    const auto is_ours = [](const NotificationQueue& queue) {
+        return queue.database.load(std::memory_order_relaxed) == MyDatabaseId;
     };
     if (last == nullptr || !is_ours(*last)) {
-        Tray* found = std::find_if(trays, trays + memory->trays, is_ours);
-        last = found != trays + memory->trays ? found : nullptr;
+        NotificationQueue* found = std::find_if(queues, queues + memory->queues, is_ours);
+        last = found != queues + memory->queues ? found : nullptr;
     }
     return last;
 }
@@ -262,79 +265,79 @@ int count_watchers() {
 }
 
 bool is_notifier_there() {
-    const Tray* tray = find_tray();
-    return tray != nullptr && tray->tended.load(std::memory_order_relaxed);
+    const NotificationQueue* queue = find_queue();
+    return queue != nullptr && queue->served.load(std::memory_order_relaxed);
 }
 
-void leave_hint(const Hint& hint) {
+void queue_notification(const Notification& notification) {
     constexpr std::size_t farthest = 32; // places looked at
-    Tray* tray = find_tray();
-    if (tray == nullptr) {
-        return; // its notifier is gone, and another database's has the tray
+    NotificationQueue* queue = find_queue();
+    if (queue == nullptr) {
+        return; // its notifier is gone, and another database's has the queue
     }
-    add(tray->left, 1);
+    add(queue->left, 1);
     for (std::size_t step = 0; step < farthest; ++step) {
-        const std::size_t number = (hint.channel_hash + step) % most_hints;
-        Place& place = tray->places[number];
+        const std::size_t number = (notification.channel_hash + step) % most_notifications;
+        Place& place = queue->places[number];
         SpinLockAcquire(&place.lock);
         const bool free = place.database == InvalidOid;
-        const bool same = !free && place.hash == hint.channel_hash && place.database == MyDatabaseId;
+        const bool same = !free && place.hash == notification.channel_hash && place.database == MyDatabaseId;
         if (free) {
             place.database = MyDatabaseId;
-            place.hash = hint.channel_hash;
-            place.uuid = hint.uuid;
-            place.channel = hint.channel;
-        } else if (same && place.uuid < hint.uuid) {
-            place.uuid = hint.uuid;
+            place.hash = notification.channel_hash;
+            place.uuid = notification.uuid;
+            place.channel = notification.channel;
+        } else if (same && place.uuid < notification.uuid) {
+            place.uuid = notification.uuid;
         }
         SpinLockRelease(&place.lock);
         if (free) {
-            tray->used[number / word_bits].fetch_or(Word{1} << number % word_bits);
+            queue->used[number / word_bits].fetch_or(Word{1} << number % word_bits);
         }
         if (free || same) {
             return;
         }
     }
-    add(tray->dropped, 1);
+    add(queue->dropped, 1);
 }
 
-void count_dropped(std::uint64_t hints) {
-    if (Tray* tray = find_tray(); tray != nullptr) {
-        add(tray->dropped, hints);
+void count_dropped(std::uint64_t notifications) {
+    if (NotificationQueue* queue = find_queue(); queue != nullptr) {
+        add(queue->dropped, notifications);
     }
 }
 
 void wake_notifier() {
-    Tray* tray = find_tray();
+    NotificationQueue* queue = find_queue();
     std::atomic_thread_fence(
-        std::memory_order_seq_cst); // the hints are on the tray; see the head of this file
-    if (tray != nullptr && tray->asleep.load() && tray->asleep.exchange(false)) {
-        wake(static_cast<std::size_t>(tray->process.load()));
+        std::memory_order_seq_cst); // the notifications are on the queue; see the head of this file
+    if (queue != nullptr && queue->asleep.load() && queue->asleep.exchange(false)) {
+        wake(static_cast<std::size_t>(queue->process.load()));
     }
 }
 
 namespace {
 
-void leave_tray(int, Datum) {
-    if (own_tray != nullptr) {
-        own_tray->tended.store(false);
-        own_tray->asleep.store(false);
-        own_tray = nullptr;
+void leave_queue(int, Datum) {
+    if (own_queue != nullptr) {
+        own_queue->served.store(false);
+        own_queue->asleep.store(false);
+        own_queue = nullptr;
     }
 }
 
 // The one that our predecessor had, else one that nobody ever had, else one whose notifier has ended.
-Tray* free_tray() {
-    if (Tray* tray = find_tray(); tray != nullptr) {
-        return tray;
+NotificationQueue* free_queue() {
+    if (NotificationQueue* queue = find_queue(); queue != nullptr) {
+        return queue;
     }
-    Tray* found = nullptr;
-    for (std::size_t i = 0; i < memory->trays; ++i) {
-        if (!OidIsValid(trays[i].database.load())) {
-            return &trays[i];
+    NotificationQueue* found = nullptr;
+    for (std::size_t i = 0; i < memory->queues; ++i) {
+        if (!OidIsValid(queues[i].database.load())) {
+            return &queues[i];
         }
-        if (!trays[i].tended.load()) {
-            found = &trays[i];
+        if (!queues[i].served.load()) {
+            found = &queues[i];
         }
     }
     return found;
@@ -342,41 +345,42 @@ Tray* free_tray() {
 
 } // namespace
 
-void tend_tray() {
-    before_shmem_exit(leave_tray, 0);                // first, so that the tray is never left tended by nobody
+void serve_queue() {
+    before_shmem_exit(leave_queue, 0); // first, so that the queue is never left served by nobody
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE); // two notifiers may begin at once
-    Tray* tray = free_tray();
-    if (tray != nullptr) {
-        if (tray->database.load() != MyDatabaseId) {
+    NotificationQueue* queue = free_queue();
+    if (queue != nullptr) {
+        if (queue->database.load() != MyDatabaseId) {
             // Hints that are on it, or are being put there just now, say whose they are, and are thrown away.
             for (std::atomic<std::uint64_t>* counter :
-                 {&tray->left, &tray->sent, &tray->batches, &tray->dropped}) {
+                 {&queue->left, &queue->sent, &queue->batches, &queue->dropped}) {
                 counter->store(0);
             }
         }
-        tray->process.store(static_cast<int>(own_place()));
-        tray->asleep.store(false);
-        tray->database.store(MyDatabaseId);
-        own_tray = tray;
-        tray->tended.store(true);
+        queue->process.store(static_cast<int>(own_place()));
+        queue->asleep.store(false);
+        queue->database.store(MyDatabaseId);
+        own_queue = queue;
+        queue->served.store(true);
     }
     LWLockRelease(AddinShmemInitLock);
-    if (tray == nullptr) {
+    if (queue == nullptr) {
         ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                errmsg("all %zu trays of cloudsat's notifiers are in use", memory->trays),
+                errmsg("all %zu queues of cloudsat's notifiers are in use", memory->queues),
                 errhint("Increase max_worker_processes."));
     }
 }
 
-std::span<Hint> take_hints(std::span<Hint> room) {
+std::span<Notification> take_notifications(std::span<Notification> room) {
     std::size_t count = 0;
-    for (std::size_t i = 0; i < own_tray->used.size(); ++i) {
-        if (own_tray->used[i].load(std::memory_order_relaxed) == 0) {
+    for (std::size_t i = 0; i < own_queue->used.size(); ++i) {
+        if (own_queue->used[i].load(std::memory_order_relaxed) == 0) {
             continue;
         }
-        // Bits first, then the places: a hint that comes in between sets its bit again.
-        for (Word left = own_tray->used[i].exchange(0); left != 0; left &= left - 1) {
-            Place& place = own_tray->places[i * word_bits + static_cast<std::size_t>(std::countr_zero(left))];
+        // Bits first, then the places: a notification that comes in between sets its bit again.
+        for (Word left = own_queue->used[i].exchange(0); left != 0; left &= left - 1) {
+            Place& place =
+                own_queue->places[i * word_bits + static_cast<std::size_t>(std::countr_zero(left))];
             SpinLockAcquire(&place.lock);
             const Oid database = place.database;
             room[count].channel_hash = place.hash;
@@ -389,39 +393,39 @@ std::span<Hint> take_hints(std::span<Hint> room) {
     }
     // A channel may be there twice, when a place nearer to where it belongs became free in between.
     room = room.first(count);
-    std::sort(room.begin(), room.end(), [](const Hint& a, const Hint& b) {
+    std::sort(room.begin(), room.end(), [](const Notification& a, const Notification& b) {
         return std::tie(a.channel_hash, b.uuid) < std::tie(b.channel_hash, a.uuid); // the newest first
     });
-    const auto end = std::unique(room.begin(), room.end(), [](const Hint& a, const Hint& b) {
+    const auto end = std::unique(room.begin(), room.end(), [](const Notification& a, const Notification& b) {
         return a.channel_hash == b.channel_hash;
     });
     return room.first(static_cast<std::size_t>(end - room.begin()));
 }
 
 bool begin_sleep() {
-    own_tray->asleep.store(true);
-    const bool empty = std::all_of(own_tray->used.begin(), own_tray->used.end(),
+    own_queue->asleep.store(true);
+    const bool empty = std::all_of(own_queue->used.begin(), own_queue->used.end(),
                                    [](const std::atomic<Word>& word) { return word.load() == 0; });
     if (!empty) {
-        own_tray->asleep.store(false);
+        own_queue->asleep.store(false);
     }
     return empty;
 }
 
 void end_sleep() {
-    own_tray->asleep.store(false);
+    own_queue->asleep.store(false);
 }
 
 void count_sent(std::uint64_t notifications) {
-    add(own_tray->sent, notifications);
-    add(own_tray->batches, 1);
+    add(own_queue->sent, notifications);
+    add(own_queue->batches, 1);
 }
 
-HintCounts count_hints() {
-    HintCounts counts{};
-    if (const Tray* tray = find_tray(); tray != nullptr) {
-        counts = {tray->left.load(), tray->sent.load(), tray->batches.load(), tray->dropped.load(), 0};
-        for (const std::atomic<Word>& word : tray->used) {
+NotificationCounts count_notifications() {
+    NotificationCounts counts{};
+    if (const NotificationQueue* queue = find_queue(); queue != nullptr) {
+        counts = {queue->left.load(), queue->sent.load(), queue->batches.load(), queue->dropped.load(), 0};
+        for (const std::atomic<Word>& word : queue->used) {
             counts.pending += std::popcount(word.load());
         }
     }

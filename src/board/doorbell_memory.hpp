@@ -1,6 +1,6 @@
 // The doorbell's part of shared memory, there when the library is preloaded: who waits for which channels,
-// and for each database a tray of hints for its notifier. No locks but a spinlock for each hint, no
-// transactions, no settings.
+// and for each database a queue of notifications for its notifier. No locks but a spinlock for each
+// notification, no transactions, no settings.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,9 @@ void ring_watchers(std::uint64_t channel);
 void ring_all_watchers(); // in this database
 int count_watchers();     // in this database
 
-// --- hints for the notifier ---
+// --- notifications for the notifier ---
 
-struct Hint {
+struct Notification {
     std::uint64_t channel_hash;
     core::Uuid uuid; // of the newest message
     core::ChannelName channel;
@@ -45,33 +45,34 @@ struct Hint {
 // Is there a notifier in this database? A few loads: it is asked at every post.
 bool is_notifier_there();
 
-// Puts it on the tray of this database, where a hint for the same channel only gets the newer uuid. Drops it,
-// and counts that, when the tray is full or there is none. Never raises.
-void leave_hint(const Hint& hint);
-void count_dropped(std::uint64_t hints);
+// Puts it on the queue of this database, where a notification for the same channel only gets the newer uuid.
+// Drops it, and counts that, when the queue is full or there is none. Never raises.
+void queue_notification(const Notification& notification);
+void count_dropped(std::uint64_t notifications);
 void wake_notifier();
 
-// For the notifier. It tends the tray until it ends; what its predecessor left there is its own. Raises when
-// all trays are taken.
-void tend_tray();
-// Takes the hints from the tray, in no order, each channel once. The room must hold most_hints.
-std::span<Hint> take_hints(std::span<Hint> room);
-// Says that it goes to sleep: the next hint sets its latch. False when there is one already.
+// For the notifier. It tends the queue until it ends; what its predecessor left there is its own. Raises when
+// all queues are taken.
+void serve_queue();
+// Takes the notifications from the queue, in no order, each channel once. The room must hold
+// most_notifications.
+std::span<Notification> take_notifications(std::span<Notification> room);
+// Says that it goes to sleep: the next notification sets its latch. False when there is one already.
 bool begin_sleep();
 void end_sleep();
 void count_sent(std::uint64_t notifications);
 
-inline constexpr std::size_t most_hints = 2048;
+inline constexpr std::size_t most_notifications = 2048;
 
-// What became of hints in this database, since the server's start or since another database took over the
-// tray.
-struct HintCounts {
+// What became of notifications in this database, since the server's start or since another database took over
+// the queue.
+struct NotificationCounts {
     std::uint64_t left;    // by commits, or merged with one that was there
     std::uint64_t sent;    // NOTIFYs
     std::uint64_t batches; // transactions that sent them
     std::uint64_t dropped;
     int pending;
 };
-HintCounts count_hints();
+NotificationCounts count_notifications();
 
 } // namespace cloudsat::board

@@ -195,14 +195,14 @@ core::Sha256 sha256(std::initializer_list<std::string_view> parts) {
     static_assert(core::digest_size_sha256 == PG_SHA256_DIGEST_LENGTH);
     core::Sha256 digest{};
     pg_cryptohash_ctx* context = pg_cryptohash_create(PG_SHA256);
-    bool well = context != nullptr && pg_cryptohash_init(context) >= 0;
+    bool ok = context != nullptr && pg_cryptohash_init(context) >= 0;
     for (const std::string_view part : parts) {
-        well = well &&
-               pg_cryptohash_update(context, reinterpret_cast<const uint8*>(part.data()), part.size()) >= 0;
+        ok = ok &&
+             pg_cryptohash_update(context, reinterpret_cast<const uint8*>(part.data()), part.size()) >= 0;
     }
-    well = well && pg_cryptohash_final(context, digest.data(), digest.size()) >= 0;
+    ok = ok && pg_cryptohash_final(context, digest.data(), digest.size()) >= 0;
     pg_cryptohash_free(context);
-    if (!well) {
+    if (!ok) {
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a SHA-256 hash"));
     }
     return digest;
@@ -286,9 +286,9 @@ const net::Reply& ask(const Broker& broker, net::Method method, std::initializer
     const std::string_view url = join(broker.arena, {broker.base, "/api/", join(broker.arena, path)});
     start(*broker.http, *broker.server, method, url, expect, body);
     const net::Reply& reply = finish(*broker.http);
-    const bool well = reply.kind == FaultKind::none ||
-                      (missing == Missing::is_answer && reply.kind == FaultKind::not_found);
-    if (!well) {
+    const bool ok = reply.kind == FaultKind::none ||
+                    (missing == Missing::is_answer && reply.kind == FaultKind::not_found);
+    if (!ok) {
         refuse_answer(broker, reply.kind, join(broker.arena, {reply.error}));
     }
     return reply;
@@ -762,7 +762,7 @@ Datum admins_of(const Server& server) {
 
 } // namespace
 
-bool meet_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
+bool sync_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
                 std::pmr::memory_resource* arena) {
     if (std::find(users.begin(), users.end(), server.mapping.user) == users.end()) {
         return true; // a list without ourselves is not to be believed

@@ -17,7 +17,7 @@ namespace cloudsat::guardian {
 // Adopts users without an owner for the server's admins, who are told, and notes who is gone; `listed` is the
 // time before which the broker was asked. False when somebody is changing accounts at this moment: then
 // nothing happened, and it is for another time. Needs SPI.
-bool meet_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
+bool sync_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
                 std::pmr::memory_resource* arena);
 
 } // namespace cloudsat::guardian

@@ -77,7 +77,7 @@ pg::Statement leave_unknown(R"(
       AND q.vhost = $2
       AND q.name = $3)",
                             {TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID});
-pg::Statement bury(R"(
+pg::Statement mark_deleted(R"(
     UPDATE cloudsat.queues AS q
     SET level = 'deleted', pending = 'normal', messages = coalesce($4, q.messages), ready =
            coalesce($5, q.ready), growth = 0, incident = NULL, incident_size = NULL, incident_at =
@@ -88,7 +88,7 @@ pg::Statement bury(R"(
     WHERE q.server = $1
       AND q.vhost = $2
       AND q.name = $3)",
-                   {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
+                           {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID});
 pg::Statement delete_bindings(R"(
     DELETE FROM cloudsat.bindings AS b
     WHERE b.server = $1
@@ -220,7 +220,7 @@ bool connect_amqp(Intentions& all, const Intention& intention) {
         return false;
     }
     if (!all.amqp->connection.connected() || all.vhost != intention.vhost) {
-        take_leave(all);
+        disconnect(all);
         if (!connect(*all.amqp, *all.server, intention.vhost, all.server->options.timeout)) {
             all.amqp = nullptr; // HTTP must do
             return false;
@@ -419,8 +419,9 @@ void look(Intentions& all, Intention& intention) {
     if (const core::Resolution decided = core::resolve_unseen(intention.look);
         decided.resolve == core::Resolve::withdraw && intention.attempts == 0) {
         intention.conclusion = Conclusion::withdrawn;
-        intention.reason =
-            decided.reason == core::reason_of(core::Bar::not_enforced) ? all.server->why_not : decided.reason;
+        intention.reason = decided.reason == core::reason_of(core::Blocker::not_enforced)
+                               ? all.server->why_not
+                               : decided.reason;
         return;
     }
     if (url_of(all, intention).empty() && all.server->options.amqp_url.empty()) {
@@ -443,7 +444,7 @@ void look(Intentions& all, Intention& intention) {
         }
         resolution = core::resolve(intention.look);
         if (resolution.resolve == core::Resolve::proceed && is_to_be_archived(all, intention)) {
-            resolution = {core::Resolve::withdraw, core::reason_of(core::Bar::archive_first)};
+            resolution = {core::Resolve::withdraw, core::reason_of(core::Blocker::archive_first)};
         }
     }
     switch (resolution.resolve) {
@@ -569,7 +570,7 @@ void record_deleted(Record& r) {
                             TimestampTzGetDatum(r.now),
                             TimestampTzGetDatum(r.now)};
     const bool nulls[] = {false, false, false, !seen.messages, !seen.ready, !intention.sent, false};
-    bury.run(values, nulls);
+    mark_deleted.run(values, nulls);
     const Datum queue[] = {r.server, r.vhost, r.name};
     delete_bindings.run(queue);
     if (intention.archived > 0) {
@@ -639,7 +640,7 @@ void conclude(const Intentions& all, const Intention& intention) {
     pg::spi_end();
 }
 
-void take_leave(Intentions& all) {
+void disconnect(Intentions& all) {
     if (all.amqp != nullptr) {
         all.amqp->connection.start_close();
         finish(*all.amqp);

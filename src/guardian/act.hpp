@@ -83,6 +83,6 @@ void look(Intentions& intentions, Intention& intention);
 void reconsider(const Intentions& intentions, Intention& intention);
 void act(Intentions& intentions, Intention& intention);
 void conclude(const Intentions& intentions, const Intention& intention);
-void take_leave(Intentions& intentions); // of the broker; anywhere
+void disconnect(Intentions& intentions); // of the broker; anywhere
 
 } // namespace cloudsat::guardian

@@ -407,9 +407,9 @@ core::Incident incident_of(const Archiving& a, const ArchiveQueue& queue) {
 }
 
 // What is written about one queue in one transaction.
-class Chronicle {
+class ChangeWriter {
 public:
-    Chronicle(Archiving& a, ArchiveQueue& queue) : a_(a), queue_(queue), now_(GetCurrentTimestamp()) {}
+    ChangeWriter(Archiving& a, ArchiveQueue& queue) : a_(a), queue_(queue), now_(GetCurrentTimestamp()) {}
 
     void write() {
         pg::spi_begin();
@@ -536,7 +536,7 @@ private:
     TimestampTz now_;
     Audit audit_;
 };
-static_assert(pg::Plain<Chronicle>);
+static_assert(pg::Plain<ChangeWriter>);
 
 } // namespace
 
@@ -678,7 +678,7 @@ bool take(Archiving& a) {
 
 void store(Archiving& a) {
     MemoryContext before = MemoryContextSwitchTo(a.batch_context);
-    Chronicle(a, *a.at).write();
+    ChangeWriter(a, *a.at).write();
     MemoryContextSwitchTo(before);
 }
 

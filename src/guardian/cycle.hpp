@@ -116,7 +116,7 @@ struct Cycle {
 };
 
 struct Report {
-    bool well = false; // the broker was seen whole
+    bool ok = false; // the broker was seen whole
     std::int64_t queues = 0;
     std::int64_t changed = 0;
     std::int64_t events = 0;

@@ -125,7 +125,7 @@ std::string_view queue_url(const Fetching& f, std::string_view vhost, std::strin
                   : std::string_view{};
 }
 
-enum class Asked { well, missing, timed_out, failed };
+enum class Asked { ok, missing, timed_out, failed };
 
 // One listing of queues; `use` gets each row, and must not raise. The fault is noted unless the vhost is
 // missing or the caller has another way.
@@ -161,7 +161,7 @@ Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, b
     // a listing of all vhosts is there whether this one is or not
     const bool there = of_vhost > 0 || f.cycle.sweep->vhosts()[*f.cycle.sweep->find_vhost(vhost)].listed ||
                        core::segment_of_text(vhost, f.cycle.arena);
-    return there ? Asked::well : Asked::missing;
+    return there ? Asked::ok : Asked::missing;
 }
 
 // Which vhosts there are. Without that list there is no sweep.
@@ -257,7 +257,7 @@ void read_sizes(Fetching& f, std::uint32_t vhost) {
         source = SizeSource::statistics;
         asked = read_queues(f, name, statistics_query, true, use);
     }
-    if (asked == Asked::well) {
+    if (asked == Asked::ok) {
         cycle.sweep->vhosts()[vhost].sized = true;
         cycle.sweep->vhosts()[vhost].totals = source == SizeSource::totals;
     } else {
@@ -271,7 +271,7 @@ void read_names(Fetching& f, std::uint32_t vhost) {
         cycle.sweep->saw_name(vhost, row.name, facts_of(row));
     };
     const Asked asked = read_queues(f, cycle.sweep->vhosts()[vhost].name, names_query, true, use);
-    if (asked == Asked::well) {
+    if (asked == Asked::ok) {
         cycle.sweep->vhosts()[vhost].named = true;
     } else {
         f.partial = true;

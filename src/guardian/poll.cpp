@@ -28,7 +28,7 @@ Datum as_row(FunctionCallInfo fcinfo, const Report& report) {
     Datum values[] = {Int64GetDatum(report.queues),    Int64GetDatum(report.changed),
                       Int64GetDatum(report.events),    Int64GetDatum(report.bytes),
                       Float8GetDatum(report.fetch_ms), Float8GetDatum(report.record_ms)};
-    bool nulls[] = {!report.well, false, false, false, false, false};
+    bool nulls[] = {!report.ok, false, false, false, false, false};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 
@@ -58,13 +58,13 @@ Datum poll(FunctionCallInfo fcinfo) {
         act(*intentions, intention);
         conclude(*intentions, intention);
     }
-    take_leave(*intentions);
+    disconnect(*intentions);
 
     Cycle* cycle = begin(server, http, context);
     cycle->archives = false;
     fetch(*cycle);
     const Report report = record(*cycle);
-    if (!report.well) {
+    if (!report.ok) {
         const std::string_view hint = core::plugin_hint(report.kind, core::Plugin::management);
         ereport(WARNING, errmsg("broker \"%s\" could not be polled: %s", server->name, report.error),
                 errdetail("The kind of fault is %s.", core::name_of(report.kind).data()),

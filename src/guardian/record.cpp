@@ -83,14 +83,14 @@ pg::Statement delete_bindings_of(R"(
                                  {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 
 // What one batch writes, gathered.
-struct Harvest {
+struct BatchWrites {
     QueueRows rows;
     Audit audit;
     Outbox outbox;
     Column sample_vhosts, sample_names, sample_messages, sample_ready, sample_unacknowledged;
     Column lost_vhosts, lost_names; // queues that are no more, so neither are their bindings
 };
-static_assert(pg::Plain<Harvest>);
+static_assert(pg::Plain<BatchWrites>);
 
 // A queue that may have to be written. Its texts live as long as its batch.
 struct Candidate {
@@ -122,8 +122,8 @@ struct Recording {
     std::size_t absent = 0; // but too many to be believed
     std::int64_t seen = 0;
     TimestampTz up_since = 0;
-    bool users_met = false;
-    Harvest* harvest = nullptr;
+    bool users_synced = false;
+    BatchWrites* writes = nullptr;
 };
 
 // There is a thread in which somebody may have said something.
@@ -206,9 +206,9 @@ core::Incident incident_of(const Cycle& cycle, const core::Entry& entry, const c
 }
 
 // One queue's step, as events, words and a row.
-class Chronicle {
+class ChangeWriter {
 public:
-    Chronicle(Recording& r, const core::Entry& entry, const core::Step& step, RowExtras& kept)
+    ChangeWriter(Recording& r, const core::Entry& entry, const core::Step& step, RowExtras& kept)
         : r_(r), entry_(entry), step_(step), kept_(kept) {}
 
     void write() {
@@ -224,13 +224,13 @@ public:
             kept_.gone_at = r_.now;
         }
         if (step_.vanished || step_.redeclared) {
-            r_.harvest->lost_vhosts.add_text(vhost());
-            r_.harvest->lost_names.add_text(entry_.name);
+            r_.writes->lost_vhosts.add_text(vhost());
+            r_.writes->lost_names.add_text(entry_.name);
         }
         kept_.would_delete_at = !step_.row.standing.would_delete ? 0
                                 : kept_.would_delete_at != 0     ? kept_.would_delete_at
                                                                  : r_.now;
-        r_.harvest->rows.add(vhost(), entry_.name, step_.row, kept_);
+        r_.writes->rows.add(vhost(), entry_.name, step_.row, kept_);
         if (step_.sample) {
             sample();
         }
@@ -242,13 +242,13 @@ private:
     core::Incident incident() const { return incident_of(r_.cycle, entry_, step_.row); }
 
     void event(Event which, std::string_view reason, const core::Limits* limits = nullptr) {
-        r_.harvest->audit.add({.vhost = vhost(),
-                               .name = entry_.name,
-                               .event = which,
-                               .messages = step_.row.facts.messages,
-                               .incident = kept_.incident ? &*kept_.incident : nullptr,
-                               .reason = reason,
-                               .limits = limits});
+        r_.writes->audit.add({.vhost = vhost(),
+                              .name = entry_.name,
+                              .event = which,
+                              .messages = step_.row.facts.messages,
+                              .incident = kept_.incident ? &*kept_.incident : nullptr,
+                              .reason = reason,
+                              .limits = limits});
     }
 
     // Returns who was told.
@@ -265,13 +265,13 @@ private:
     // What became of the archiving that is over now.
     void end_archiving() {
         if (kept_.archived > 0) {
-            r_.harvest->audit.add({.vhost = vhost(),
-                                   .name = entry_.name,
-                                   .event = Event::archived,
-                                   .messages = kept_.archived,
-                                   .incident = kept_.incident ? &*kept_.incident : nullptr,
-                                   .reason = {},
-                                   .limits = nullptr});
+            r_.writes->audit.add({.vhost = vhost(),
+                                  .name = entry_.name,
+                                  .event = Event::archived,
+                                  .messages = kept_.archived,
+                                  .incident = kept_.incident ? &*kept_.incident : nullptr,
+                                  .reason = {},
+                                  .limits = nullptr});
             reply(core::Disposition::info, core::say_archived(incident(), kept_.archived, r_.arena));
         }
         kept_.archived = 0;
@@ -279,13 +279,13 @@ private:
 
     void mail(core::NoticeKind kind, Addresses recipients, core::NoticeText text) {
         for (const std::string_view recipient : recipients) {
-            r_.harvest->outbox.add({.kind = kind,
-                                    .recipient = recipient,
-                                    .vhost = vhost(),
-                                    .queue = entry_.name,
-                                    .messages = step_.row.facts.messages,
-                                    .incident = &*kept_.incident,
-                                    .text = text});
+            r_.writes->outbox.add({.kind = kind,
+                                   .recipient = recipient,
+                                   .vhost = vhost(),
+                                   .queue = entry_.name,
+                                   .messages = step_.row.facts.messages,
+                                   .incident = &*kept_.incident,
+                                   .text = text});
         }
     }
 
@@ -356,11 +356,11 @@ private:
 
     void sample() {
         const core::Facts& facts = step_.row.facts;
-        r_.harvest->sample_vhosts.add_text(vhost());
-        r_.harvest->sample_names.add_text(entry_.name);
-        r_.harvest->sample_messages.add_int8(facts.messages);
-        r_.harvest->sample_ready.add_int8(facts.ready);
-        r_.harvest->sample_unacknowledged.add_int8(facts.unacknowledged);
+        r_.writes->sample_vhosts.add_text(vhost());
+        r_.writes->sample_names.add_text(entry_.name);
+        r_.writes->sample_messages.add_int8(facts.messages);
+        r_.writes->sample_ready.add_int8(facts.ready);
+        r_.writes->sample_unacknowledged.add_int8(facts.unacknowledged);
     }
 
     Recording& r_;
@@ -380,13 +380,13 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, RowEx
     entry.ruled = true;
     kept.belayed_by = belayed ? join(r.arena, {thread.by}) : std::string_view{};
     kept.belayed_at = belayed ? thread.at : 0;
-    r.harvest->audit.add({.vhost = r.cycle.sweep->vhost_of(entry),
-                          .name = entry.name,
-                          .event = belayed ? Event::belayed : Event::belay_ended,
-                          .messages = entry.row.facts.messages,
-                          .incident = &*kept.incident,
-                          .reason = join(r.arena, {"as ", thread.by, " said"}),
-                          .limits = nullptr});
+    r.writes->audit.add({.vhost = r.cycle.sweep->vhost_of(entry),
+                         .name = entry.name,
+                         .event = belayed ? Event::belayed : Event::belay_ended,
+                         .messages = entry.row.facts.messages,
+                         .incident = &*kept.incident,
+                         .reason = join(r.arena, {"as ", thread.by, " said"}),
+                         .limits = nullptr});
     const core::Incident incident = incident_of(r.cycle, entry, entry.row);
     answer(*r.cycle.server, thread,
            belayed ? core::say_belayed(incident, thread.by, r.arena)
@@ -473,7 +473,7 @@ std::int64_t count_seen(const core::Sweep& sweep) {
 }
 
 void write_samples(const Recording& r) {
-    const Harvest& h = *r.harvest;
+    const BatchWrites& h = *r.writes;
     if (h.sample_names.size() > 0) {
         const Datum values[] = {TimestampTzGetDatum(r.now),
                                 pg::to_text(r.cycle.server->name),
@@ -487,7 +487,7 @@ void write_samples(const Recording& r) {
 }
 
 void forget_bindings(const Recording& r) {
-    const Harvest& h = *r.harvest;
+    const BatchWrites& h = *r.writes;
     if (h.lost_names.size() > 0) {
         const Datum values[] = {pg::to_text(r.cycle.server->name), h.lost_vhosts.array(TEXTOID),
                                 h.lost_names.array(TEXTOID)};
@@ -501,7 +501,7 @@ void begin_batch(Recording& r) {
     r.count = 0;
     auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
     r.arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
-    r.harvest = new (palloc(sizeof(Harvest))) Harvest;
+    r.writes = new (palloc(sizeof(BatchWrites))) BatchWrites;
 }
 
 void end_batch(Recording& r) {
@@ -512,10 +512,10 @@ void end_batch(Recording& r) {
         for (auto& [entry, kept] : std::span(r.candidates, r.count)) {
             const core::Step step = core::step(entry, r.cycle.sweep->vhosts()[entry.vhost], r.context);
             if (step.write) {
-                Chronicle(r, entry, step, kept).write();
+                ChangeWriter(r, entry, step, kept).write();
             }
         }
-        const Harvest& h = *r.harvest;
+        const BatchWrites& h = *r.writes;
         h.rows.write(*r.cycle.server);
         write_samples(r);
         h.audit.write(r.cycle.server->name, r.now, r.cycle.past.cycle + 1);
@@ -624,17 +624,17 @@ void write_bindings(const Recording& r) {
 }
 
 // One line in the log for each change of state, not for each poll.
-void log_change(const Cycle& cycle, bool well) {
+void log_change(const Cycle& cycle, bool ok) {
     const PollRow& past = cycle.past;
     const std::string_view kind = core::name_of(cycle.fault.kind);
-    if (!well && (past.failures == 0 || past.error_kind != kind)) {
+    if (!ok && (past.failures == 0 || past.error_kind != kind)) {
         const std::string_view hint = core::plugin_hint(cycle.fault.kind, core::Plugin::management);
         ereport(LOG,
                 errmsg("broker \"%s\" cannot be polled: %.*s (%.*s)", cycle.server->name,
                        static_cast<int>(cycle.fault.text.size()), cycle.fault.text.data(),
                        static_cast<int>(kind.size()), kind.data()),
                 hint.empty() ? 0 : errhint("%s", hint.data()));
-    } else if (well && past.failures > 0) {
+    } else if (ok && past.failures > 0) {
         ereport(LOG,
                 errmsg("broker \"%s\" is polled again after %d failures", cycle.server->name, past.failures));
     }
@@ -651,7 +651,7 @@ void write_poll(const Recording& r, Report& report) {
     row.enforce_held_back = server.held_back;
     ++row.cycle;
     row.last_poll = cycle.began;
-    row.failures = report.well ? 0 : past.failures + 1;
+    row.failures = report.ok ? 0 : past.failures + 1;
     const core::Cadence cadence{options.poll_interval, options.max_poll_interval};
     report.next_poll = core::next_poll(cadence, cycle.began, GetCurrentTimestamp(), row.failures,
                                        pg_prng_double(&pg_global_prng_state));
@@ -660,7 +660,7 @@ void write_poll(const Recording& r, Report& report) {
     row.fetch_ms = report.fetch_ms;
     row.record_ms = report.record_ms;
     row.bytes = cycle.bytes;
-    if (report.well) {
+    if (report.ok) {
         row.last_success = cycle.began;
         row.queues = r.seen;
         row.unusable = static_cast<std::int64_t>(cycle.unusable);
@@ -682,7 +682,7 @@ void write_poll(const Recording& r, Report& report) {
     if (cycle.all_bindings) {
         row.bindings_at = cycle.began;
     }
-    if (r.users_met) {
+    if (r.users_synced) {
         row.users_at = cycle.began;
     }
     if (!r.rules.empty()) {
@@ -707,7 +707,7 @@ Report record(Cycle& cycle) {
     r.up_since = !cycle.reached ? 0 : past.failures > 0 && past.up_since == 0 ? cycle.began : past.up_since;
 
     Report report;
-    report.well = cycle.reached && cycle.complete;
+    report.ok = cycle.reached && cycle.complete;
     if (cycle.reached) {
         pg::spi_begin();
         r.rules = join(cycle.arena, {fingerprint_rules(*cycle.server)});
@@ -721,8 +721,8 @@ Report record(Cycle& cycle) {
     pg::spi_begin();
     if (cycle.reached) {
         write_bindings(r);
-        r.users_met = cycle.users_asked && (cycle.users.empty() ||
-                                            meet_users(*cycle.server, cycle.users, cycle.began, cycle.arena));
+        r.users_synced = cycle.users_asked && (cycle.users.empty() || sync_users(*cycle.server, cycle.users,
+                                                                                 cycle.began, cycle.arena));
     }
     instr_time ended;
     INSTR_TIME_SET_CURRENT(ended);
@@ -736,9 +736,9 @@ Report record(Cycle& cycle) {
     report.kind = cycle.fault.kind;
     report.error = cycle.fault.text.empty() ? "" : cycle.fault.text.data();
     write_poll(r, report);
-    log_change(cycle, report.well);
+    log_change(cycle, report.ok);
     tell_admins(*cycle.server,
-                {.failures = report.well ? 0 : past.failures + 1,
+                {.failures = report.ok ? 0 : past.failures + 1,
                  .before = past.failures,
                  .last_success = past.last_success,
                  .fault = cycle.fault.text},

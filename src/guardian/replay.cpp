@@ -415,8 +415,8 @@ Datum as_row(FunctionCallInfo fcinfo, const Replay& r) {
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 
-void require_connection(bool well, const Server& server, const net::Amqp& amqp) {
-    if (!well) {
+void require_connection(bool ok, const Server& server, const net::Amqp& amqp) {
+    if (!ok) {
         const net::AmqpFault& fault = amqp.connection.fault();
         ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
                 errmsg("broker \"%s\" could not be reached over AMQP: %.*s", server.name,

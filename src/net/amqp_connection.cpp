@@ -591,7 +591,7 @@ void AmqpConnection::on_method(Method method, Fields& fields) {
         note_progress();
     }
     dispatch(method, fields);
-    if (state_ != State::closed && !fields.well()) {
+    if (state_ != State::closed && !fields.ok()) {
         fail(FaultKind::protocol, "sent a method without all of its fields");
     }
 }

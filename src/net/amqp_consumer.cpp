@@ -258,7 +258,7 @@ void AmqpConsumer::on_delivery(Fields& fields) {
     delivery_.redelivered = (fields.octet() & 1U) != 0;
     delivery_.exchange = keep(fields.short_string());
     delivery_.routing_key = keep(fields.short_string());
-    if (!fields.well()) {
+    if (!fields.ok()) {
         connection_.fail(FaultKind::protocol, "sent a message without all of its fields");
         return;
     }

@@ -99,12 +99,12 @@ void copy_message(std::span<char> target, MemoryContext context) {
 
 bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     MemoryContext context = CurrentMemoryContext;
-    volatile bool well = true;
+    volatile bool ok = true;
     PG_TRY();
     { enter(round, argument); }
     PG_CATCH();
     {
-        well = false;
+        ok = false;
         HOLD_INTERRUPTS();
         // All that is done with the error comes before the abort: what it points to may lie in memory of the
         // transaction (the place in its function's source, when PL/pgSQL has raised it once more).
@@ -121,7 +121,7 @@ bool survive(void (*round)(void*), void* argument, std::span<char> message) {
         RESUME_INTERRUPTS();
     }
     PG_END_TRY();
-    return well;
+    return ok;
 }
 
 } // namespace cloudsat::pg

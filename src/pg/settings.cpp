@@ -102,19 +102,19 @@ bool check_smtp_url(char** value, void**, GucSource) {
 
 bool check_mail_from(char** value, void**, GucSource) {
     const auto address = core::parse_address(*value);
-    const bool well = **value == '\0' || (address && core::local(address.value()));
-    if (!well) {
+    const bool ok = **value == '\0' || (address && core::local(address.value()));
+    if (!ok) {
         GUC_check_errdetail("It must be an address with a local part, like guardian@example.com.");
     }
-    return well;
+    return ok;
 }
 
 bool check_file(char** value, void**, GucSource) {
-    const bool well = **value == '\0' || is_absolute_path(*value);
-    if (!well) {
+    const bool ok = **value == '\0' || is_absolute_path(*value);
+    if (!ok) {
         GUC_check_errdetail("It must be an absolute path.");
     }
-    return well;
+    return ok;
 }
 
 struct Text {
@@ -151,16 +151,16 @@ void warn() {
 // Only the form: a database may be created later.
 bool check_databases(char** value, void**, GucSource) {
     List* names = NIL;
-    bool well = SplitIdentifierString(pstrdup(*value), ',', &names);
+    bool ok = SplitIdentifierString(pstrdup(*value), ',', &names);
     list_free(names);
-    if (!well) {
+    if (!ok) {
         GUC_check_errdetail(
             "It must be a comma-separated list of names, quoted like identifiers where need be.");
     } else if (**value != '\0' && is_defined && !is_preloaded && IsTransactionState() &&
                std::strcmp(*value, values.databases) != 0) {
         warn(); // by ALTER SYSTEM: other sources are read while no transaction is open
     }
-    return well;
+    return ok;
 }
 
 } // namespace

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "pg/compat.hpp"
-#include "worker/status.hpp"
+#include "worker/roster.hpp"
 
 extern "C" {
 #include "commands/dbcommands.h"

@@ -233,26 +233,26 @@ void tell_held_back(const guardian::Server& server) {
     }
 }
 
-struct Deed {
+struct Action {
     guardian::Intentions* intentions;
     guardian::Intention* intention;
 };
 
 void do_deed(void* argument) {
-    auto* deed = static_cast<Deed*>(argument);
-    guardian::look(*deed->intentions, *deed->intention);
-    if (deed->intention->due) {
+    auto* action = static_cast<Action*>(argument);
+    guardian::look(*action->intentions, *action->intention);
+    if (action->intention->due) {
         if (!begin_with_server()) {
             return;
         }
-        guardian::reconsider(*deed->intentions, *deed->intention);
+        guardian::reconsider(*action->intentions, *action->intention);
         commit_transaction();
-        guardian::act(*deed->intentions, *deed->intention);
+        guardian::act(*action->intentions, *action->intention);
     }
     // What was done is written down though the server is gone meanwhile.
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {
-        guardian::conclude(*deed->intentions, *deed->intention);
+        guardian::conclude(*action->intentions, *action->intention);
     }
     commit_transaction();
 }
@@ -311,10 +311,10 @@ void act() {
         if (intentions->unreachable || called_off()) {
             return;
         }
-        Deed deed{intentions, &intention};
-        pg::survive(do_deed, &deed);
+        Action action{intentions, &intention};
+        pg::survive(do_deed, &action);
     }
-    guardian::take_leave(*intentions);
+    guardian::disconnect(*intentions);
     if (archiving != nullptr) {
         archive(*archiving);
     }
@@ -354,7 +354,7 @@ void poll(void*) {
     }
     guardian::Report report = guardian::record(*cycle);
     if (report.changed == 0 && report.events == 0) {
-        commit_at_leisure(); // when a crash forgets it, all that is lost is when the last poll was
+        commit_async(); // when a crash forgets it, all that is lost is when the last poll was
     }
     commit_transaction();
     report_next_poll(report.next_poll);
@@ -368,21 +368,21 @@ bool do_round() {
     if (!state.standing_by) {
         report_state(State::working);
     }
-    bool well = run_round(poll, nullptr);
+    bool ok = run_round(poll, nullptr);
     if (state.locked) {
         guardian::unlock_server(state.server); // the session's lock outlives an error
         state.locked = false;
     }
     MemoryContextReset(state.tick);
-    state.errors = well ? 0 : state.errors + 1;
-    if (!well) {
+    state.errors = ok ? 0 : state.errors + 1;
+    if (!ok) {
         if (!OidIsValid(state.watch.server)) {
             report_contender({}); // who cannot even begin is in nobody's way
         }
         state.next_poll = GetCurrentTimestamp() + core::wait_after(core::Cadence{}, state.errors,
                                                                    pg_prng_double(&pg_global_prng_state));
     }
-    return well;
+    return ok;
 }
 
 // What a cycle needs is large, and nothing of it outlives the cycle: large blocks go back to the system at
@@ -405,11 +405,11 @@ void keep_polling(void*) {
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(state.tick);
     for (;;) {
-        bool well = do_round();
+        bool ok = do_round();
         if (state.gone) {
             break;
         }
-        report_state(!well ? State::failing : state.standing_by ? State::standing_by : State::idle);
+        report_state(!ok ? State::failing : state.standing_by ? State::standing_by : State::idle);
         for (TimestampTz now = GetCurrentTimestamp();
              now < state.next_poll && !state.server_changed && !is_to_give_way();
              now = GetCurrentTimestamp()) {

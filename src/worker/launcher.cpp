@@ -59,13 +59,13 @@ struct Launcher {
     Oid messages;  // the board's table
     bool detached; // its partitions may have changed: cleanup() may have left some to be dropped
     bool restore_told;
-    bool looked; // presence and wards are known
+    bool looked; // presence and brokers are known
     bool over;   // start() began it, and the extension is not there any more
     bool catalog_changed = true;
     TimestampTz next_look;
     TimestampTz next_upkeep;
-    bool unpruned;         // maintain(), which prunes, has failed
-    std::span<Ward> wards; // in TopMemoryContext, made anew by each look
+    bool unpruned;             // maintain(), which prunes, has failed
+    std::span<Broker> brokers; // in TopMemoryContext, made anew by each look
     core::Restart notifier;
     NameData database; // as it is called now
     bool exhausted;    // told that there is no room for the notifier
@@ -82,10 +82,10 @@ void relation_changed(Datum, Oid relation) noexcept {
     state.detached = state.detached || relation == state.messages || !OidIsValid(relation);
 }
 
-Ward* ward_of(Oid server) {
-    for (Ward& ward : state.wards) {
-        if (ward.server == server) {
-            return &ward;
+Broker* broker_of(Oid server) {
+    for (Broker& broker : state.brokers) {
+        if (broker.server == server) {
+            return &broker;
         }
     }
     return nullptr;
@@ -105,9 +105,9 @@ constexpr const char* watchable_servers =
     " WHERE EXISTS (SELECT FROM unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
     " AND EXISTS (SELECT FROM pg_user_mapping m WHERE m.umserver = s.oid) ORDER BY s.oid";
 
-void keep_wards(std::span<Ward> wards) {
-    Ward* old = state.wards.data();
-    state.wards = wards;
+void keep_brokers(std::span<Broker> brokers) {
+    Broker* old = state.brokers.data();
+    state.brokers = brokers;
     if (old != nullptr) {
         pfree(old);
     }
@@ -123,19 +123,20 @@ void read_servers() {
     static pg::Statement statement(watchable_servers, {});
     pg::spi_begin();
     auto count = static_cast<std::size_t>(statement.run({}, {}, true));
-    auto* wards = static_cast<Ward*>(MemoryContextAllocZero(TopMemoryContext, sizeof(Ward) * (count + 1)));
+    auto* brokers =
+        static_cast<Broker*>(MemoryContextAllocZero(TopMemoryContext, sizeof(Broker) * (count + 1)));
     for (std::size_t i = 0; i < count; ++i) {
         bool isnull;
         Oid server = DatumGetObjectId(pg::spi_value(i, 1, isnull));
-        const Ward* known = ward_of(server);
-        wards[i] = known != nullptr ? *known : Ward{};
-        wards[i].server = server;
-        wards[i].name = *DatumGetName(pg::spi_value(i, 2, isnull));
-        wards[i].interval = duration_at(i, 3, core::ServerOptions{}.poll_interval);
-        wards[i].timeout = duration_at(i, 4, core::ServerOptions{}.timeout);
+        const Broker* known = broker_of(server);
+        brokers[i] = known != nullptr ? *known : Broker{};
+        brokers[i].server = server;
+        brokers[i].name = *DatumGetName(pg::spi_value(i, 2, isnull));
+        brokers[i].interval = duration_at(i, 3, core::ServerOptions{}.poll_interval);
+        brokers[i].timeout = duration_at(i, 4, core::ServerOptions{}.timeout);
     }
     pg::spi_end();
-    keep_wards({wards, count});
+    keep_brokers({brokers, count});
 }
 
 void say_presence(pg::Presence now) {
@@ -206,7 +207,7 @@ void look() {
         extension = get_extension_oid("cloudsat", true);
         held = is_being_filled(extension);
         if (held) {
-            keep_wards({});
+            keep_brokers({});
         } else {
             state.messages = get_relname_relid("messages", get_namespace_oid("cloudsat", true));
             read_servers();
@@ -214,7 +215,7 @@ void look() {
     } else if (presence == pg::Presence::absent) {
         extension = InvalidOid;
         held = false;
-        keep_wards({});
+        keep_brokers({});
     }
     commit_transaction();
     state.next_look = GetCurrentTimestamp() + look_interval;
@@ -244,7 +245,7 @@ bool start(const Duty& duty, const char* about) {
 
 // How many guards this database may have, so that others have theirs.
 std::size_t share_of_guards(std::span<const Member> members) {
-    const auto wanted = static_cast<int>(state.wards.size());
+    const auto wanted = static_cast<int>(state.brokers.size());
     auto* others = static_cast<int*>(palloc(sizeof(int) * (members.size() + 1)));
     std::size_t count = 0;
     int databases = 1;
@@ -261,24 +262,24 @@ std::size_t share_of_guards(std::span<const Member> members) {
 }
 
 // Once for each guard; the note says how many there are now.
-void tell_no_room(Ward& ward, std::size_t share) {
-    if (!ward.no_room) {
+void tell_no_room(Broker& broker, std::size_t share) {
+    if (!broker.no_room) {
         ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                errmsg("no room for cloudsat's guard of server \"%s\"", NameStr(ward.name)),
-                share < state.wards.size()
+                errmsg("no room for cloudsat's guard of server \"%s\"", NameStr(broker.name)),
+                share < state.brokers.size()
                     ? errdetail(
                           "Database \"%s\" may have %zu of its %zu guards, so that other workers find room.",
-                          NameStr(state.database), share, state.wards.size())
+                          NameStr(state.database), share, state.brokers.size())
                     : errdetail("All background workers are in use."),
                 errhint("Increase max_worker_processes."));
     }
-    ward.no_room = true;
+    broker.no_room = true;
 }
 
 void note_room() {
-    const auto without = static_cast<int>(std::ranges::count_if(state.wards, &Ward::no_room));
+    const auto without = static_cast<int>(std::ranges::count_if(state.brokers, &Broker::no_room));
     if (without != state.without_room) {
-        const auto first = std::ranges::find_if(state.wards, &Ward::no_room);
+        const auto first = std::ranges::find_if(state.brokers, &Broker::no_room);
         report_note(without == 0 ? ""
                     : without == 1
                         ? psprintf("no room for the guard of \"%s\": increase max_worker_processes",
@@ -288,33 +289,33 @@ void note_room() {
     }
 }
 
-// A guard for each ward, as far as there is room, and none else.
+// A guard for each broker, as far as there is room, and none else.
 void tend_guards() {
     const TimestampTz now = GetCurrentTimestamp();
-    report_wanted(static_cast<int>(state.wards.size()));
+    report_wanted(static_cast<int>(state.brokers.size()));
     const std::span<const Member> members = roster();
     const std::size_t share = share_of_guards(members);
     for (const Member& member : members) {
         if (member.duty.kind == Kind::guard && member.duty.database == MyDatabaseId &&
-            ward_of(member.duty.server) == nullptr) {
+            broker_of(member.duty.server) == nullptr) {
             dismiss(member.duty);
         }
     }
-    for (std::size_t i = 0; i < state.wards.size(); ++i) {
-        Ward& ward = state.wards[i];
-        const Duty duty{Kind::guard, MyDatabaseId, ward.server};
+    for (std::size_t i = 0; i < state.brokers.size(); ++i) {
+        Broker& broker = state.brokers[i];
+        const Duty duty{Kind::guard, MyDatabaseId, broker.server};
         if (const Member* guard = find_member(members, duty); guard != nullptr) {
-            ward.restart.alive(now, guard->started_at);
-            ward.no_room = false;
+            broker.restart.alive(now, guard->started_at);
+            broker.no_room = false;
             if (i >= share) {
                 dismiss(duty);
             }
         } else if (i >= share) {
-            tell_no_room(ward, share);
-        } else if (ward.restart.due(now) && !on_duty(duty) && !is_held(MyDatabaseId)) {
-            ward.restart.started(now);
-            if (!start(duty, NameStr(ward.name))) {
-                tell_no_room(ward, state.wards.size());
+            tell_no_room(broker, share);
+        } else if (broker.restart.due(now) && !on_duty(duty) && !is_held(MyDatabaseId)) {
+            broker.restart.started(now);
+            if (!start(duty, NameStr(broker.name))) {
+                tell_no_room(broker, state.brokers.size());
             }
         }
     }
@@ -350,8 +351,8 @@ void tend_notifier() {
 
 // So that guards see changes of their servers, which only come to those who look.
 void wake_guards() {
-    for (const Ward& ward : state.wards) {
-        wake({Kind::guard, MyDatabaseId, ward.server});
+    for (const Broker& broker : state.brokers) {
+        wake({Kind::guard, MyDatabaseId, broker.server});
     }
 }
 
@@ -434,7 +435,7 @@ void round(void*) {
         tend_guards();
     }
     if (state.presence == pg::Presence::present) {
-        oversee(state.wards);
+        oversee(state.brokers);
     }
     if (state.presence == pg::Presence::present && state.detached) {
         drop_detached();
@@ -473,15 +474,15 @@ void keep_launching(void*) {
     state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(state.tick);
     while (!state.over || has_others()) {
-        bool well = run_round(round, nullptr);
-        if (!well) {
+        bool ok = run_round(round, nullptr);
+        if (!ok) {
             state.catalog_changed = true; // whatever it was: look again
         }
-        report_state(!well                                     ? State::failing
+        report_state(!ok                                       ? State::failing
                      : state.presence == pg::Presence::present ? State::idle
                                                                : State::waiting);
         MemoryContextReset(state.tick);
-        rest_and_send_mail(well ? tick_milliseconds : failed_milliseconds);
+        rest_and_send_mail(ok ? tick_milliseconds : failed_milliseconds);
     }
     ereport(LOG, errhidecontext(true),
             errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));

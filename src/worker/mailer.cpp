@@ -538,11 +538,11 @@ void tend_mail() {
         state.context = pg::new_context(TopMemoryContext, "cloudsat mail");
     }
     MemoryContext before = MemoryContextSwitchTo(state.context);
-    const bool well = pg::survive(turn, nullptr);
+    const bool ok = pg::survive(turn, nullptr);
     MemoryContextSwitchTo(before);
     MemoryContextReset(state.context);
-    state.errors = well ? 0 : state.errors + 1;
-    if (!well) {
+    state.errors = ok ? 0 : state.errors + 1;
+    if (!ok) {
         if (state.under_way && !state.smtp->done()) {
             forget_mail(); // it is marked, so it is found among the unfinished ones
         }

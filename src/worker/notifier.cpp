@@ -1,10 +1,10 @@
-// The notifier: one process per database, when the library is preloaded. Commits leave hints on a tray in
-// shared memory (board/doorbell_memory.hpp), each a channel and the newest message on it; the notifier sends
-// them to those who LISTEN, in one transaction for all that came in the meantime. So that of all who post
-// only one process takes the server's lock for NOTIFYs, and listeners are disturbed so often and no more. It
-// reads and writes nothing else.
+// The notifier: one process per database, when the library is preloaded. Commits leave notifications on a
+// queue in shared memory (board/doorbell_memory.hpp), each a channel and the newest message on it; the
+// notifier sends them to those who LISTEN, in one transaction for all that came in the meantime. So that of
+// all who post only one process takes the server's lock for NOTIFYs, and listeners are disturbed so often and
+// no more. It reads and writes nothing else.
 //
-//     asleep --(a hint)--> sends at once --> rests for an interval --(hints)--> sends ...
+//     asleep --(a notification)--> sends at once --> rests for an interval --(notifications)--> sends ...
 //        ^-------------------------------------------(none)-----|
 
 #include <algorithm>
@@ -30,12 +30,12 @@ constexpr long interval_milliseconds = 20;
 constexpr long sleep_milliseconds = 60'000; // its latch wakes it before
 
 // The server's queue of notifications: full only when somebody who LISTENs stays in one transaction for too
-// long. Then a NOTIFY fails, so hints are dropped before it comes to that.
+// long. Then a NOTIFY fails, so notifications are dropped before it comes to that.
 constexpr double too_full = 0.9;
 
 struct Notifier {
-    board::Hint* room;
-    std::size_t unsent; // hints that were taken from the tray, and not sent
+    board::Notification* room;
+    std::size_t unsent; // notifications that were taken from the queue, and not sent
     bool stuck;         // the queue is too full, and that was told
 };
 
@@ -59,29 +59,30 @@ bool is_queue_too_full() {
     return stuck;
 }
 
-void notify(const board::Hint& hint) {
+void notify(const board::Notification& notification) {
     char channel[core::max_channel_size + 1] = {};
-    hint.channel.view().copy(channel, core::max_channel_size);
-    const core::UuidText text = core::print(hint.uuid);
+    notification.channel.view().copy(channel, core::max_channel_size);
+    const core::UuidText text = core::print(notification.uuid);
     char payload[text.size() + 1] = {};
     std::copy(text.begin(), text.end(), payload);
     Async_Notify(channel, payload);
 }
 
 void send(void*) {
-    const std::span<const board::Hint> hints = board::take_hints({state.room, board::most_hints});
-    state.unsent = hints.size();
-    if (hints.empty()) {
+    const std::span<const board::Notification> notifications =
+        board::take_notifications({state.room, board::most_notifications});
+    state.unsent = notifications.size();
+    if (notifications.empty()) {
         return;
     }
     begin_transaction();
     const bool stuck = is_queue_too_full();
-    for (const board::Hint& hint : stuck ? hints.first(0) : hints) {
-        notify(hint);
+    for (const board::Notification& notification : stuck ? notifications.first(0) : notifications) {
+        notify(notification);
     }
     commit_transaction();
     if (!stuck) {
-        board::count_sent(hints.size());
+        board::count_sent(notifications.size());
         state.unsent = 0;
     }
 }
@@ -90,11 +91,11 @@ void keep_notifying(void*) {
     begin_service();
     // a NOTIFY that a crash of the server forgets is heard by nobody anyway
     SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-    state.room = static_cast<board::Hint*>(
-        MemoryContextAllocZero(TopMemoryContext, sizeof(board::Hint) * board::most_hints));
+    state.room = static_cast<board::Notification*>(
+        MemoryContextAllocZero(TopMemoryContext, sizeof(board::Notification) * board::most_notifications));
     MemoryContext tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(tick);
-    board::tend_tray();
+    board::serve_queue();
     while (!is_dismissed()) {
         if (board::begin_sleep()) {
             report_state(State::idle);

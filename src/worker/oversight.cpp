@@ -58,17 +58,17 @@ pg::Statement last_success(R"(
                            {TEXTOID});
 
 struct Telling {
-    const Ward* ward;
+    const Broker* broker;
     const char* cause; // null: it is guarded
 };
 
 void tell_polls(void* argument) {
-    const auto& [ward, cause] = *static_cast<Telling*>(argument);
+    const auto& [broker, cause] = *static_cast<Telling*>(argument);
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {
         const char* here = guardian::home_of_enforcement();
-        const Datum name = pg::to_text(NameStr(ward->name));
-        const Datum values[] = {name, pg::to_text(psprintf("%s/%u", here, ward->server)), pg::to_text(here),
+        const Datum name = pg::to_text(NameStr(broker->name));
+        const Datum values[] = {name, pg::to_text(psprintf("%s/%u", here, broker->server)), pg::to_text(here),
                                 pg::to_text(cause != nullptr ? cause : ""),
                                 Int32GetDatum(failures_of_unguarded)};
         pg::spi_begin();
@@ -83,10 +83,10 @@ void tell_polls(void* argument) {
 }
 
 void tell_admins(void* argument) {
-    const auto& [ward, cause] = *static_cast<Telling*>(argument);
+    const auto& [broker, cause] = *static_cast<Telling*>(argument);
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {
-        const guardian::Server* server = guardian::load_options(ward->server, CurrentMemoryContext);
+        const guardian::Server* server = guardian::load_options(broker->server, CurrentMemoryContext);
         auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
         auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
         pg::spi_begin();
@@ -113,23 +113,23 @@ bool is_watched_by_others(std::span<const Member> members, const Member& guard, 
            });
 }
 
-core::GuardSeen look_at(const Ward& ward, std::span<const Member> members, TimestampTz now) {
-    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, ward.server});
+core::GuardSeen look_at(const Broker& broker, std::span<const Member> members, TimestampTz now) {
+    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, broker.server});
     if (guard == nullptr) {
         return {};
     }
     return {.is_there = true,
             .is_busy = guard->state == State::working && guard->failures == 0,
-            .others_watch = is_watched_by_others(members, *guard, now, 3 * ward.interval + ward.timeout),
+            .others_watch = is_watched_by_others(members, *guard, now, 3 * broker.interval + broker.timeout),
             .since = guard->since,
             .next_poll = guard->next_poll};
 }
 
 // For people; palloc'd.
-const char* cause_of(const Ward& ward, std::span<const Member> members) {
-    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, ward.server});
+const char* cause_of(const Broker& broker, std::span<const Member> members) {
+    const Member* guard = find_member(members, {Kind::guard, MyDatabaseId, broker.server});
     if (guard == nullptr) {
-        return ward.no_room ? "no background worker is free for its guard"
+        return broker.no_room ? "no background worker is free for its guard"
                : is_held(MyDatabaseId)
                    ? "its guard is held back by a command that needs the database for itself"
                    : "its guard ends again and again";
@@ -143,42 +143,43 @@ const char* cause_of(const Ward& ward, std::span<const Member> members) {
     return "its guard does not come to an end with a poll";
 }
 
-void tell(const Ward& ward, const char* cause) {
-    Telling telling{&ward, cause};
+void tell(const Broker& broker, const char* cause) {
+    Telling telling{&broker, cause};
     pg::survive(tell_polls, &telling);
     pg::survive(tell_admins, &telling);
 }
 
-void tell_unguarded(Ward& ward, const char* cause, TimestampTz now) {
-    strlcpy(ward.cause, cause, sizeof(ward.cause));
-    ward.told_at = now;
-    ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is not guarded: %s", NameStr(ward.name), cause));
-    tell(ward, cause);
+void tell_unguarded(Broker& broker, const char* cause, TimestampTz now) {
+    strlcpy(broker.cause, cause, sizeof(broker.cause));
+    broker.told_at = now;
+    ereport(LOG, errhidecontext(true),
+            errmsg("broker \"%s\" is not guarded: %s", NameStr(broker.name), cause));
+    tell(broker, cause);
 }
 
-void tell_guarded(const Ward& ward, bool by_others) {
-    ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is guarded again", NameStr(ward.name)));
+void tell_guarded(const Broker& broker, bool by_others) {
+    ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is guarded again", NameStr(broker.name)));
     if (by_others) {
-        tell(ward, nullptr); // else its guard tells, who knows more
+        tell(broker, nullptr); // else its guard tells, who knows more
     }
 }
 
 } // namespace
 
-void oversee(std::span<Ward> wards) {
+void oversee(std::span<Broker> brokers) {
     const std::span<const Member> members = roster();
     const TimestampTz now = GetCurrentTimestamp();
-    for (Ward& ward : wards) {
-        const core::GuardSeen seen = look_at(ward, members, now);
-        const core::Oversight::News news = ward.oversight.look(seen, now, ward.interval, ward.timeout);
+    for (Broker& broker : brokers) {
+        const core::GuardSeen seen = look_at(broker, members, now);
+        const core::Oversight::News news = broker.oversight.look(seen, now, broker.interval, broker.timeout);
         if (news == core::Oversight::News::guarded) {
-            tell_guarded(ward, seen.others_watch);
-        } else if (ward.oversight.is_unguarded()) {
-            const char* cause = cause_of(ward, members);
-            const bool changed = std::strncmp(cause, ward.cause, sizeof(ward.cause) - 1) != 0;
+            tell_guarded(broker, seen.others_watch);
+        } else if (broker.oversight.is_unguarded()) {
+            const char* cause = cause_of(broker, members);
+            const bool changed = std::strncmp(cause, broker.cause, sizeof(broker.cause) - 1) != 0;
             if (news == core::Oversight::News::unguarded ||
-                (changed && now - ward.told_at > 3 * ward.interval)) {
-                tell_unguarded(ward, cause, now);
+                (changed && now - broker.told_at > 3 * broker.interval)) {
+                tell_unguarded(broker, cause, now);
             }
         }
     }

@@ -5,12 +5,12 @@
 
 #include "core/base/restart.hpp"
 #include "core/guardian/oversight.hpp"
-#include "worker/status.hpp"
+#include "worker/roster.hpp"
 
 namespace cloudsat::worker {
 
 // A broker that wants a guard.
-struct Ward {
+struct Broker {
     Oid server;
     NameData name;
     core::Restart restart;
@@ -23,6 +23,6 @@ struct Ward {
 
 // Looks at the roster; tells what is new in polls and to the admins. Outside of a transaction. Errors are
 // reported, and outlived.
-void oversee(std::span<Ward> wards);
+void oversee(std::span<Broker> brokers);
 
 } // namespace cloudsat::worker

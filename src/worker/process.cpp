@@ -130,7 +130,7 @@ void commit_transaction() {
     pgstat_report_stat(true);               // or autovacuum would never learn what we wrote
 }
 
-void commit_at_leisure() {
+void commit_async() {
     set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
                       false);
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "pg/wait.hpp"
-#include "worker/status.hpp"
+#include "worker/roster.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"
@@ -41,7 +41,7 @@ Orders begin_service();
 // computer in between. Memory comes from the same context before, in and after it.
 void begin_transaction();
 void commit_transaction();
-void commit_at_leisure(); // this transaction's commit need not wait for the disk
+void commit_async(); // this transaction's commit need not wait for the disk
 
 // Does a piece of work, outlives its errors, and puts them on the roster. After many failures in a row the
 // process ends, because a fresh one may do better.

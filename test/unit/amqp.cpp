@@ -253,13 +253,13 @@ protected:
         }
         ASSERT_TRUE(amqp.connection.done());
     }
-    void well() {
+    void ok() {
         finish();
         ASSERT_EQ(name_of(amqp.connection.fault().kind), "none") << amqp.connection.fault().text;
     }
     void open() {
         amqp.connection.start_open(login);
-        well();
+        ok();
         said.clear();
     }
     void fails(FaultKind kind, std::string_view text) {
@@ -307,7 +307,7 @@ TEST_F(AmqpTest, LogsInAndLeaves) {
     EXPECT_EQ(response, "\0user\0secret"sv);
     EXPECT_TRUE(amqp.connection.connected());
     amqp.connection.start_close();
-    well();
+    ok();
     EXPECT_EQ(said, (std::vector{Method::channel_close, Method::connection_close}));
     EXPECT_FALSE(amqp.connection.connected());
 }
@@ -465,7 +465,7 @@ TEST_F(AmqpFlood, ABrokerThatNeverEndsAFarewellIsLeft) {
 TEST_F(AmqpFlood, OfMessagesBeyondTheWindow) {
     open();
     amqp.consumer.start("q", Taking::consume, 4, 100);
-    well();
+    ok();
     for (std::uint64_t tag = 1; tag <= 5; ++tag) {
         peer.deliver(tag, "body", false);
     }
@@ -485,7 +485,7 @@ TEST_F(AmqpFlood, OfEmptyPiecesOfABody) {
         }
     };
     amqp.consumer.start("q", Taking::get, 1, 1);
-    well();
+    ok();
     batch(1);
     fails(FaultKind::protocol, "body out of turn");
 }
@@ -500,7 +500,7 @@ TEST_F(AmqpFlood, ABodyThatTricklesIsSilence) {
         }
     };
     amqp.consumer.start("q", Taking::get, 1, 1);
-    well();
+    ok();
     batch(1);
     const auto limit = Clock::now() + std::chrono::seconds(5);
     while (times(Method::basic_get) == 0) {
@@ -530,16 +530,16 @@ TEST_F(AmqpFlood, AnAnswerToAQuestionOfBeforeIsNotTakenForAnother) {
     limits.recount_interval_ms = 10;
     limits.idle_interval_ms = 50;
     amqp.consumer.start("q", Taking::consume, 4, 100);
-    well();
+    ok();
     batch(1);
-    well();
+    ok();
     amqp.consumer.acknowledge();
     batch(1); // asks whether there is more, and a message comes before the answer
     while (questions == 0) {
         turn();
     }
     peer.deliver(2, "another", false);
-    well();
+    ok();
     amqp.consumer.acknowledge();
     amqp.connection.start_count("another queue");
     for (int i = 0; i < questions; ++i) {
@@ -551,7 +551,7 @@ TEST_F(AmqpFlood, AnAnswerToAQuestionOfBeforeIsNotTakenForAnother) {
     }
     EXPECT_FALSE(amqp.connection.done());
     peer.say(Method::queue_declare_ok).short_string("another queue").dword(77).dword(0).end();
-    well();
+    ok();
     EXPECT_EQ(amqp.connection.count().ready, 77);
 }
 
@@ -595,11 +595,11 @@ TEST_F(AmqpTest, CountsAndRemoves) {
         }
     };
     amqp.connection.start_count("a queue");
-    well();
+    ok();
     EXPECT_EQ(amqp.connection.count().ready, 7);
     EXPECT_EQ(amqp.connection.count().consumers, 2);
     amqp.connection.start_remove("a queue");
-    well();
+    ok();
     EXPECT_EQ(amqp.connection.removed(), 9);
     peer.hang_up();
     amqp.connection.start_count("a queue");
@@ -628,11 +628,11 @@ TEST_F(AmqpTest, GetsInBatches) {
         }
     };
     amqp.consumer.start("q", Taking::get, 4, 100);
-    well();
+    ok();
     std::uint64_t got = 0;
     while (!amqp.consumer.exhausted()) {
         batch(10);
-        well();
+        ok();
         for (const Delivery& delivery : amqp.consumer.batch()) {
             ++got;
             EXPECT_EQ(delivery.tag, got);
@@ -650,7 +650,7 @@ TEST_F(AmqpTest, GetsInBatches) {
     }
     EXPECT_EQ(got, 25U);
     amqp.connection.start_close();
-    well();
+    ok();
     EXPECT_EQ(acknowledged, 25U);
     EXPECT_LE(most_unanswered, 10U + 4U) << "a batch and a window";
 }
@@ -686,17 +686,17 @@ TEST_F(AmqpTest, TakesNoMoreThanWanted) {
         std::uint64_t left = 23;
         while (left > 0) { // as its caller does: once more for what is left
             amqp.consumer.start("q", way, 8, left);
-            well();
+            ok();
             while (!amqp.consumer.exhausted()) {
                 batch(5);
-                well();
+                ok();
                 left -= amqp.consumer.batch().size();
                 amqp.consumer.acknowledge();
             }
         }
         EXPECT_EQ(tag, 23U);
         amqp.connection.start_close();
-        well();
+        ok();
         EXPECT_EQ(acknowledged, 23U);
         peer.begin_anew();
     }
@@ -716,14 +716,14 @@ TEST_F(AmqpTest, ADrainedQueueEndsTheConsumer) {
     };
     limits.recount_interval_ms = 50;
     amqp.consumer.start("q", Taking::consume, 10, 100);
-    well();
+    ok();
     batch(10);
-    well();
+    ok();
     ASSERT_EQ(amqp.consumer.batch().size(), 1U) << "an idle interval ends the batch";
     amqp.consumer.acknowledge();
     EXPECT_FALSE(amqp.consumer.exhausted());
     batch(10);
-    well();
+    ok();
     EXPECT_TRUE(amqp.consumer.batch().empty());
     EXPECT_TRUE(amqp.consumer.exhausted());
     EXPECT_EQ(times(Method::queue_declare), 2U) << "as long as there are any, it waits for them";
@@ -741,7 +741,7 @@ TEST_F(AmqpTest, AQueueThatKeepsItsMessagesIsGivenUp) {
     };
     limits.recount_interval_ms = 20;
     amqp.consumer.start("q", Taking::consume, 10, 100);
-    well();
+    ok();
     batch(10);
     fails(FaultKind::timed_out, "has messages and delivers none");
 }
@@ -761,11 +761,11 @@ TEST_F(AmqpTest, AConsumerEndsWhenNothingIsOnItsWayToIt) {
     };
     limits.recount_interval_ms = 5000;
     amqp.consumer.start("q", Taking::consume, 4, 1000);
-    well();
+    ok();
     peer.deliver(++tag, "one", false);
     peer.deliver(++tag, "two", false);
     batch(2);
-    well();
+    ok();
     amqp.consumer.stop();
     amqp.consumer.acknowledge();
     turn();
@@ -776,12 +776,12 @@ TEST_F(AmqpTest, AConsumerEndsWhenNothingIsOnItsWayToIt) {
     std::size_t got = 2;
     while (!amqp.consumer.exhausted()) {
         batch(10);
-        well();
+        ok();
         got += amqp.consumer.batch().size();
         amqp.consumer.acknowledge();
     }
     amqp.connection.start_close();
-    well();
+    ok();
     EXPECT_EQ(got, 4U);
     EXPECT_EQ(cancelled_at, 4U);
     EXPECT_FALSE(acknowledged_first);
@@ -796,9 +796,9 @@ TEST_F(AmqpTest, MoreBeforeTheLastOnesAreSafe) {
         }
     };
     amqp.consumer.start("q", Taking::get, 1, 10);
-    well();
+    ok();
     batch(1);
-    well();
+    ok();
     batch(1); // its acknowledgement would be the first one's, too
     fails(FaultKind::failed, "before the last messages were acknowledged");
     EXPECT_EQ(times(Method::basic_ack), 0U);
@@ -813,9 +813,9 @@ TEST_F(AmqpTest, AQueueThatGoesEndsTheConsumer) {
         }
     };
     amqp.consumer.start("q", Taking::consume, 10, 100);
-    well();
+    ok();
     batch(10);
-    well();
+    ok();
     EXPECT_TRUE(amqp.consumer.exhausted());
 }
 
@@ -829,16 +829,16 @@ TEST_F(AmqpTest, EndingEarlyLosesNothing) {
         }
     };
     amqp.consumer.start("q", Taking::get, 8, 1000);
-    well();
+    ok();
     std::size_t got = 0;
     batch(5);
-    well();
+    ok();
     got += amqp.consumer.batch().size();
     amqp.consumer.acknowledge();
     amqp.consumer.stop();
     while (!amqp.consumer.exhausted()) {
         batch(5);
-        well();
+        ok();
         got += amqp.consumer.batch().size();
         amqp.consumer.acknowledge();
     }
@@ -857,10 +857,10 @@ TEST_F(AmqpTest, WhatABatchDoesNotTakeWaitsInTheSocket) {
         }
     };
     amqp.consumer.start("q", Taking::get, 20, 20);
-    well();
+    ok();
     for (int i = 0; i < 10; ++i) {
         batch(500, 500'000);
-        well();
+        ok();
         ASSERT_EQ(amqp.consumer.batch().size(), 2U) << "the one that exceeds the limit is the last";
         EXPECT_EQ(std::string_view(amqp.consumer.batch()[1].body, amqp.consumer.batch()[1].body_size), body);
         amqp.consumer.acknowledge();
@@ -878,7 +878,7 @@ TEST_F(AmqpTest, AMessageThatIsTooLarge) {
         }
     };
     amqp.consumer.start("q", Taking::get, 1, 1);
-    well();
+    ok();
     batch(1);
     fails(FaultKind::too_large, "1001 bytes");
 }
@@ -894,7 +894,7 @@ TEST_F(AmqpTest, CutInTheMiddleOfAMessage) {
         }
     };
     amqp.consumer.start("q", Taking::get, 1, 1);
-    well();
+    ok();
     batch(1);
     fails(FaultKind::closed, "closed the connection");
     EXPECT_TRUE(amqp.consumer.batch().empty());
@@ -921,7 +921,7 @@ TEST_F(AmqpTest, FramesOutOfTurn) {
             }
         };
         amqp.consumer.start("q", Taking::get, 1, 1);
-        well();
+        ok();
         batch(1);
         fails(FaultKind::protocol, "sent a");
         peer.begin_anew();
@@ -934,7 +934,7 @@ protected:
     void publish(int count) {
         open();
         amqp.publisher.start("q");
-        well();
+        ok();
         for (int i = 0; i < count; ++i) {
             amqp.publisher.publish("\0\0"sv, std::string(100, 'x'));
         }
@@ -966,17 +966,17 @@ TEST_F(AmqpPublishing, ConfirmsInAnyOrder) {
         }
     };
     amqp.publisher.start_confirming(all / 5 * 2);
-    well();
+    ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{4, 1, 2}));
     amqp.publisher.clear_confirmed();
     amqp.publisher.start_confirming(0);
     confirm(5, true);
-    well();
+    ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{3, 5}));
     EXPECT_EQ(amqp.publisher.unconfirmed_bytes(), 0U);
     EXPECT_EQ(amqp.publisher.refusal(), "");
     amqp.publisher.start_confirming(0);
-    well();
+    ok();
 }
 
 TEST_F(AmqpPublishing, ARefusedOne) {
@@ -985,7 +985,7 @@ TEST_F(AmqpPublishing, ARefusedOne) {
     confirm(1, false);
     peer.say(Method::basic_nack).qword(2).octet(0).end();
     confirm(3, false);
-    well();
+    ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1, 3}));
     EXPECT_EQ(amqp.publisher.refusal(), "the queue takes no more messages");
 }
@@ -1002,7 +1002,7 @@ TEST_F(AmqpPublishing, AReturnedOneIsNotConfirmedThoughItIs) {
         .end();
     FrameWriter(peer.to_say).content(1, "\0\0"sv, std::string(100, 'x'), frame_max);
     confirm(4, true);
-    well();
+    ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1})) << "which of them were routed is not known";
     EXPECT_EQ(amqp.publisher.refusal(), "there is no such queue");
 }

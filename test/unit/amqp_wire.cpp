@@ -74,7 +74,7 @@ TEST(FrameTest, WhatIsWrittenIsRead) {
     EXPECT_EQ(static_cast<Method>(fields.dword()), Method::basic_ack);
     EXPECT_EQ(fields.qword(), 0x0102030405060708U);
     EXPECT_EQ(fields.octet(), 1);
-    EXPECT_TRUE(fields.well() && fields.rest().empty());
+    EXPECT_TRUE(fields.ok() && fields.rest().empty());
     rest.remove_prefix(frame.size);
     ASSERT_EQ(read_frame(rest, smallest_frame_max, frame), Framing::whole);
     EXPECT_EQ(frame.type, FrameType::heartbeat);
@@ -112,7 +112,7 @@ TEST(FrameTest, PartsAndNonsense) {
     EXPECT_EQ(read_frame("HTTP/1.1 400 Bad Request"sv, 4096, frame), Framing::broken);
     Fields fields("\3ab"sv);
     EXPECT_EQ(fields.short_string(), "");
-    EXPECT_FALSE(fields.well());
+    EXPECT_FALSE(fields.ok());
     EXPECT_EQ(fields.dword(), 0U) << "and nothing after it";
     ContentHeader header;
     EXPECT_FALSE(read_content_header("\0\x3c\0\0\0\0"sv, header));

@@ -329,8 +329,8 @@ TEST(Belayed, IsWarnedAboutAndNothingIsDoneUntilItHasRecovered) {
     EXPECT_TRUE(course.standing.belayed);
     const Verdict kept =
         judge(course.standing, size(90'000), {.archive_size = 4000}, Owner::person, enforcing());
-    EXPECT_EQ(kept.delete_bar, Bar::belayed);
-    EXPECT_EQ(kept.archive_bar, Bar::belayed);
+    EXPECT_EQ(kept.delete_blocker, Blocker::belayed);
+    EXPECT_EQ(kept.archive_blocker, Blocker::belayed);
     course.poll(size(1601), {}, Owner::person, enforcing());
     EXPECT_TRUE(course.standing.belayed);
     course.poll(size(1600), {}, Owner::person, enforcing());
@@ -433,7 +433,7 @@ TEST_F(Archiving, ADeletionWaitsForIt) {
     EXPECT_FALSE(poll(9000).delete_intended) << "it begins to archive instead";
     EXPECT_EQ(standing.level, Level::archiving);
     for (int i = 0; i < 50; ++i) {
-        EXPECT_EQ(poll(9000 + i * 1000).delete_bar, Bar::archive_first) << "however fast it grows";
+        EXPECT_EQ(poll(9000 + i * 1000).delete_blocker, Blocker::archive_first) << "however fast it grows";
     }
 }
 
@@ -441,7 +441,7 @@ TEST_F(Archiving, OnlyAFailureForGoodLetsADeletionPass) {
     poll(9000);
     poll(9000);
     for (standing.archive_failures = 1; standing.archive_failures < 5; ++standing.archive_failures) {
-        EXPECT_EQ(poll(9000).delete_bar, Bar::archive_first) << standing.archive_failures;
+        EXPECT_EQ(poll(9000).delete_blocker, Blocker::archive_first) << standing.archive_failures;
     }
     EXPECT_TRUE(poll(9000).delete_intended);
 }
@@ -449,7 +449,7 @@ TEST_F(Archiving, OnlyAFailureForGoodLetsADeletionPass) {
 TEST_F(Archiving, BeginsAnewWithoutItsFailures) {
     standing.archive_failures = 5;
     poll(9000);
-    EXPECT_EQ(poll(9000).delete_bar, Bar::archive_first);
+    EXPECT_EQ(poll(9000).delete_blocker, Blocker::archive_first);
     EXPECT_EQ(standing.archive_failures, 0);
 }
 
@@ -508,12 +508,12 @@ TEST_F(Archiving, IsNotDeletedBesideAnArchiveWithRoom) {
     archived = 0;
     const Verdict verdict = poll(9000);
     EXPECT_TRUE(verdict.archive_wanted);
-    EXPECT_EQ(verdict.delete_bar, Bar::archive_first);
+    EXPECT_EQ(verdict.delete_blocker, Blocker::archive_first);
 
     standing.archive = Archive::full;
     archived.reset();
     poll(9000);
-    EXPECT_EQ(poll(9000).delete_bar, Bar::uncounted) << "nor beside one that nobody has counted";
+    EXPECT_EQ(poll(9000).delete_blocker, Blocker::uncounted) << "nor beside one that nobody has counted";
 }
 
 TEST_F(Archiving, EndsByThePollThatSeesItSmall) {
@@ -545,7 +545,7 @@ TEST(Judge, DoesNotDeleteWhatIsToBeArchivedWhereNothingIsArchived) {
         EXPECT_FALSE(verdict.delete_intended);
         standing = verdict.next;
     }
-    EXPECT_EQ(verdict.delete_bar, Bar::by_hand);
+    EXPECT_EQ(verdict.delete_blocker, Blocker::by_hand);
 }
 
 class Delay : public testing::Test {
@@ -567,7 +567,7 @@ TEST_F(Delay, CountsFromTheWarning) {
     poll(9000);
     const Verdict warned = poll(9000);
     EXPECT_TRUE(warned.warned);
-    EXPECT_EQ(warned.delete_bar, Bar::delayed);
+    EXPECT_EQ(warned.delete_blocker, Blocker::delayed);
     while (time < now + 61 * second) {
         EXPECT_FALSE(poll(9000).delete_intended);
     }
@@ -583,12 +583,12 @@ TEST_F(Delay, EachIncidentHasItsOwn) {
     standing.intended = false;
     poll(1000);
     poll(9000);
-    EXPECT_EQ(poll(9000).delete_bar, Bar::delayed) << "of the next incident it is not";
+    EXPECT_EQ(poll(9000).delete_blocker, Blocker::delayed) << "of the next incident it is not";
 }
 
 TEST_F(Delay, WhereNobodyIsWarnedItCountsFromTheFirstPollAboveDeleteSize) {
     poll(9000, Owner::none);
-    EXPECT_EQ(poll(9000, Owner::none).delete_bar, Bar::delayed);
+    EXPECT_EQ(poll(9000, Owner::none).delete_blocker, Blocker::delayed);
     poll(7000, Owner::none); // not small enough for the delay to begin anew
     time = now + 60 * second;
     poll(9000, Owner::none);
@@ -596,7 +596,7 @@ TEST_F(Delay, WhereNobodyIsWarnedItCountsFromTheFirstPollAboveDeleteSize) {
     standing.intended = false;
     poll(6400, Owner::none);
     poll(9000, Owner::none);
-    EXPECT_EQ(poll(9000, Owner::none).delete_bar, Bar::delayed);
+    EXPECT_EQ(poll(9000, Owner::none).delete_blocker, Blocker::delayed);
 }
 
 TEST_F(Delay, DoesNotCountWhileTheQueueCannotBeDeleted) {
@@ -609,10 +609,10 @@ TEST_F(Delay, DoesNotCountWhileTheQueueCannotBeDeleted) {
         EXPECT_FALSE(poll(9000).delete_intended);
         undo();
         const Verdict first = poll(9000);
-        EXPECT_EQ(first.delete_bar, Bar::delayed) << "the warning of an hour ago did not say so";
+        EXPECT_EQ(first.delete_blocker, Blocker::delayed) << "the warning of an hour ago did not say so";
         EXPECT_TRUE(first.deletable);
         const Verdict second_poll = poll(9000);
-        EXPECT_EQ(second_poll.delete_bar, Bar::delayed);
+        EXPECT_EQ(second_poll.delete_blocker, Blocker::delayed);
         EXPECT_FALSE(second_poll.deletable);
         time += 60 * second;
         EXPECT_TRUE(poll(9000).delete_intended);
@@ -628,7 +628,7 @@ TEST_F(Delay, BeginsAnewWhenTheQueueIsWatchedAgain) {
     time += 3600 * second;
     standing = leave(standing, Owner::person).next;
     EXPECT_TRUE(poll(9000).deletable);
-    EXPECT_EQ(poll(9000).delete_bar, Bar::delayed);
+    EXPECT_EQ(poll(9000).delete_blocker, Blocker::delayed);
 }
 
 TEST_F(Delay, OfNoOwnerBeginsAnewToo) {
@@ -638,7 +638,7 @@ TEST_F(Delay, OfNoOwnerBeginsAnewToo) {
     time += 3600 * second;
     enforce = true;
     const Verdict first = poll(9000, Owner::none);
-    EXPECT_EQ(first.delete_bar, Bar::delayed);
+    EXPECT_EQ(first.delete_blocker, Blocker::delayed);
     EXPECT_FALSE(first.deletable);
 }
 

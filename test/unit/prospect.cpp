@@ -108,7 +108,7 @@ TEST(Prospect, ForetellsWhatTwoPollsAtThatSizeDo) {
             ASSERT_EQ(outlook.would_delete, one.would_delete || two.would_delete) << i << ' ' << size;
             ASSERT_EQ(outlook.delete_intended, one.delete_intended || two.delete_intended)
                 << i << ' ' << size;
-            told += one.bar == Bar::none ? 1 : 0;
+            told += one.blocker == Blocker::none ? 1 : 0;
         }
     }
     EXPECT_GT(told, 25'000); // and not only of queues that are left alone
@@ -122,23 +122,25 @@ TEST(Prospect, AReasonIsGivenForWhatDoesNotHappen) {
         const Prospect foretold = prospect(c.standing, c.sample, c.limits, c.owner, c.circumstances);
         for (std::int64_t size = 0; size <= 85; ++size) {
             const Outlook& outlook = at(foretold, size);
-            if (outlook.bar != Bar::none) {
+            if (outlook.blocker != Blocker::none) {
                 ASSERT_FALSE(outlook.warned || outlook.would_delete || outlook.delete_intended);
-                ASSERT_FALSE(reason_of(outlook.bar).empty());
+                ASSERT_FALSE(reason_of(outlook.blocker).empty());
                 continue;
             }
             if (size > c.limits.delete_size) {
-                ASSERT_TRUE(outlook.delete_intended || outlook.delete_bar != Bar::none) << i << ' ' << size;
-                ASSERT_FALSE(outlook.delete_intended && outlook.delete_bar != Bar::none) << i << ' ' << size;
+                ASSERT_TRUE(outlook.delete_intended || outlook.delete_blocker != Blocker::none)
+                    << i << ' ' << size;
+                ASSERT_FALSE(outlook.delete_intended && outlook.delete_blocker != Blocker::none)
+                    << i << ' ' << size;
             } else {
-                ASSERT_EQ(outlook.delete_bar, Bar::none) << i << ' ' << size;
+                ASSERT_EQ(outlook.delete_blocker, Blocker::none) << i << ' ' << size;
             }
             const bool too_much = c.limits.archive_size && size > *c.limits.archive_size;
             const bool archiving = outlook.archive_wanted || c.standing.archive == Archive::on;
             if (too_much) {
-                ASSERT_TRUE(archiving || outlook.archive_bar != Bar::none) << i << ' ' << size;
+                ASSERT_TRUE(archiving || outlook.archive_blocker != Blocker::none) << i << ' ' << size;
             } else {
-                ASSERT_EQ(outlook.archive_bar, Bar::none) << i << ' ' << size;
+                ASSERT_EQ(outlook.archive_blocker, Blocker::none) << i << ' ' << size;
             }
         }
     }
@@ -153,16 +155,16 @@ TEST(Prospect, OfAQueueThatNobodyKnowsYet) {
     EXPECT_EQ(off.list[1].from, 2001);
     EXPECT_TRUE(off.list[1].outlook.warned);
     EXPECT_EQ(off.list[2].from, 4001);
-    EXPECT_EQ(off.list[2].outlook.archive_bar, Bar::not_enforced);
+    EXPECT_EQ(off.list[2].outlook.archive_blocker, Blocker::not_enforced);
     EXPECT_EQ(off.list[3].from, 8001);
     EXPECT_TRUE(off.list[3].outlook.would_delete);
-    EXPECT_EQ(off.list[3].outlook.delete_bar, Bar::not_enforced);
+    EXPECT_EQ(off.list[3].outlook.delete_blocker, Blocker::not_enforced);
 
     const Prospect on = prospect({}, sample, limits, Owner::person, {.now = now, .enforce = true});
     ASSERT_EQ(on.count, 4U);
     EXPECT_TRUE(on.list[2].outlook.archive_wanted);
     EXPECT_TRUE(on.list[3].outlook.archive_wanted);
-    EXPECT_EQ(on.list[3].outlook.delete_bar, Bar::archive_first);
+    EXPECT_EQ(on.list[3].outlook.delete_blocker, Blocker::archive_first);
 }
 
 } // namespace

@@ -27,7 +27,7 @@ class Rung {
 public:
     explicit Rung(std::size_t first, std::size_t most) : most_(most) { widen(first); }
 
-    void ring(int level, std::uint64_t hash, std::uint32_t number, bool hint = true) {
+    void ring(int level, std::uint64_t hash, std::uint32_t number, bool notification = true) {
         Ring* ring = rung.ring(level, hash);
         while (ring == nullptr && rung.overflown() == 0 && rung.room() < most_) {
             widen(std::min(rung.room() * 2, most_));
@@ -38,8 +38,8 @@ public:
             return;
         }
         ring->uuid = numbered(number);
-        if (hint && !ring->hint) {
-            ring->hint = true;
+        if (notification && !ring->notification) {
+            ring->notification = true;
             ring->channel = ChannelName();
             ring->channel.push("c" + std::to_string(hash));
         }
@@ -50,7 +50,7 @@ public:
         for (const Ring& ring : rung.all()) {
             EXPECT_TRUE(result.emplace(ring.hash, ring.uuid).second)
                 << "channel " << ring.hash << " is there twice";
-            EXPECT_EQ(ring.channel.view(), ring.hint ? "c" + std::to_string(ring.hash) : "");
+            EXPECT_EQ(ring.channel.view(), ring.notification ? "c" + std::to_string(ring.hash) : "");
         }
         return result;
     }
@@ -108,7 +108,7 @@ TEST(RungChannels, KeepsTheChannelsNameWhenALaterRingNeedsNone) {
     one.ring(2, 7, 2, false);
     one.rung.keep(2);
     EXPECT_EQ(one.all(), (std::map<std::uint64_t, Uuid>{{7, numbered(2)}}));
-    EXPECT_TRUE(one.rung.all()[0].hint);
+    EXPECT_TRUE(one.rung.all()[0].notification);
 }
 
 TEST(RungChannels, SaysWhenThereWereTooMany) {

@@ -91,7 +91,7 @@ void RungChannels::put_together() noexcept {
         const Ring& next = room_[i];
         if (next.level != kept.level || next.hash != kept.hash) {
             room_[++last] = next;
-        } else if (next.hint || !kept.hint) {
+        } else if (next.notification || !kept.notification) {
             kept = next;
         } else {
             kept.uuid = next.uuid;

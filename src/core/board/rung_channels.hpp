@@ -17,10 +17,10 @@
 namespace cloudsat::core {
 
 struct Ring {
-    std::uint64_t hash = 0; // of the channel's address: two with the same hash are taken for one
-    int level = 0;          // of nesting; 1 is the transaction itself
-    bool hint = false;      // `channel` is set, and whoever LISTENs to it is to hear of it
-    Uuid uuid;              // of the newest message
+    std::uint64_t hash = 0;    // of the channel's address: two with the same hash are taken for one
+    int level = 0;             // of nesting; 1 is the transaction itself
+    bool notification = false; // `channel` is set, and whoever LISTENs to it is to hear of it
+    Uuid uuid;                 // of the newest message
     ChannelName channel;
 };
 
@@ -31,9 +31,9 @@ public:
     std::size_t room() const noexcept { return room_.size(); }
     bool empty() const noexcept { return size_ == 0 && overflown_ == 0; }
 
-    // The ring of this channel on this level, perhaps a new one without hint; null when there are too many
-    // for the room: then give more, or say overflow(). The level is that of the moment: no lower than any in
-    // the log.
+    // The ring of this channel on this level, perhaps a new one without notification; null when there are too
+    // many for the room: then give more, or say overflow(). The level is that of the moment: no lower than
+    // any in the log.
     Ring* ring(int level, std::uint64_t hash) noexcept;
 
     // There was a ring on this level that is not in the log.

@@ -9,7 +9,7 @@ namespace cloudsat::core {
 namespace {
 
 struct Marks {
-    std::string_view branch, last_branch, bar, blank, deeper, arrow, ellipsis, substitute;
+    std::string_view branch, last_branch, blocker, blank, deeper, arrow, ellipsis, substitute;
 };
 constexpr Marks box_marks{"├─ ", "└─ ", "│  ", "   ", "⋮ +", " → ", "…", "\uFFFD"};
 constexpr Marks ascii_marks{"|- ", "`- ", "|  ", "   ", ": +", " -> ", "...", "?"};
@@ -127,7 +127,7 @@ void ThreadText::draw_branches(const ThreadLine& line) {
     const Marks& mark = marks(drawing_);
     const std::size_t drawn = std::min<std::size_t>(line.depth, most_levels);
     for (std::size_t level = 1; level < drawn; ++level)
-        line_ += goes_on_[level - 1] ? mark.bar : mark.blank;
+        line_ += goes_on_[level - 1] ? mark.blocker : mark.blank;
     if (line.depth > most_levels) {
         line_ += mark.deeper;
         append_number(line_, line.depth - most_levels);

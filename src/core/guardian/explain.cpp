@@ -77,7 +77,9 @@ private:
         }
     }
 
-    std::string_view reason(Bar bar) const { return bar == Bar::not_enforced ? q_.why_not : reason_of(bar); }
+    std::string_view reason(Blocker blocker) const {
+        return blocker == Blocker::not_enforced ? q_.why_not : reason_of(blocker);
+    }
 
     // --- what it is
 
@@ -316,8 +318,8 @@ private:
             detail.more().put("from ").put(to_string(q_.source));
         }
         detail.more().put("last poll ").put(q_.last_poll);
-        if (now_.bar != Bar::none && now_.bar != Bar::intended) {
-            detail.more().put("not judged: ").put(reason_of(now_.bar));
+        if (now_.blocker != Blocker::none && now_.blocker != Blocker::intended) {
+            detail.more().put("not judged: ").put(reason_of(now_.blocker));
         }
         add("size", size ? std::optional(number(*size)) : std::nullopt, detail.keep(arena_));
     }
@@ -402,7 +404,7 @@ private:
     void say_time(std::string_view item, std::int64_t limit, double growth, bool by_trend) {
         const std::optional<std::int64_t> size = judged_size(sample_, q_.limits.basis);
         if (!size) {
-            add(item, std::nullopt, reason_of(Bar::no_number));
+            add(item, std::nullopt, reason_of(Blocker::no_number));
             return;
         }
         const std::optional<Micros> time = time_to(limit, *size, growth);
@@ -426,10 +428,11 @@ private:
         case Archive::full:
             detail.more().put(has_room(q_.limits, q_.in_archive)
                                   ? "it held as many of its messages as it may, and has room again"
-                                  : reason_of(Bar::full));
+                                  : reason_of(Blocker::full));
             break;
         case Archive::withheld:
-            detail.more().put(q_.withheld_because.empty() ? reason_of(Bar::withheld) : q_.withheld_because);
+            detail.more().put(q_.withheld_because.empty() ? reason_of(Blocker::withheld)
+                                                          : q_.withheld_because);
             break;
         }
         if (!q_.archive_retry.empty()) {
@@ -493,27 +496,27 @@ private:
     }
 
     void put_reasons(Clauses& out, const Outlook& o) const {
-        if (o.bar != Bar::none) {
-            out.more().put(reason(o.bar));
+        if (o.blocker != Blocker::none) {
+            out.more().put(reason(o.blocker));
         }
         if (o.warned) {
             out.more().put("told: ").put(told());
         }
-        if (o.warn_bar != Bar::none) {
-            out.more().put("nobody is warned: ").put(reason(o.warn_bar));
+        if (o.warn_blocker != Blocker::none) {
+            out.more().put("nobody is warned: ").put(reason(o.warn_blocker));
         }
         if (o.archive_wanted) {
             out.more().put("until there are ").put(rearm_size(*q_.limits.archive_size)).put(" or fewer");
         }
-        if (o.archive_bar != Bar::none) {
-            out.more().put("not archived: ").put(reason(o.archive_bar));
+        if (o.archive_blocker != Blocker::none) {
+            out.more().put("not archived: ").put(reason(o.archive_blocker));
         }
         if (o.delete_intended) {
             out.more().put("deleted, unless it has drained when looked at again");
-        } else if (o.delete_bar != Bar::none) {
-            out.more().put("not deleted: ").put(reason(o.delete_bar));
+        } else if (o.delete_blocker != Blocker::none) {
+            out.more().put("not deleted: ").put(reason(o.delete_blocker));
         }
-        if (q_.limits.archive_size && (o.delete_intended || o.delete_bar == Bar::archive_first)) {
+        if (q_.limits.archive_size && (o.delete_intended || o.delete_blocker == Blocker::archive_first)) {
             out.more().put("by its guard only: poll() does not archive");
         }
     }
@@ -530,7 +533,7 @@ private:
 
     // What nobody will judge is not told of either.
     std::string_view unseen() const {
-        return !q_.watched                 ? reason_of(Bar::unwatched)
+        return !q_.watched                 ? reason_of(Blocker::unwatched)
                : q_.record == Record::none ? "no poll has seen it"
                : q_.record == Record::gone ? "it is gone"
                                            : "";
@@ -574,7 +577,7 @@ private:
             detail.more().put(why);
         }
         const Level called = now_.next.pending;
-        if (now_.bar == Bar::none && called > q_.standing.pending) {
+        if (now_.blocker == Blocker::none && called > q_.standing.pending) {
             detail.more()
                 .put("its size calls for ")
                 .put(to_string(called))

@@ -36,78 +36,80 @@ constexpr std::array<std::string_view, 22> reasons{
     "delete_delay has not passed yet",
     "the last attempt failed, and it is too early for another",
 };
-static_assert(reasons.size() == static_cast<std::size_t>(Bar::retry_later) + 1);
+static_assert(reasons.size() == static_cast<std::size_t>(Blocker::retry_later) + 1);
 
 // What keeps a queue from being judged by the number that it comes with.
-Bar bar_of_judging(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
-                   const Circumstances& c) noexcept {
+Blocker blocker_of_judging(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
+                           const Circumstances& c) noexcept {
     // An open intention is the act's to finish or withdraw; until then nothing else happens to the queue.
     if (was.intended) {
-        return Bar::intended;
+        return Blocker::intended;
     }
-    if (const Bar alone = left_alone(limits, owner); alone != Bar::none) {
+    if (const Blocker alone = left_alone(limits, owner); alone != Blocker::none) {
         return alone;
     }
     if (!judged_size(sample, limits.basis)) {
-        return Bar::no_number;
+        return Blocker::no_number;
     }
     if (sample.liveness == Liveness::dead) {
-        return Bar::dead_state;
+        return Blocker::dead_state;
     }
     if (c.up_since != 0 && c.now < c.up_since + hold_after_return) {
-        return Bar::back_lately;
+        return Blocker::back_lately;
     }
-    return was.acted_at != 0 && c.now < was.acted_at + hold_after_action ? Bar::acted_lately : Bar::none;
+    return was.acted_at != 0 && c.now < was.acted_at + hold_after_action ? Blocker::acted_lately
+                                                                         : Blocker::none;
 }
 
-Bar bar_of_archiving(const Standing& standing, const Sample& sample, const Circumstances& c) noexcept {
+Blocker blocker_of_archiving(const Standing& standing, const Sample& sample,
+                             const Circumstances& c) noexcept {
     const Archive archive = standing.archive;
     if (standing.belayed) {
-        return Bar::belayed;
+        return Blocker::belayed;
     }
     if (!c.enforce) {
-        return Bar::not_enforced;
+        return Blocker::not_enforced;
     }
     if (sample.stream) {
-        return Bar::stream;
+        return Blocker::stream;
     }
     if (archive == Archive::withheld || archive == Archive::full) {
-        return archive == Archive::full ? Bar::full : Bar::withheld;
+        return archive == Archive::full ? Blocker::full : Blocker::withheld;
     }
-    return c.may_delete ? Bar::none : Bar::partial_sweep;
+    return c.may_delete ? Blocker::none : Blocker::partial_sweep;
 }
 
-Bar bar_of_deleting(const Standing& was, const Verdict& verdict, const Sample& sample, const Limits& limits,
-                    const Circumstances& c) noexcept {
+Blocker blocker_of_deleting(const Standing& was, const Verdict& verdict, const Sample& sample,
+                            const Limits& limits, const Circumstances& c) noexcept {
     if (limits.unbounded) {
-        return Bar::unbounded;
+        return Blocker::unbounded;
     }
     if (was.belayed) {
-        return Bar::belayed;
+        return Blocker::belayed;
     }
     if (sample.stream) {
-        return Bar::stream;
+        return Blocker::stream;
     }
     if (verdict.next.archive == Archive::on && verdict.next.archive_failures < archive_failures_for_good &&
         c.archives) {
-        return Bar::archive_first;
+        return Blocker::archive_first;
     }
     if (verdict.next.archive == Archive::full && limits.max_archive_size && !sample.archived) {
-        return Bar::uncounted;
+        return Blocker::uncounted;
     }
     if (!c.may_delete) {
-        return Bar::partial_sweep;
+        return Blocker::partial_sweep;
     }
     if (!c.enforce) {
-        return Bar::not_enforced;
+        return Blocker::not_enforced;
     }
     if (delay_left(limits, verdict.next.delay_from, c.now) > 0) {
-        return Bar::delayed;
+        return Blocker::delayed;
     }
     if (limits.archive_size && !c.archives) {
-        return Bar::by_hand;
+        return Blocker::by_hand;
     }
-    return c.now < was.retry_after ? Bar::retry_later : Bar::none;
+    return c.now < was.retry_after ? Blocker::retry_later : Blocker::none;
 }
 
 // Whether a queue that grows on will be deleted. Only a warning that says so gives its owner the time of
@@ -165,14 +167,14 @@ void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, co
         end_archiving(verdict, owner);
     }
     if (limits.archive_size && confirmed >= Level::archiving) {
-        verdict.archive_bar = bar_of_archiving(next, sample, circumstances);
+        verdict.archive_blocker = blocker_of_archiving(next, sample, circumstances);
     }
     if (over) {
         next.archive = Archive::none; // and may begin anew when it is exceeded again
-    } else if (resumed && bar_of_archiving(next, sample, circumstances) != Bar::none) {
+    } else if (resumed && blocker_of_archiving(next, sample, circumstances) != Blocker::none) {
         next.archive = Archive::full; // another poll decides
     } else if (next.archive == Archive::none && (confirmed >= Level::archiving || resumed) &&
-               verdict.archive_bar == Bar::none) {
+               verdict.archive_blocker == Blocker::none) {
         next.archive = Archive::on;
         next.level = Level::archiving;
         next.archive_failures = 0;
@@ -215,15 +217,15 @@ std::optional<std::int64_t> judged_size(const Sample& sample, Basis basis) noexc
     return basis == Basis::ready ? sample.ready : sample.messages;
 }
 
-std::string_view reason_of(Bar bar) noexcept {
-    return reasons[static_cast<std::size_t>(bar)];
+std::string_view reason_of(Blocker blocker) noexcept {
+    return reasons[static_cast<std::size_t>(blocker)];
 }
 
-Bar left_alone(const Limits& limits, Owner owner) noexcept {
+Blocker left_alone(const Limits& limits, Owner owner) noexcept {
     if (limits.exempt) {
-        return Bar::exempt;
+        return Blocker::exempt;
     }
-    return owner == Owner::reserved ? Bar::reserved : Bar::none;
+    return owner == Owner::reserved ? Blocker::reserved : Blocker::none;
 }
 
 bool has_room(const Limits& limits, std::int64_t archived) noexcept {
@@ -245,7 +247,7 @@ void judge_barred(Verdict& verdict, const Sample& sample, const Limits& limits, 
     Standing& next = verdict.next;
     const Level was = next.level;
     next.pending = Level::normal; // two polls in a row must vouch for a size; this one does not
-    if (verdict.bar == Bar::exempt || verdict.bar == Bar::reserved) {
+    if (verdict.blocker == Blocker::exempt || verdict.blocker == Blocker::reserved) {
         // Left alone by decree: no number is needed to end what was begun.
         verdict.recovered = was == Level::warned || was == Level::archiving;
         verdict.archive_ended = was == Level::archiving;
@@ -253,7 +255,7 @@ void judge_barred(Verdict& verdict, const Sample& sample, const Limits& limits, 
         next.archive = Archive::none;
         next.would_delete = false;
         next.delay_from = 0;
-    } else if (verdict.bar == Bar::acted_lately && limits.archive_size &&
+    } else if (verdict.blocker == Blocker::acted_lately && limits.archive_size &&
                *judged_size(sample, limits.basis) <= rearm_size(*limits.archive_size)) {
         // Old or not, the number says that archiving has done what it was begun for.
         end_archiving(verdict, owner);
@@ -269,8 +271,8 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
         next.delay_from = 0;
     }
 
-    verdict.bar = bar_of_judging(was, sample, limits, owner, circumstances);
-    if (verdict.bar != Bar::none) {
+    verdict.blocker = blocker_of_judging(was, sample, limits, owner, circumstances);
+    if (verdict.blocker != Blocker::none) {
         judge_barred(verdict, sample, limits, owner);
         return verdict;
     }
@@ -285,7 +287,7 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
             next.level = Level::warned;
             verdict.warned = true;
         } else {
-            verdict.warn_bar = Bar::no_owner;
+            verdict.warn_blocker = Blocker::no_owner;
         }
     }
     judge_archive(verdict, sample, size, limits, owner, confirmed, circumstances);
@@ -300,11 +302,11 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
     }
 
     if (confirmed == Level::deleted) {
-        verdict.delete_bar = bar_of_deleting(was, verdict, sample, limits, circumstances);
-        if (verdict.delete_bar == Bar::none) {
+        verdict.delete_blocker = blocker_of_deleting(was, verdict, sample, limits, circumstances);
+        if (verdict.delete_blocker == Blocker::none) {
             next.intended = true;
             verdict.delete_intended = true;
-        } else if (verdict.delete_bar == Bar::not_enforced && !was.would_delete) {
+        } else if (verdict.delete_blocker == Blocker::not_enforced && !was.would_delete) {
             next.would_delete = true;
             verdict.would_delete = true;
         }
@@ -326,7 +328,7 @@ Verdict judge(const Standing& was, const Sample& sample, const Limits& limits, O
 
 Verdict leave(const Standing& was, Owner owner) noexcept {
     Verdict verdict{was};
-    verdict.bar = Bar::unwatched;
+    verdict.blocker = Blocker::unwatched;
     end_archiving(verdict, owner);
     verdict.next.archive = Archive::none;
     verdict.next.pending = Level::normal; // when it is watched again, there are two more polls

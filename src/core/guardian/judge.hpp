@@ -95,7 +95,7 @@ struct Circumstances {
 };
 
 // What keeps the guardian from judging a queue, or from something that its size calls for.
-enum class Bar : std::uint8_t {
+enum class Blocker : std::uint8_t {
     none,
     intended, // from judging at all
     exempt,
@@ -120,10 +120,10 @@ enum class Bar : std::uint8_t {
     retry_later,
 };
 // Half a sentence that lives for ever, "enforce is off"; empty for none.
-std::string_view reason_of(Bar bar) noexcept;
+std::string_view reason_of(Blocker blocker) noexcept;
 
 // Why a queue is left alone altogether, if it is: no number is needed to tell.
-Bar left_alone(const Limits& limits, Owner owner) noexcept;
+Blocker left_alone(const Limits& limits, Owner owner) noexcept;
 
 struct Verdict {
     Standing next;
@@ -136,10 +136,10 @@ struct Verdict {
     bool archive_ended = false;  // it was on, or meant to be
 
     // Why not: nothing was judged at all; or what a confirmed size calls for did not come.
-    Bar bar = Bar::none;
-    Bar warn_bar = Bar::none;
-    Bar archive_bar = Bar::none;
-    Bar delete_bar = Bar::none;
+    Blocker blocker = Blocker::none;
+    Blocker warn_blocker = Blocker::none;
+    Blocker archive_blocker = Blocker::none;
+    Blocker delete_blocker = Blocker::none;
 };
 
 // A broker that has just come back tells old or zero numbers for a while; so does a queue that was just acted

@@ -8,8 +8,8 @@
 namespace cloudsat::core {
 namespace {
 
-Bar either(Bar first, Bar second) noexcept {
-    return second != Bar::none ? second : first;
+Blocker either(Blocker first, Blocker second) noexcept {
+    return second != Blocker::none ? second : first;
 }
 
 } // namespace
@@ -22,10 +22,10 @@ Outlook outlook_of(const Verdict& verdict) noexcept {
             .archive_ended = verdict.archive_ended,
             .would_delete = verdict.would_delete,
             .delete_intended = verdict.delete_intended,
-            .bar = verdict.bar,
-            .warn_bar = verdict.warn_bar,
-            .archive_bar = verdict.archive_bar,
-            .delete_bar = verdict.delete_bar};
+            .blocker = verdict.blocker,
+            .warn_blocker = verdict.warn_blocker,
+            .archive_blocker = verdict.archive_blocker,
+            .delete_blocker = verdict.delete_blocker};
 }
 
 Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t size, const Limits& limits,
@@ -45,10 +45,12 @@ Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t siz
     both.archive_ended |= second.archive_ended;
     both.would_delete |= second.would_delete;
     both.delete_intended |= second.delete_intended;
-    both.bar = either(both.bar, second.bar);
-    both.warn_bar = either(both.warn_bar, second.warn_bar);
-    both.archive_bar = both.archive_wanted ? Bar::none : either(both.archive_bar, second.archive_bar);
-    both.delete_bar = both.delete_intended ? Bar::none : either(both.delete_bar, second.delete_bar);
+    both.blocker = either(both.blocker, second.blocker);
+    both.warn_blocker = either(both.warn_blocker, second.warn_blocker);
+    both.archive_blocker =
+        both.archive_wanted ? Blocker::none : either(both.archive_blocker, second.archive_blocker);
+    both.delete_blocker =
+        both.delete_intended ? Blocker::none : either(both.delete_blocker, second.delete_blocker);
     return both;
 }
 

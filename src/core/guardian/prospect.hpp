@@ -20,10 +20,10 @@ struct Outlook {
     bool archive_ended = false;
     bool would_delete = false;
     bool delete_intended = false;
-    Bar bar = Bar::none;
-    Bar warn_bar = Bar::none;
-    Bar archive_bar = Bar::none;
-    Bar delete_bar = Bar::none;
+    Blocker blocker = Blocker::none;
+    Blocker warn_blocker = Blocker::none;
+    Blocker archive_blocker = Blocker::none;
+    Blocker delete_blocker = Blocker::none;
 
     friend bool operator==(const Outlook&, const Outlook&) = default;
 };

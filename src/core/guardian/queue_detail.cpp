@@ -248,7 +248,7 @@ std::string_view reason_to_keep(const QueueDetail& queue) noexcept {
 
 Ceiling ceiling_of(const QueueDetail& queue, const Limits& limits, Owner owner, bool archives,
                    bool expressly) noexcept {
-    if (left_alone(limits, owner) != Bar::none || queue.facts.type == "stream") {
+    if (left_alone(limits, owner) != Blocker::none || queue.facts.type == "stream") {
         return {};
     }
     Ceiling ceiling;

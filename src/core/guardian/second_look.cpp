@@ -8,39 +8,39 @@ namespace {
 Resolution withdraw(std::string_view reason) noexcept {
     return {Resolve::withdraw, reason};
 }
-Resolution withdraw(Bar bar) noexcept {
-    return withdraw(reason_of(bar));
+Resolution withdraw(Blocker blocker) noexcept {
+    return withdraw(reason_of(blocker));
 }
 
 } // namespace
 
 Resolution resolve_unseen(const SecondLook& look) noexcept {
     if (!look.watched) {
-        return withdraw(Bar::unwatched);
+        return withdraw(Blocker::unwatched);
     }
     if (!look.enforce) {
-        return withdraw(Bar::not_enforced);
+        return withdraw(Blocker::not_enforced);
     }
     if (look.belayed) {
-        return withdraw(Bar::belayed);
+        return withdraw(Blocker::belayed);
     }
     if (look.archive_resumes) {
-        return withdraw(Bar::archive_first);
+        return withdraw(Blocker::archive_first);
     }
     if (look.limits.archive_size && !look.archives) {
-        return withdraw(Bar::by_hand);
+        return withdraw(Blocker::by_hand);
     }
     if (look.delay > 0) {
-        return withdraw(Bar::delayed);
+        return withdraw(Blocker::delayed);
     }
     if (look.age > oldest_intention) {
         return withdraw("the intention is older than an hour");
     }
-    if (const Bar alone = left_alone(look.limits, look.owner); alone != Bar::none) {
+    if (const Blocker alone = left_alone(look.limits, look.owner); alone != Blocker::none) {
         return withdraw(alone);
     }
     if (look.limits.unbounded) {
-        return withdraw(Bar::unbounded);
+        return withdraw(Blocker::unbounded);
     }
     return {Resolve::proceed, {}};
 }
@@ -64,15 +64,15 @@ Resolution resolve(const SecondLook& look) noexcept {
         return withdraw("it was declared again");
     }
     if (look.seen.type == "stream") {
-        return withdraw(Bar::stream);
+        return withdraw(Blocker::stream);
     }
     if (liveness_of(look.seen.state) == Liveness::dead) {
-        return withdraw(Bar::dead_state);
+        return withdraw(Blocker::dead_state);
     }
     const std::optional<std::int64_t> size =
         judged_size({.messages = look.seen.messages, .ready = look.seen.ready}, look.limits.basis);
     if (!size) {
-        return withdraw(Bar::no_number);
+        return withdraw(Blocker::no_number);
     }
     if (*size <= look.limits.delete_size) {
         return withdraw("it has drained");

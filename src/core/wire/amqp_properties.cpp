@@ -101,7 +101,7 @@ bool next_item(std::string_view& rest, bool keyed, Item& item) noexcept {
         item.key = fields.short_string();
     }
     item.type = static_cast<char>(fields.octet());
-    if (!fields.well()) {
+    if (!fields.ok()) {
         return false;
     }
     const auto size = size_of_field(item.type, fields.rest());
@@ -111,7 +111,7 @@ bool next_item(std::string_view& rest, bool keyed, Item& item) noexcept {
     item.value = fields.bytes(*size);
     item.whole = rest.substr(0, rest.size() - fields.rest().size());
     rest = fields.rest();
-    return fields.well();
+    return fields.ok();
 }
 
 // Writes JSON, with a stack of its own instead of recursion.
@@ -419,7 +419,7 @@ std::optional<Properties> read_properties(std::string_view bytes) noexcept {
     Fields fields(bytes);
     const std::uint16_t flags = fields.word();
     constexpr std::uint16_t unknown = 0x0003; // one bit of no property, and the promise of more flags
-    if (!fields.well() || (flags & unknown) != 0) {
+    if (!fields.ok() || (flags & unknown) != 0) {
         return std::nullopt;
     }
     Properties properties;
@@ -428,7 +428,7 @@ std::optional<Properties> read_properties(std::string_view bytes) noexcept {
             properties.values[i] = fields.bytes(size_of_value(shapes[i].kind, fields.rest()));
         }
     }
-    return fields.well() && fields.rest().empty() ? std::optional(properties) : std::nullopt;
+    return fields.ok() && fields.rest().empty() ? std::optional(properties) : std::nullopt;
 }
 
 std::optional<std::string_view> render_properties(std::string_view bytes, std::pmr::memory_resource* arena) {

@@ -141,7 +141,7 @@ bool read_content_header(std::string_view payload, ContentHeader& header) noexce
     fields.word(); // "weight", always 0
     header.body_size = fields.qword();
     header.properties = fields.rest();
-    return basic && fields.well();
+    return basic && fields.ok();
 }
 
 } // namespace cloudsat::core::amqp

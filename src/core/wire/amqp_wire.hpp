@@ -69,7 +69,7 @@ inline constexpr std::size_t longest_short_string = 255;
 enum class Framing : std::uint8_t { whole, partial, broken };
 Framing read_frame(std::string_view bytes, std::size_t frame_max, Frame& frame) noexcept;
 
-// Fields one after the other, as views of the payload. What is not there reads as nothing, and well() tells.
+// Fields one after the other, as views of the payload. What is not there reads as nothing, and ok() tells.
 class Fields {
 public:
     explicit Fields(std::string_view bytes) noexcept : rest_(bytes) {}
@@ -82,7 +82,7 @@ public:
     std::string_view short_string() noexcept { return bytes(octet()); }
     std::string_view long_string() noexcept { return bytes(dword()); } // a table's bytes, too
 
-    bool well() const noexcept { return well_; }
+    bool ok() const noexcept { return well_; }
     std::string_view rest() const noexcept { return rest_; }
 
 private:

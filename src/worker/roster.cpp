@@ -1,6 +1,6 @@
 // The roster, see status.hpp.
 
-#include "worker/status.hpp"
+#include "worker/roster.hpp"
 
 #include <algorithm>
 #include <csignal>
