@@ -6,12 +6,14 @@
 #include "board/doorbell_memory.hpp"
 #include "board/enlistment.hpp"
 #include "board/registration.hpp"
+#include "board/settings.hpp"
 #include "board/stream.hpp"
+#include "guardian/settings.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
-#include "pg/settings.hpp"
 #include "worker/commands.hpp"
 #include "worker/roster.hpp"
+#include "worker/settings.hpp"
 #include "worker/supervisor.hpp"
 
 extern "C" {
@@ -21,7 +23,9 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     using namespace cloudsat;
-    pg::define_settings();
+    board::define_settings();
+    guardian::define_settings();
+    worker::define_settings();
     pg::watch_names();
     board::watch_board_clock();
     board::watch_enlistment();

@@ -13,10 +13,10 @@
 
 #include "board/address.hpp"
 #include "board/doorbell_memory.hpp"
+#include "board/settings.hpp"
 #include "core/board/address.hpp"
 #include "core/board/rung_channels.hpp"
 #include "pg/compat.hpp"
-#include "pg/settings.hpp"
 #include "pg/wait.hpp"
 
 extern "C" {
@@ -60,10 +60,10 @@ core::Ring* ring_of(std::uint64_t hash) {
 }
 
 // How those who LISTEN hear of a post that is made now.
-pg::Notify notify_now() {
-    const auto wanted = static_cast<pg::Notify>(pg::settings().notify);
+Notify notify_now() {
+    const auto wanted = static_cast<Notify>(settings().notify);
     const bool possible = has_doorbell_memory() && is_notifier_there();
-    return wanted == pg::Notify::batched && !possible ? pg::Notify::inline_ : wanted;
+    return wanted == Notify::batched && !possible ? Notify::inline_ : wanted;
 }
 
 void notify_with_commit(core::AddressView chan, const core::Uuid& uuid) {
@@ -162,8 +162,8 @@ void follow_transactions() {
 
 void doorbell_ring(Datum chan, const core::Uuid& uuid) {
     const core::AddressView address = address_view(chan);
-    const pg::Notify notify = notify_now();
-    if (notify == pg::Notify::inline_) {
+    const Notify notify = notify_now();
+    if (notify == Notify::inline_) {
         notify_with_commit(address, uuid);
     }
     core::Ring* ring = has_doorbell_memory() ? ring_of(channel_hash(address)) : nullptr;
@@ -171,7 +171,7 @@ void doorbell_ring(Datum chan, const core::Uuid& uuid) {
         return;
     }
     ring->uuid = uuid; // each is greater than the one before
-    if (notify == pg::Notify::batched && !ring->notification) {
+    if (notify == Notify::batched && !ring->notification) {
         ring->notification = true;
         ring->channel = core::channel(address);
     }
@@ -231,7 +231,7 @@ static Datum waking(PG_FUNCTION_ARGS) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("function returning record called in context that cannot accept type record"));
     }
-    constexpr const char* names[] = {"off", "inline", "batched"}; // in the order of pg::Notify
+    constexpr const char* names[] = {"off", "inline", "batched"}; // in the order of Notify
     Datum values[7] = {CStringGetTextDatum(names[static_cast<int>(board::notify_now())])};
     bool nulls[7] = {false, true, true, true, true, true, true};
     if (board::has_doorbell_memory()) {

@@ -11,11 +11,11 @@
 #include "board/doorbell.hpp"
 #include "board/enlistment.hpp"
 #include "board/registration.hpp"
+#include "board/settings.hpp"
 #include "board/uuid.hpp"
 #include "core/board/address.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
-#include "pg/settings.hpp"
 #include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
@@ -104,20 +104,20 @@ Found find_message(Relation table, const core::Uuid& uuid) {
 
 void check_size(Datum message) {
     const Size size = toast_raw_datum_size(message) - VARHDRSZ; // known without decompressing it
-    if (size > static_cast<Size>(pg::settings().max_message_size)) {
+    if (size > static_cast<Size>(settings().max_message_size)) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("message is too long"),
                 errdetail("It has %zu bytes; cloudsat.max_message_size allows %d.", size,
-                          pg::settings().max_message_size));
+                          settings().max_message_size));
     }
 }
 
 namespace {
 
 Link link_to(const Found& parent, core::Disposition disposition) {
-    if (parent.depth >= pg::settings().max_thread_depth) {
+    if (parent.depth >= settings().max_thread_depth) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread is too deep"),
                 errdetail("The reply would be at depth %lld; cloudsat.max_thread_depth allows %d.",
-                          static_cast<long long>(parent.depth) + 1, pg::settings().max_thread_depth));
+                          static_cast<long long>(parent.depth) + 1, settings().max_thread_depth));
     }
     return {parent.uuid, disposition, parent.root, parent.depth + 1};
 }

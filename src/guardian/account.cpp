@@ -24,9 +24,9 @@
 #include "guardian/cycle.hpp"
 #include "guardian/outbox.hpp"
 #include "guardian/queue_row.hpp"
+#include "guardian/settings.hpp"
 #include "pg/memory.hpp"
 #include "pg/secret.hpp"
-#include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -628,7 +628,7 @@ Datum request_account(FunctionCallInfo fcinfo) {
     fill_with_randomness(secret);
     const std::string_view token = core::token_text(secret, arena);
     const TimestampTz now = GetCurrentTimestamp();
-    const TimestampTz expires = now + pg::settings().request_lifetime * USECS_PER_MINUTE;
+    const TimestampTz expires = now + settings().request_lifetime * USECS_PER_MINUTE;
 
     pg::spi_begin();
     keep_request(*server, username, owner_text, sha256({token}), now, expires);

@@ -9,13 +9,13 @@
 
 #include "board/address.hpp"
 #include "board/disposition.hpp"
+#include "board/settings.hpp"
 #include "board/speech_reader.hpp"
 #include "board/uuid.hpp"
 #include "core/board/address.hpp"
 #include "core/guardian/server_options.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/incident.hpp"
-#include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -130,7 +130,7 @@ bool is_word(const board::MessageRow& row, void* /*context*/) {
 }
 // Below the deepest reply there is no room for an answer.
 bool has_room(const board::MessageRow& row) {
-    return DatumGetInt32(row.value(board::Field::depth)) < pg::settings().max_thread_depth;
+    return DatumGetInt32(row.value(board::Field::depth)) < board::settings().max_thread_depth;
 }
 bool is_belay_with_room(const board::MessageRow& row, void* /*context*/) {
     return disposition_of(row) == core::Disposition::belay && has_room(row);

@@ -23,6 +23,7 @@ extern "C" {
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "nodes/parsenodes.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 }
 
@@ -32,30 +33,6 @@ namespace {
 // So far back goes the trend.
 constexpr std::int64_t window = 600 * core::micros_per_second;
 constexpr long most_samples = 10'000;
-
-pg::Statement row_of_queue(R"(
-    SELECT q.type, q.state, q.messages, q.ready, q.unacknowledged, q.consumers, q.size_source,
-           q.level::text, q.pending::text, q.policy, q.warn_size, q.delete_size,
-           q.archive_size, q.max_archive_size, q.unbounded, q.exempt, q.basis, q.owner, q.owner_kind,
-           q.growth, q.incident::text, q.incident_size, q.archive, q.archived,
-           q.attempts::int8, q.failures::int8,
-           q.would_delete_at IS NOT NULL, q.intended_at IS NOT NULL,
-           q.acted_at, q.retry_after, q.intended_at, q.first_seen, q.gone_at,
-           date_trunc('second', q.incident_at)::text,
-           date_trunc('second', q.would_delete_at)::text,
-           date_trunc('second', q.intended_at)::text,
-           date_trunc('second', q.retry_after)::text,
-           date_trunc('second', q.archive_retry)::text,
-           date_trunc('second', q.first_seen)::text,
-           date_trunc('second', q.gone_at)::text,
-           q.incident, q.belayed_at, q.belayed_by,
-           date_trunc('second', q.belayed_at)::text, q.delete_delay, q.delay_from,
-           q.archive_failures::int8
-    FROM cloudsat.queues AS q
-    WHERE q.server = $1
-      AND q.vhost = $2
-      AND q.name = $3)",
-                           {TEXTOID, TEXTOID, TEXTOID});
 
 pg::Statement row_of_polls(R"(
     SELECT date_trunc('second', p.last_poll)::text,
@@ -95,19 +72,6 @@ pg::Statement owners_of_account(R"(
     WHERE a.server = $1
       AND a.username = $2)",
                                 {TEXTOID, TEXTOID});
-
-// The columns of row_of_queue.
-// clang-format off
-enum : int {
-    c_type = 1, c_state, c_messages, c_ready, c_unacknowledged, c_consumers, c_size_source, c_level, c_pending,
-    c_policy, c_warn_size, c_delete_size, c_archive_size, c_max_archive_size, c_unbounded, c_exempt, c_basis,
-    c_owner, c_owner_kind, c_growth, c_incident, c_incident_size, c_archive, c_archived, c_attempts, c_failures,
-    c_would_delete, c_intended, c_acted_at, c_retry_after, c_intended_at, c_first_seen, c_gone_at,
-    c_incident_at_text, c_would_delete_at_text, c_intended_at_text, c_retry_after_text, c_archive_retry_text,
-    c_first_seen_text, c_gone_at_text, c_incident_uuid, c_belayed_at, c_belayed_by, c_belayed_at_text,
-    c_delete_delay, c_delay_from, c_archive_failures
-};
-// clang-format on
 
 bool is_given(const void* server, std::string_view option) {
     const ListCell* cell;
@@ -173,71 +137,53 @@ void read_polls(const Inquiry& inquiry, core::QueueCase& result) {
     result.circumstances.up_since = time_at(5);
 }
 
-core::Limits limits_of_row() {
-    core::Limits limits;
-    limits.warn_size = int8_at(c_warn_size);
-    limits.delete_size = int8_at(c_delete_size);
-    limits.archive_size = optional_int8(0, c_archive_size);
-    limits.max_archive_size = optional_int8(0, c_max_archive_size);
-    bool isnull = false;
-    limits.delete_delay = micros_of(*DatumGetIntervalP(pg::spi_value(0, c_delete_delay, isnull)));
-    limits.unbounded = optional_bool(0, c_unbounded).value_or(false);
-    limits.exempt = optional_bool(0, c_exempt).value_or(false);
-    limits.basis = parse_basis(pg::view(pg::spi_value(0, c_basis, isnull)));
-    return limits;
+// To the second, in the session's time zone; empty for none.
+std::string_view text_of(const Inquiry& inquiry, TimestampTz time) {
+    if (time == 0) {
+        return {};
+    }
+    const TimestampTz second = time - (time % USECS_PER_SEC + USECS_PER_SEC) % USECS_PER_SEC;
+    return join(inquiry.arena,
+                {DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(second)))});
 }
 
 void read_row(Inquiry& inquiry, core::QueueCase& result) {
-    if (row_of_queue.run(inquiry.key, {}, true, 1) == 0) {
+    QueueRow row;
+    if (!read_queue(*inquiry.server, inquiry.vhost, inquiry.name, inquiry.arena, row)) {
         return;
     }
-    bool isnull = false;
-    result.record = time_at(c_gone_at) != 0 ? core::Record::gone : core::Record::there;
-    result.facts.type = text_at(inquiry, c_type);
-    result.facts.state = text_at(inquiry, c_state);
-    result.facts.messages = optional_int8(0, c_messages);
-    result.facts.ready = optional_int8(0, c_ready);
-    result.facts.unacknowledged = optional_int8(0, c_unacknowledged);
-    result.facts.consumers = optional_int8(0, c_consumers);
-    result.source = core::parse_size_source(text_at(inquiry, c_size_source));
-    result.standing.level = core::parse_level(text_at(inquiry, c_level)).value_or(core::Level::normal);
-    result.standing.pending = core::parse_level(text_at(inquiry, c_pending)).value_or(core::Level::normal);
-    result.standing.archive = core::parse_archive(text_at(inquiry, c_archive));
-    result.standing.belayed = time_at(c_belayed_at) != 0;
-    result.belayed_by = text_at(inquiry, c_belayed_by);
-    result.belayed_at = text_at(inquiry, c_belayed_at_text);
-    result.standing.would_delete = optional_bool(0, c_would_delete).value_or(false);
-    result.standing.intended = optional_bool(0, c_intended).value_or(false);
-    result.standing.delay_from = time_at(c_delay_from);
-    result.standing.acted_at = time_at(c_acted_at);
-    result.standing.retry_after = time_at(c_retry_after);
-    result.judged_so = limits_of_row() == result.limits && text_at(inquiry, c_owner) == result.owner_name &&
-                       parse_owner(text_at(inquiry, c_owner_kind)) == result.owner;
+    const RowExtras& extras = row.extras;
+    result.record = row.known.gone ? core::Record::gone : core::Record::there;
+    result.facts = row.known.facts;
+    result.source = row.known.source;
+    result.standing = row.known.standing;
+    result.belayed_by = extras.belayed_by;
+    result.belayed_at = text_of(inquiry, extras.belayed_at);
+    result.judged_so = row.known.limits == result.limits && row.known.owner_name == result.owner_name &&
+                       row.known.owner == result.owner;
     if (!result.judged_so && result.standing.archive == core::Archive::withheld) {
         result.standing.archive = core::Archive::none; // as the next poll will have it
     }
-    result.growth = DatumGetFloat8(pg::spi_value(0, c_growth, isnull));
-    result.incident = text_at(inquiry, c_incident);
-    result.incident_size = optional_int8(0, c_incident_size);
-    result.incident_at = text_at(inquiry, c_incident_at_text);
-    result.would_delete_at = text_at(inquiry, c_would_delete_at_text);
-    result.archived = int8_at(c_archived);
-    result.archive_retry = text_at(inquiry, c_archive_retry_text);
-    result.standing.archive_failures = static_cast<int>(int8_at(c_archive_failures));
-    result.intended_at = text_at(inquiry, c_intended_at_text);
-    result.intended_for = result.standing.intended ? inquiry.now - time_at(c_intended_at) : 0;
-    result.attempts = int8_at(c_attempts);
-    result.failed_attempts = int8_at(c_failures);
-    result.retry_after = text_at(inquiry, c_retry_after_text);
-    result.first_seen = text_at(inquiry, c_first_seen_text);
-    result.gone_at = text_at(inquiry, c_gone_at_text);
-    inquiry.first_seen = time_at(c_first_seen);
-    const Datum incident = pg::spi_value(0, c_incident_uuid, isnull);
-    inquiry.in_incident = !isnull;
-    if (!isnull) {
-        inquiry.thread.incident = *DatumGetUUIDP(incident);
+    result.growth = row.known.growth;
+    result.incident_size = extras.incident ? std::optional(extras.incident_size) : std::nullopt;
+    result.incident_at = text_of(inquiry, extras.incident_at);
+    result.would_delete_at = text_of(inquiry, extras.would_delete_at);
+    result.archived = extras.archived;
+    result.archive_retry = text_of(inquiry, extras.archive_retry);
+    result.intended_at = text_of(inquiry, extras.intended_at);
+    result.intended_for = result.standing.intended ? inquiry.now - extras.intended_at : 0;
+    result.attempts = extras.attempts;
+    result.failed_attempts = extras.failures;
+    result.retry_after = text_of(inquiry, row.known.standing.retry_after);
+    result.first_seen = text_of(inquiry, extras.first_seen);
+    result.gone_at = text_of(inquiry, extras.gone_at);
+    inquiry.first_seen = extras.first_seen;
+    inquiry.in_incident = extras.incident.has_value();
+    if (extras.incident) {
+        result.incident = thread_name(*extras.incident, inquiry.arena);
+        inquiry.thread.incident = *extras.incident;
         inquiry.thread.owner = result.owner == core::Owner::person ? result.owner_name : std::string_view{};
-        inquiry.thread.belayed_at = time_at(c_belayed_at);
+        inquiry.thread.belayed_at = extras.belayed_at;
     }
 }
 

@@ -7,8 +7,8 @@
 #include <new>
 
 #include "board/message.hpp"
+#include "board/settings.hpp"
 #include "core/board/address.hpp"
-#include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -42,7 +42,7 @@ core::Address address_of(std::string_view text) {
 
 // A small cloudsat.max_message_size must not stop the guardian.
 std::string_view fit(std::string_view text) {
-    const auto most = static_cast<std::size_t>(pg::settings().max_message_size);
+    const auto most = static_cast<std::size_t>(board::settings().max_message_size);
     if (text.size() <= most) {
         return text;
     }

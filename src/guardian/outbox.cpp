@@ -9,7 +9,7 @@
 #include "guardian/cycle.hpp"
 #include "guardian/owners.hpp"
 #include "guardian/result.hpp"
-#include "pg/settings.hpp"
+#include "guardian/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 
@@ -131,7 +131,7 @@ std::string_view time_text(TimestampTz time, std::pmr::memory_resource* arena) {
 }
 
 bool has_mail_server() {
-    return *pg::settings().smtp_url != '\0';
+    return *settings().smtp_url != '\0';
 }
 
 void Outbox::add(const Notice& notice) {

@@ -1,46 +1,42 @@
-// The cloudsat.* settings: one table in settings.cpp declares name, default, bounds, unit and when a change
-// takes effect.
+// How settings are defined: each subject has a table of its own (board/settings.cpp, guardian/settings.cpp,
+// worker/settings.cpp) of names, defaults, bounds, units and contexts. A setting that only workers read
+// changes with a reload (SIGHUP); one that binds bots is for superusers (SUSET), because a bot could lift its
+// own limits otherwise.
 #pragma once
+
+#include <climits>
+#include <span>
+
+#include "pg/boundary.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+}
 
 namespace cloudsat::pg {
 
-enum class SmtpTls : int { off, opportunistic, require };
-enum class Notify : int { off, inline_, batched };
+constexpr int minutes_per_day = 24 * 60;
+constexpr int most_minutes = INT_MAX / 60;
 
-struct Settings {
-    int max_message_size;   // bytes
-    int max_thread_depth;   // replies under replies
-    int partition_interval; // minutes per partition of messages
-    int partitions_ahead;   // partitions that maintain() keeps ready beyond the current one
-    int history_retention;  // minutes that queue_history is kept
-    int retention;          // minutes that messages are kept; 0: for ever
-    int request_lifetime;   // minutes that the token of an account's request is good for
-    int notify;             // a Notify
-    int smtp_tls;           // an SmtpTls
-    int smtp_timeout;       // seconds for handing over one mail
-    char* smtp_url;         // the mail server; empty: no mail
-    char* smtp_user;
-    char* smtp_password_file;
-    char* smtp_ca_file;
-    char* mail_from; // address of the sender
-    char* databases; // comma-separated names: where the supervisor keeps a launcher
-    // minutes that a log keeps what is not in force any more; 0: for ever
-    int registered_retention;
-    int bookmarks_retention;
-    int claim_log_retention;
-    int queue_events_retention;
-    int deletions_retention; // of what queue_events tells of deletions
-    int outbox_retention;
+struct IntSetting {
+    const char* name;
+    const char* description;
+    int* value;
+    int initial, least, most;
+    GucContext context;
+    int unit;
 };
 
-// The values in force, kept up to date by the server.
-const Settings& settings();
+struct TextSetting { // empty at first, changed by a reload
+    const char* name;
+    const char* description;
+    char** value;
+    int flags;
+    GucStringCheckHook check;
+};
 
-// A WARNING when cloudsat.databases is set and nobody will heed it, because the server does not preload
-// cloudsat.
-void warn_of_databases();
-
-// To be called once, from _PG_init.
-void define_settings();
+// To be called from _PG_init.
+void define(std::span<const IntSetting> settings);
+void define(std::span<const TextSetting> settings);
 
 } // namespace cloudsat::pg

@@ -13,11 +13,11 @@
 #include <cstring>
 
 #include "board/doorbell_memory.hpp"
+#include "board/settings.hpp"
 #include "core/base/restart.hpp"
 #include "core/guardian/fair_share.hpp"
 #include "core/guardian/server_options.hpp"
 #include "pg/presence.hpp"
-#include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 #include "worker/mailer.hpp"
@@ -327,7 +327,7 @@ void tend_notifier() {
     TimestampTz now = GetCurrentTimestamp();
     const Duty duty{Kind::notifier, MyDatabaseId, InvalidOid};
     const bool wanted = state.presence == pg::Presence::present && board::has_doorbell_memory() &&
-                        pg::settings().notify == static_cast<int>(pg::Notify::batched);
+                        board::settings().notify == static_cast<int>(board::Notify::batched);
     bool there = false;
     for (const Member& member : roster()) {
         if (member.duty.kind == Kind::notifier && member.duty.database == MyDatabaseId) {
@@ -412,13 +412,13 @@ void prune() {
 
 void upkeep(TimestampTz now) {
     static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
-    TimestampTz interval = std::min(upkeep_minutes, pg::settings().partition_interval) * 60 * second;
+    TimestampTz interval = std::min(upkeep_minutes, board::settings().partition_interval) * 60 * second;
     state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
     state.unpruned = true;
     keep_house(maintain, "SELECT cloudsat.maintain()", {});
     state.unpruned = false;
-    if (pg::settings().retention > 0) {
-        clean_up(pg::settings().retention);
+    if (board::settings().retention > 0) {
+        clean_up(board::settings().retention);
     }
     state.next_upkeep = now + interval;
 }

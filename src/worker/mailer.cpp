@@ -14,11 +14,11 @@
 #include "core/guardian/mail_text.hpp"
 #include "guardian/columns.hpp"
 #include "guardian/outbox.hpp"
+#include "guardian/settings.hpp"
 #include "net/smtp.hpp"
 #include "pg/memory.hpp"
 #include "pg/password_file.hpp"
 #include "pg/presence.hpp"
-#include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 #include "worker/process.hpp"
@@ -397,7 +397,7 @@ std::string_view compose() {
     core::Uuid uuid;
     std::memcpy(uuid.bytes.data(), state.mail.data, sizeof state.mail.data);
     const core::UuidText* id = new (palloc(sizeof(core::UuidText))) core::UuidText(core::print(uuid));
-    return core::compose_mail({.from = pg::settings().mail_from,
+    return core::compose_mail({.from = guardian::settings().mail_from,
                                .to = state.recipient,
                                .id = {id->data(), id->size()},
                                .time_sec = core::uuid_time(uuid).value_or(0) / core::micros_per_second},
@@ -405,12 +405,12 @@ std::string_view compose() {
 }
 
 net::SmtpTls tls_level() {
-    switch (static_cast<pg::SmtpTls>(pg::settings().smtp_tls)) {
-    case pg::SmtpTls::off:
+    switch (static_cast<guardian::SmtpTls>(guardian::settings().smtp_tls)) {
+    case guardian::SmtpTls::off:
         return net::SmtpTls::off;
-    case pg::SmtpTls::opportunistic:
+    case guardian::SmtpTls::opportunistic:
         return net::SmtpTls::opportunistic;
-    case pg::SmtpTls::require:
+    case guardian::SmtpTls::require:
         break;
     }
     return net::SmtpTls::required;
@@ -419,7 +419,7 @@ net::SmtpTls tls_level() {
 // Looks what is due, and begins to hand it over.
 void look(TimestampTz now) {
     state.next_look = now;
-    const pg::Settings& settings = pg::settings();
+    const guardian::Settings& settings = guardian::settings();
     if (*settings.mail_from == '\0') {
         note_fault("cloudsat.mail_from is not set");
         return;

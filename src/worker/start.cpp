@@ -1,9 +1,9 @@
 // start() and stop(): the workers of this database, by hand. Both act at once, not at commit: processes know
 // no transactions. (A launcher that is started together with CREATE EXTENSION waits for that to commit.)
 
-#include "pg/settings.hpp"
 #include "pg/wait.hpp"
 #include "worker/process.hpp"
+#include "worker/settings.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -62,7 +62,7 @@ Datum start(FunctionCallInfo) {
                 errmsg("cannot start cloudsat's workers without the postmaster"));
     }
     wait_for_duty(handle);
-    pg::warn_of_databases();
+    warn_of_databases();
     return BoolGetDatum(true);
 }
 SQL_FUNCTION(start);

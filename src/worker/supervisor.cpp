@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "core/base/restart.hpp"
-#include "pg/settings.hpp"
 #include "worker/process.hpp"
+#include "worker/settings.hpp"
 
 extern "C" {
 #include "access/heapam.h"
@@ -69,7 +69,7 @@ Place* place_named(std::span<Place> places, const char* name) {
 
 // Makes places of the setting, when it changed. What is known of a name that stays is kept.
 void read_list() {
-    const char* list = pg::settings().databases;
+    const char* list = databases();
     if (state.list != nullptr && std::strcmp(state.list, list) == 0) {
         return;
     }

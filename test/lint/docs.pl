@@ -27,7 +27,7 @@ sub row {
 sub untold { my ($text, @names) = @_; return join ' ', grep { !row($text, $_) } @names }
 
 # --- settings
-my $settings = text('src/pg/settings.cpp');
+my $settings = join '', map { text("src/$_/settings.cpp") } qw(board guardian worker);
 my %initial;    # undef: no plain number
 while ($settings =~ /\{"(cloudsat\.\w+)",\s*"[^"]*",\s*&values\.\w+,\s*(\d+),\s*\d+,/g) { $initial{$1} = $2 }
 $initial{$1} //= undef while $settings =~ /"(cloudsat\.\w+)"/g;
