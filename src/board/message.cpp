@@ -10,6 +10,7 @@
 #include "board/disposition.hpp"
 #include "board/doorbell.hpp"
 #include "board/enlistment.hpp"
+#include "board/message_fields.hpp"
 #include "board/registration.hpp"
 #include "board/settings.hpp"
 #include "board/uuid.hpp"
@@ -37,21 +38,6 @@ namespace {
 
 pg::Name messages_table(pg::Name::Kind::table, "messages");
 
-// The columns of cloudsat.messages, in the order of src/board/message.sql.
-enum Column : std::size_t {
-    c_uuid,
-    c_timestamp,
-    c_poster,
-    c_chan,
-    c_message,
-    c_before,
-    c_disposition,
-    c_root,
-    c_depth,
-    c_xact,
-    columns
-};
-
 struct Link {
     core::Uuid before;
     core::Disposition disposition;
@@ -68,12 +54,9 @@ Appender open_board() {
 Found find_message(Relation table, const core::Uuid& uuid) {
     Relation leaf = open_leaf(table, as_datum(uuid), AccessShareLock);
     const AttrMap* map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(leaf), RelationGetDescr(table));
-    const auto attribute = [map](Column column) {
-        return static_cast<AttrNumber>(map == nullptr ? static_cast<int>(column) + 1 : map->attnums[column]);
-    };
     const Oid index = CLOUDSAT_PRIMARY_KEY(leaf);
     ScanKeyData key;
-    ScanKeyInit(&key, attribute(c_uuid), BTEqualStrategyNumber, F_UUID_EQ, as_datum(uuid));
+    ScanKeyInit(&key, column_of(Field::uuid, map), BTEqualStrategyNumber, F_UUID_EQ, as_datum(uuid));
     // What is committed at this moment, and what this transaction wrote, this very command included:
     // SnapshotSelf. Rows here are never updated, so it cannot show two versions of one.
     pg::TableScan scan;
@@ -85,17 +68,17 @@ Found find_message(Relation table, const core::Uuid& uuid) {
                 errmsg("message %.*s does not exist", static_cast<int>(text.size()), text.data()),
                 errdetail("It was never posted, is not committed yet, or has been cleaned up."));
     }
-    const auto read = [&](Column column, bool& isnull) {
-        return slot_getattr(row, attribute(column), &isnull);
+    const auto read = [&](Field field, bool& isnull) {
+        return slot_getattr(row, column_of(field, map), &isnull);
     };
     bool isnull = false;
     Found found{};
     found.uuid = uuid;
-    found.poster = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_poster, isnull)));
-    found.chan = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(c_chan, isnull)));
-    const Datum root = read(c_root, isnull);
+    found.poster = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(Field::poster, isnull)));
+    found.chan = PointerGetDatum(PG_DETOAST_DATUM_COPY(read(Field::chan, isnull)));
+    const Datum root = read(Field::root, isnull);
     found.root = isnull ? uuid : from_datum(root);
-    const Datum depth = read(c_depth, isnull);
+    const Datum depth = read(Field::depth, isnull);
     found.depth = isnull ? 0 : DatumGetInt32(depth);
     scan.end();
     table_close(leaf, NoLock);
@@ -127,22 +110,25 @@ core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const
     const std::uint64_t era = began_era_offset();
     const std::uint64_t xact = era + U64FromFullTransactionId(GetTopFullTransactionId());
     const core::Uuid uuid = new_uuid();
-    Datum values[columns] = {};
-    bool nulls[columns] = {};
-    values[c_uuid] = as_datum(uuid);
-    values[c_timestamp] = TimestampTzGetDatum(timestamp_of(uuid));
-    values[c_poster] = poster;
-    values[c_chan] = chan;
-    values[c_message] = message;
+    Datum values[message_fields] = {};
+    bool nulls[message_fields];
+    std::ranges::fill(nulls, true);
+    const auto set = [&](Field field, Datum value) {
+        values[place_of(field)] = value;
+        nulls[place_of(field)] = false;
+    };
+    set(Field::uuid, as_datum(uuid));
+    set(Field::timestamp, TimestampTzGetDatum(timestamp_of(uuid)));
+    set(Field::poster, poster);
+    set(Field::chan, chan);
+    set(Field::message, message);
     if (link != nullptr) {
-        values[c_before] = as_datum(link->before);
-        values[c_disposition] = disposition_datum(link->disposition);
-        values[c_root] = as_datum(link->root);
-        values[c_depth] = Int32GetDatum(link->depth);
-    } else {
-        nulls[c_before] = nulls[c_disposition] = nulls[c_root] = nulls[c_depth] = true;
+        set(Field::before, as_datum(link->before));
+        set(Field::disposition, disposition_datum(link->disposition));
+        set(Field::root, as_datum(link->root));
+        set(Field::depth, Int32GetDatum(link->depth));
     }
-    values[c_xact] = UInt64GetDatum(xact);
+    set(Field::xact, UInt64GetDatum(xact));
     append_row(board, {values, nulls});
     doorbell_ring(chan, uuid);
     return uuid;

@@ -10,26 +10,18 @@
 
 #include "core/board/uuid7.hpp"
 
+#include "board/message_fields.hpp"
+
 #include "pg/boundary.hpp"
 #include "pg/table_scan.hpp"
 
 extern "C" {
-#include "access/attmap.h"
 #include "access/htup.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 }
 
 namespace cloudsat::board {
-
-// The columns of the table that readers want, by their place in it.
-enum class Field : int { uuid = 1, timestamp, poster, chan, message, before, disposition, root, depth, xact };
-
-// Its number in a partition. `map` leads there from the table; null when the columns are in the same order.
-inline AttrNumber column_of(Field field, const AttrMap* map) {
-    const auto number = static_cast<AttrNumber>(field);
-    return map == nullptr ? number : map->attnums[number - 1];
-}
 
 // Where a message is: good for the reader that told it. A plain number, so that millions can be kept, and
 // ordered as the messages lie.
