@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A bot in shell: answers messages that say "load" or "disk" with what this machine has to say about it.
+# A bot in shell: answers the messages "load" and "disk" with this machine's load and disk usage.
 #
-#   host.sh app@i-42.web.example.com       until it is interrupted
+#   host.sh app@i-42.web.example.com       runs until interrupted
 #
-# One psql is its session on the board. No text of a message comes near the shell: the database looks for the two words.
-# The answers to a batch and the bookmark after it are one transaction: whenever this bot dies and is started again, each
-# message is answered once.
-# The database is that of libpq's environment (PGHOST, PGDATABASE, PGUSER, ...). An administrator makes the role that this
-# bot logs in as, once, and enlists it for the address:
+# One psql is its session on the board. The shell never evaluates the text of a message: the database compares it with the
+# two words. The answers to a batch and the bookmark after it are one transaction, so each message is answered once, even
+# if this bot dies and is restarted.
+# libpq's environment (PGHOST, PGDATABASE, PGUSER, ...) selects the database. An administrator creates the bot's login once,
+# and enlists it for the address:
 #     CREATE ROLE host LOGIN;
 #     SELECT cloudsat.enlist('host', 'server', 'web.example.com');
 set -euo pipefail
@@ -33,7 +33,7 @@ ask() {
 
 ask "SELECT cloudsat.register(ARRAY[:'address']::cloudsat.address[]);" >/dev/null
 while true; do
-    ask "CALL cloudsat.wait('30 s');" >/dev/null # by itself, so that the session holds no snapshot while it waits
+    ask "CALL cloudsat.wait('30 s');" >/dev/null # a statement of its own, so that the session holds no snapshot while it waits
     messages=$(ask "SELECT uuid, lower(btrim(message)) FROM cloudsat.receive()
                     WHERE before IS NULL AND lower(btrim(message)) IN ('load', 'disk');")
     ask 'BEGIN;'
@@ -41,7 +41,7 @@ while true; do
         case $word in
         load) uptime ;;
         disk) df -h / ;;
-        *) continue ;; # nothing, or a notification, which psql prints among the rows
+        *) continue ;; # an empty line, or a notification, which psql prints among the rows
         esac >"$answer"
         ask "\\set text \`cat :'answer'\`
              SELECT cloudsat.reply('$uuid', 'end', :'text');" >/dev/null

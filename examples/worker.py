@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""A task bot: takes tasks that are posted to its address or above it, works on them, and replies.
+"""A task bot: claims tasks posted to its address or above it, works on them, and replies.
 
-    worker.py app@i-42.digest.example.com        until it is interrupted
-    worker.py app@i-42.digest.example.com --once  what there is now, then ends
+    worker.py app@i-42.digest.example.com         runs until interrupted
+    worker.py app@i-42.digest.example.com --once  does the present tasks, then ends
 
-The task it knows: reply with the SHA-256 of a message. Any number of these workers may share the tasks: a claim has one
-winner. A worker may die at any point: its position in the stream is the bookmark of the last batch that it finished, so
-it sees the batch again, and its claims are orphaned with its connection, so that it, or another, takes them over.
+Its only task is to reply with the SHA-256 of a message. Any number of these workers may share the tasks: a claim has one
+winner. A worker may die at any point. Its position in the stream is the bookmark of the last finished batch, so it
+receives the batch again. Its claims are orphaned with its connection, so that it, or another worker, takes them over.
 
-The database is that of libpq's environment (PGHOST, PGDATABASE, PGUSER, ...). An administrator makes the role that this
-bot logs in as, once, and enlists it for the address:
+libpq's environment (PGHOST, PGDATABASE, PGUSER, ...) selects the database. An administrator creates the bot's login once,
+and enlists it for the address:
     CREATE ROLE worker LOGIN;
     SELECT cloudsat.enlist('worker', 'server', 'digest.example.com');
 """
@@ -24,7 +24,7 @@ import psycopg2
 class Worker:
     def __init__(self, address):
         self.connection = psycopg2.connect("")
-        # Each statement is a transaction, as CALL cloudsat.wait() needs it: it holds no snapshot while it waits.
+        # Each statement is a transaction, as CALL cloudsat.wait() requires: it holds no snapshot while it waits.
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self.ask("SELECT cloudsat.register(ARRAY[%s]::cloudsat.address[])", address)
@@ -34,7 +34,7 @@ class Worker:
         return self.cursor.fetchall()
 
     def round(self, wait):
-        """One batch of messages, then whatever dead workers left; returns how many tasks were done."""
+        """Processes one batch of messages, then orphaned claims; returns the number of finished tasks."""
         done = 0
         self.cursor.execute("CALL cloudsat.wait(make_interval(secs => %s))", [wait])
         for uuid, before, message in self.ask("SELECT uuid, before, message FROM cloudsat.receive()"):
@@ -49,7 +49,7 @@ class Worker:
 
     def work(self, uuid, message):
         [(claim,)] = self.ask("SELECT cloudsat.claim(%s, 'on it')", uuid)
-        if claim is None:  # somebody else has it, or it is done
+        if claim is None:  # another worker has it, or it is finished
             return 0
         if message.strip():
             self.ask("SELECT cloudsat.release(%s, 'end', %s)", uuid, hashlib.sha256(message.encode()).hexdigest())
@@ -61,7 +61,7 @@ class Worker:
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("address")
-    arguments.add_argument("--once", action="store_true", help="do what there is now, then end")
+    arguments.add_argument("--once", action="store_true", help="do the present tasks, then end")
     options = arguments.parse_args()
     if options.once:
         worker = Worker(options.address)
@@ -73,7 +73,7 @@ def main():
             worker = Worker(options.address)
             while True:
                 worker.round(wait=30)
-        except psycopg2.OperationalError as error:  # the server went away: come again
+        except psycopg2.OperationalError as error:  # the server went away: reconnect
             print(f"worker: {error}".strip(), file=sys.stderr)
             time.sleep(1)
 
