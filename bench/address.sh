@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # address: sorting and indexing a million addresses, against the same values as text COLLATE "C".
 #
-#   bench/address.sh [ROWS [ROUNDS]]      connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database
-#                                         of its own
+#   bench/address.sh [ROWS [ROUNDS]]      connects by the environment (PGHOST, PGPORT, PGUSER), in a
+#                                         database of its own
 #
-# The competitors take turns; each figure is the median of its rounds, after one to warm up.
+# The competitors take turns; each figure is the median of its rounds, after one warm-up round.
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 rows=${1:-1000000}
@@ -23,8 +23,8 @@ dropdb --if-exists --force "$database"
 createdb "$database"
 sql -c 'CREATE EXTENSION cloudsat' -c 'CREATE SCHEMA cloudsat_bench'
 
-# Seven domains of different size and depth, five ways of naming an instance, some local parts. About a quarter of the
-# values recur. `shuffled` is in no order, as messages come; `grouped` has domain after domain, as a listing comes.
+# Seven domains of different size and depth, five naming schemes for instances, some local parts. About a quarter of the
+# values recur. `shuffled` is in random order, like messages; `grouped` is ordered by domain, like a listing.
 sql -v rows="$rows" <<'SQL'
 CREATE UNLOGGED TABLE cloudsat_bench.value AS
 SELECT i, zone, CASE i % 8 WHEN 0 THEN 'app@' WHEN 1 THEN 'mig-agent@' ELSE '' END ||
@@ -46,7 +46,7 @@ VACUUM (ANALYZE) cloudsat_bench.shuffled_text, cloudsat_bench.shuffled_address, 
                  cloudsat_bench.grouped_address;
 SQL
 
-# milliseconds SQL: of one statement that returns next to nothing, by psql's clock
+# milliseconds SQL: of one statement with a small result, by psql's clock
 milliseconds() {
     sql -c '\timing on' -c "$1" -c '\timing off' | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
 }

@@ -1,5 +1,5 @@
-// amqp_alone: takes messages from a queue, or publishes them, by the very code that the archive and replay
-// use, and stores nothing. What bench/archive.sh holds them against. Prints messages in a second.
+// amqp_alone: takes messages from a queue, or publishes them, by the code of the archive and replay, without
+// storing them: the peer in bench/archive.sh. Prints messages per second.
 //
 // Usage: amqp_alone URL USER PASSWORD VHOST take QUEUE COUNT get|consume WINDOW
 //        amqp_alone URL USER PASSWORD VHOST publish QUEUE COUNT BYTES

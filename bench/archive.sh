@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# archive: messages of 1 kB from a queue into PostgreSQL and back, against the same AMQP that stores nothing.
+# archive: messages of 1 kB from a queue into PostgreSQL and back, against the same AMQP code without storing.
 #
-#   bench/archive.sh       connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own;
+#   bench/archive.sh       connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own;
 #                          CLOUDSAT_BROKER is the directory of a private node, CLOUDSAT_AMQP the program that fills it,
-#                          CLOUDSAT_AMQP_ALONE the one that takes and publishes and does nothing else
+#                          CLOUDSAT_AMQP_ALONE the one that only takes and publishes
 #
-# The archive's rate is what a guard stores, with fsync and a commit for each batch, from the first batch to the last;
-# replay's is that of cloudsat.replay() as its caller sees it. Rounds in turn, medians. From the environment: MESSAGES
-# (20000), ROUNDS (5).
+# The archive's rate is that of a guard, with fsync and a commit for each batch, from the first batch to the last. Replay's
+# rate is that of cloudsat.replay() for its caller. Alternating rounds, medians. From the environment: MESSAGES (20000),
+# ROUNDS (5).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -25,7 +25,7 @@ alone() { "$CLOUDSAT_AMQP_ALONE" "$url" admin "$broker_admin_password" / "$@"; }
 
 dropdb --if-exists --force "$db" 2>/dev/null
 createdb "$db"
-# one long poll interval: a pass is then 10 s, and no poll comes in between
+# a long poll interval, so that a pass takes 10 s without a poll in between
 sql >/dev/null <<SQL
 CREATE EXTENSION cloudsat;
 CREATE SERVER bench FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://127.0.0.1:$broker_management_port',
@@ -33,23 +33,23 @@ CREATE SERVER bench FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http:
 CREATE USER MAPPING FOR CURRENT_USER SERVER bench OPTIONS (user 'guardian', password '$broker_guardian_password');
 SQL
 
-# archived QUEUE: fills the queue, lets the guard take it; messages in a second
+# archived QUEUE: fills the queue, lets the guard archive it; messages per second
 archived() {
     local queue=$1 tries=0
     amqp publish "$queue" "$messages" 1000
     while [[ $(sql -c "SELECT count(*) FROM cloudsat.archived_messages WHERE queue = '$queue'") != "$messages" ]]; do
         if ((tries++ > 600)); then die "the guard does not archive $queue"; fi
-        # it polls when its server changes
+        # a change of its server makes it poll
         if ((tries % 5 == 1)); then sql -c "ALTER SERVER bench OPTIONS (SET timeout '$((30 + tries))s')" >/dev/null; fi
         sleep 0.2
     done
-    # the first batch was under way before its time was taken, so it does not count
+    # the first batch began before the clock did, so it does not count
     sql -c "SELECT (sum(n) - min(n) FILTER (WHERE at = first)) / extract(epoch FROM max(at) - min(at))
         FROM (SELECT archived_at AS at, count(*) AS n, min(archived_at) OVER () AS first
               FROM cloudsat.archived_messages WHERE queue = '$queue' GROUP BY archived_at) AS b"
 }
 
-# by_management QUEUE: what the management API's get does with the same, a thousand at a time, for those it can afford
+# by_management QUEUE: the management API's get, a thousand messages at a time, on a quarter of the messages
 by_management() {
     local queue=$1 began taken=0
     local count=$((messages / 4))
@@ -64,7 +64,7 @@ by_management() {
     awk -v n="$count" -v ns="$(($(date +%s%N) - began))" 'BEGIN { print n / ns * 1e9 }'
 }
 
-# replayed QUEUE: sends all of it back; messages in a second
+# replayed QUEUE: replays the whole archive; messages per second
 replayed() {
     psql -Xq -v ON_ERROR_STOP=1 -d "$db" -c '\timing on' -c '\o /dev/null' \
         -c "SELECT * FROM cloudsat.replay('bench', '/', '$1', $messages)" |
@@ -80,7 +80,7 @@ for kind in classic quorum; do
         queue=$kind-$round
         amqp declare "$queue" durable "x-queue-type=$kind" , declare "$queue-alone" durable "x-queue-type=$kind" , \
             declare "$queue-rest" durable "x-queue-type=$kind"
-        # no others are archived meanwhile: their names keep them out
+        # the policy exempts the other two queues from archiving
         sql -c "INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^$queue-', true)"
         archived "$queue" >>"$work/archived.$kind"
         alone publish "$queue-alone" "$messages" 1000 >>"$work/published.$kind"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # claim: claiming a message and finishing it, against a SKIP LOCKED table and against PgQ's batches.
 #
-#   bench/claim.sh         connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#   bench/claim.sh         connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own
 #
-# Clients take one message at a time from a stock posted before, in a transaction, and finish it in another one. cloudsat:
-# claim and release, two replies and two entries of the log; each message is handed to CONTENDERS clients, of which one wins. The table: an UPDATE ... RETURNING of the first row that FOR UPDATE SKIP LOCKED gives, and an UPDATE when
-# it is done. PgQ has no claims: each client has a queue and a consumer of its own, and a tick after each event, so that a
-# batch is one message: next_batch, get_batch_events, finish_batch. What is finished in a second counts.
+# Clients take one message at a time from a prepared stock, in one transaction, and finish it in another. cloudsat: claim and
+# release, two replies and two log entries; CONTENDERS clients claim each message, and one wins. The table: an UPDATE ...
+# RETURNING of the first row by FOR UPDATE SKIP LOCKED, and an UPDATE at the end. PgQ has no claims: each client has its own
+# queue and consumer, and a tick after each event, so that a batch is one message: next_batch, get_batch_events,
+# finish_batch. The figure is the number of finished messages per second.
 #
-# Once more with a snapshot held all the time, as a dump or a long report holds one: dead rows cannot be cleared away then, and
-# the table's search for the next job walks through all of them.
+# A second part holds a snapshot all the time, like a dump or a long report: dead rows cannot be removed then, and the
+# table's search for the next job scans all of them.
 #
 # Competitors take turns, every other round in the opposite order; the median of the rounds' ratios counts. From the
 # environment: ROUNDS (5), SECONDS_PER_RUN (4), CLIENTS (8), CONTENDERS (1), STOCK (40000) messages for each run.
@@ -126,7 +127,7 @@ let_go() {
     wait "$holder" || true
 }
 
-# one_run COMPETITOR SYNCHRONOUS CONDITION: messages finished in a second
+# one_run COMPETITOR SYNCHRONOUS CONDITION: finished messages per second
 one_run() {
     local count
     restock "$1"
@@ -148,7 +149,7 @@ ratios() { median <(paste "$1" "$2" | awk '{ print $1 / $2 }'); }
 
 echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync'), $payload-byte messages," \
     "notify off, $clients clients, each message handed to $contenders, median of $rounds rounds of $seconds s"
-# compare CONDITION SYNCHRONOUS COMPETITOR=GOAL...: in turns; the claims' rate over each one's, and what it should be
+# compare CONDITION SYNCHRONOUS COMPETITOR=GOAL...: in turn; the ratio of the claims' rate to each competitor's, and its goal
 compare() {
     local condition=$1 synchronous=$2 run=$work/$1.$2 where="sync $2" one round i
     if [[ $condition == held ]]; then where+=', snapshot held'; fi
@@ -165,8 +166,8 @@ compare() {
         at_least "claim and release / ${one%=*}, $where" "$(ratios "$run."{claim,"${one%=*}"})" 1 "${one#*=}"
     done
 }
-# Two updates of one narrow row cost what four rows do that stay: with the table it is to keep pace, and to leave it behind
-# where dead rows cannot be cleared away.
+# Two updates of one narrow row cost as much as four permanent rows: claims should be as fast as the table, and faster if
+# dead rows cannot be removed.
 peers=(table=0.9)
 if [[ -n $pgq ]]; then peers+=(pgq=2); fi
 for synchronous in off on; do compare free "$synchronous" "${peers[@]}"; done

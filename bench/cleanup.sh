@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# cleanup: what dropping an old day costs, against DELETE of the same messages, and how long posters wait meanwhile.
+# cleanup: the cost of dropping an old day, against DELETE of the same messages, and the posters' wait meanwhile.
 #
-#   bench/cleanup.sh       connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#   bench/cleanup.sh       connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own
 #
-# For each size a day is filled and dropped by cleanup() while clients post and the server writes a checkpoint, which tells
-# how long posters wait; filled and dropped again with nobody else about; filled and deleted by DELETE. A line for each figure: name, ratio, goal, ok or NOT ok;
-# then the figures themselves. From the environment: SIZES (1000000 5000000), CLIENTS (8), ROUNDS (3) of drops.
+# For each size, a day is filled and dropped by cleanup() while clients post and the server writes a checkpoint, to measure
+# the posters' wait; filled and dropped again without other sessions; filled and deleted by DELETE. Prints a line for each
+# figure (name, ratio, goal, ok or NOT ok), then the figures themselves. From the environment: SIZES (1000000 5000000),
+# CLIENTS (8), ROUNDS (3) of drops.
 # shellcheck disable=SC2317 # the trap calls finish
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -26,10 +27,10 @@ sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
 dropdb --if-exists --force "$db" 2>/dev/null
 createdb "$db"
-# the launcher removes the files of what is dropped
+# the launcher removes the files of dropped partitions
 sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()' -c 'SELECT FROM cloudsat.start()'
 
-# fill MESSAGES: 2020-01-01, in a partition of its own; rows go straight there
+# fill MESSAGES: inserts rows directly into a partition for 2020-01-01
 fill() {
     sql >/dev/null <<SQL
 SET cloudsat.notify = off;
@@ -82,7 +83,7 @@ drop="DO \$\$ BEGIN PERFORM FROM cloudsat.cleanup('1000 days'); END \$\$"
 first=
 for size in $sizes; do
     for ((round = 1; round <= rounds; round++)); do
-        # who waits: while bots post, and the server writes what it has to write
+        # the posters' wait, while bots post and the server writes a checkpoint
         fill "$size"
         begin_posting
         from=$(date +%s.%N)
@@ -92,7 +93,7 @@ for size in $sizes; do
         wait "$checkpoint"
         end_posting "$from" >>"$work/wait.$size"
         [[ $(sql -c "SELECT count(*) FROM cloudsat.messages WHERE uuid < cloudsat.uuid_floor('2021-01-01Z')") == 0 ]]
-        # what it takes and writes, with nobody else about
+        # its time and WAL, without other sessions
         fill "$size"
         before=$(sql -c 'SELECT pg_current_wal_insert_lsn()')
         timed "$work/drop.$size" "$drop"

@@ -1,9 +1,9 @@
-# What the measurements with a fake broker share: the broker, telling it things, and a session that polls it. Sourced
-# after bench/lib.sh, which is for all of them.
+# Functions for measurements with a fake broker: starting it, changing it, and a session that polls it. Source it after
+# bench/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # work and db are the script's
 
-# start_fake: the broker of test/fake_broker.py; it ends when we do, since its standard input does
+# start_fake: starts test/fake_broker.py, which ends with its standard input, and so with this process
 start_fake() {
     local words word
     mkfifo "$work/hold"
@@ -18,9 +18,9 @@ start_fake() {
         esac
     done
 }
-# tell PATH JSON: the broker changes
+# tell PATH JSON: changes the broker's state
 tell() { curl -sf --max-time 60 -o /dev/null -d "$2" "$fake_control/$1"; }
-# render KIND: has the broker write down the documents of a cycle, so that the next poll does not wait for that
+# render KIND: makes the broker prepare the documents of a cycle, so that the next poll does not wait for them
 render() {
     local query='disable_stats=true&enable_queue_totals=true&columns=name,type,durable,exclusive,auto_delete,state,messages,'
     query+='messages_ready,messages_unacknowledged'
@@ -36,7 +36,7 @@ start_session() {
     coproc session { exec psql -XAtq -F ' ' -v ON_ERROR_STOP=1 -d "$db" 2>&1; }
     # shellcheck disable=SC2034 # for the script
     session_pid=$(ask 'SELECT pg_backend_pid()')
-    ask 'SET synchronous_commit = off' # as a guard does when nothing has changed
+    ask 'SET synchronous_commit = off' # as a guard does if nothing has changed
 }
 ask() {
     local line
@@ -52,7 +52,7 @@ ask() {
 }
 
 private_kb() { awk '/^RssAnon/ { print $2 }' "/proc/$1/status"; }
-# watch_peak PID FILE: writes the highest private memory of a process in kB to a file, again and again
+# watch_peak PID FILE: repeatedly writes the peak private memory of a process, in kB, to a file
 watch_peak() {
     exec perl -MTime::HiRes=sleep -e 'my ($pid, $file, $peak) = (@ARGV, 0);
         while (open my $in, "<", "/proc/$pid/status") {

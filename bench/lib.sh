@@ -1,4 +1,4 @@
-# What the measurements share: medians, and ratios held against a goal. Sourced by bench/*.sh.
+# Functions for all measurements: medians, and ratios compared with a goal. Sourced by bench/*.sh.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -8,7 +8,7 @@ work=$(mktemp -d)
 # median FILE: of the numbers in it, one a line
 median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
 
-# at_least NAME OURS THEIRS GOAL: ours/theirs shall be no less than the goal (rates); at_most: no more (times)
+# at_least NAME OURS THEIRS GOAL: requires ours/theirs >= goal (for rates); at_most: <= goal (for times)
 at_least() { hold "$1" "$2" "$3" "$4" '>='; }
 at_most() { hold "$1" "$2" "$3" "$4" '<='; }
 hold() {
@@ -17,7 +17,7 @@ hold() {
         printf "%-56s %6.2f  %s %-5s  %s\n", name, r, way, goal, good ? "ok" : "NOT ok"; exit !good }' || missed=1
 }
 
-# note WHAT FIGURE: an absolute figure, told at the end
+# note WHAT FIGURE: an absolute figure, printed at the end
 note() { printf '    %-52s %s\n' "$1" "$2" >>"$work/notes"; }
 tell_notes() {
     echo

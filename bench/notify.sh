@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# notify: what notifying costs those who post, and how soon those who wait have the message.
+# notify: the cost of notifications for posters, and the latency for waiting sessions.
 #
-#   bench/notify.sh        connects as the environment says; a server that preloads cloudsat; CLOUDSAT_WAKEUP is the program
-#                          made of bench/wakeup.cpp
+#   bench/notify.sh        connects by the environment, to a server that preloads cloudsat; CLOUDSAT_WAKEUP is the program
+#                          built from bench/wakeup.cpp
 #
-# The rate of posts, by pgbench, with cloudsat.notify off, batched and inline, taking turns; without a listener, and with
-# listeners that are all subscribed to the channel posted to, and read what they are sent. Then the time from COMMIT to the
-# row in the receiver's client, with one session and with many in CALL wait, while others post at half the rate.
+# First the rate of posts, by pgbench, with cloudsat.notify off, batched and inline in turn; without a listener, and with
+# listeners that are all subscribed to the channel and read their notifications. Then the time from COMMIT to the row
+# in the receiver's client, with one session and with many in CALL wait, while others post at half the rate.
 # From the environment: ROUNDS (5), SECONDS_PER_RUN (4), CLIENTS (8 64), LISTENERS (100), RECEIVERS (1 64), SAMPLES (1000).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -20,7 +20,7 @@ samples=${SAMPLES:-1000}
 pause=10 # milliseconds between samples
 wakeup=${CLOUDSAT_WAKEUP:?the program made of bench/wakeup.cpp}
 db=cloudsat_bench_notify
-listener= # the process that plays them
+listener= # the process that has the listening sessions
 load=     # a pgbench in the background
 
 end() {
@@ -48,7 +48,7 @@ stop_listening() {
     listener=
 }
 
-# posts MODE CLIENTS: transactions a second
+# posts MODE CLIENTS: transactions per second
 printf -v text 'x%.0s' {1..200}
 echo "SELECT cloudsat.post('bot@h1.example.com', 'example.com', '$text')" >"$work/post"
 posts() {
@@ -96,7 +96,7 @@ done
 # --- the time, under load
 count=${clients%% *}
 half=$(awk -v all="$(median "$work/0.$count.batched")" 'BEGIN { print int(all / 2) }')
-pgq_tick=3000 # milliseconds: PgQ's default ticker_max_lag, by which an event is late when there are few
+pgq_tick=3000 # milliseconds: PgQ's default ticker_max_lag, the delay of an event if events are rare
 echo "SELECT cloudsat.post('bot@h1.example.com', 'example.org', '$text')" >"$work/other"
 pgbench -n -M prepared -c "$count" -j 1 -T 3600 -R "$half" -f "$work/other" "$db" >/dev/null 2>&1 &
 load=$!

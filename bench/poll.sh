@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# poll: a whole cycle over 10,000 queues of a real broker, against fetching the same documents and doing nothing to them.
+# poll: a whole cycle over 10,000 queues of a real broker, against only fetching the same documents.
 #
-#   bench/poll.sh          connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own;
+#   bench/poll.sh          connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own;
 #                          CLOUDSAT_BROKER is the directory of a private node, CLOUDSAT_AMQP the program that fills it
 #
-# The bare fetch is curl's own time for the documents that a cycle in steady state asks for (the list of vhosts and the
-# sizes), on one connection, without its start. Both take turns, and what is recorded is held against what was declared.
-# Then the guard itself polls once a second, and its private memory is read after 20 and after 80 polls. From the
-# environment: QUEUES (10000), ROUNDS (15).
+# The bare fetch is curl's own time for the documents of a cycle in steady state (the list of vhosts and the sizes), on one
+# connection, without its start. Both take turns, and the recorded sizes are compared with the declared ones. Then the
+# guard itself polls once a second, and its private memory is read after 20 and after 80 polls. From the environment:
+# QUEUES (10000), ROUNDS (15).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -47,15 +47,15 @@ SQL
 
 totals_document="$base/api/queues/%2F?disable_stats=true&enable_queue_totals=true"
 totals_document+='&columns=name,type,durable,exclusive,auto_delete,state,messages,messages_ready,messages_unacknowledged'
-# milliseconds that curl needs for the documents of a cycle
+# milliseconds of curl for the documents of a cycle
 bare() {
     local document=$totals_document
     if [[ $1 == metrics ]]; then document=$metrics/metrics/detailed?family=queue_coarse_metrics; fi
     curl -s -o /dev/null -o /dev/null -u "guardian:$broker_guardian_password" -w '%{time_total}\n' \
         "$base/api/vhosts?columns=name,cluster_state" "$document" | awk '{ t += $1 } END { print t * 1000 }'
 }
-# milliseconds of one poll as its caller sees it, in one session, as a guard is one process; a guard does not wait for the
-# disk either when it commits that nothing has changed
+# milliseconds of one poll for its caller, in one session, as a guard is one process; a guard does not wait for the disk
+# either if nothing has changed
 coproc session { psql -Xq -d "$db" 2>&1; }
 printf '%s\n' 'SET synchronous_commit = off;' '\timing on' '\o /dev/null' >&"${session[1]}"
 whole() {
@@ -70,7 +70,7 @@ whole() {
     die "the session ended"
 }
 
-# how far what is recorded is from what was declared
+# the difference between the recorded and the declared sizes
 wrong() {
     sql -c "SELECT abs(count(*) - $queues) + abs(sum(messages) - $(((queues + 99) / 100)))
         FROM cloudsat.queues WHERE server = '$1' AND gone_at IS NULL"
@@ -78,7 +78,7 @@ wrong() {
 
 echo "# RabbitMQ with $queues queues on loopback, $(nproc) cores, $rounds rounds in turn, medians"
 for kind in totals metrics; do
-    for _ in 1 2 3; do whole "$kind" >/dev/null; done # the first polls meet everything anew
+    for _ in 1 2 3; do whole "$kind" >/dev/null; done # the first polls find only new queues
     for ((round = 0; round < rounds; round++)); do
         bare "$kind" >>"$work/bare.$kind"
         whole "$kind" >>"$work/whole.$kind"
@@ -96,7 +96,7 @@ echo '\q' >&"${session[1]}"
 # --- the guard's memory -------------------------------------------------------------------------------------------
 sql -c 'SET client_min_messages = warning' -c 'DROP SERVER metrics CASCADE' -c "ALTER SERVER totals OPTIONS (ADD poll_interval '1s')" -c 'SELECT cloudsat.start()' >/dev/null
 cycle() { sql -c "SELECT cycle FROM cloudsat.polls WHERE server = 'totals'"; }
-# anonymous_kb POLLS: private memory of the guard after that many polls more
+# anonymous_kb POLLS: private memory of the guard after that many more polls
 anonymous_kb() {
     local until=$(($(cycle) + $1)) tries=0
     while (($(cycle) < until && tries++ < 3000)); do sleep 0.2; done

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# post: what a post costs, against a prepared INSERT into an identical table and against PgQ's insert_event.
+# post: the cost of a post, against a prepared INSERT into an identical table and against PgQ's insert_event.
 #
-#   bench/post.sh          connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#   bench/post.sh          connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own
 #
 # Competitors take turns, every other round in the opposite order, and the median of the rounds' ratios counts: the
-# machine is noisy, the ratio is not. A line for each figure: name, ratio, goal, ok or NOT ok; then what each competitor
-# did. From the environment: ROUNDS (5), SECONDS_PER_RUN (4) of pgbench, CALLS (20000) of a loop, CLIENTS (1 8 64).
+# machine is noisy, the ratio is not. Prints a line for each figure (name, ratio, goal, ok or NOT ok), then each
+# competitor's figures. From the environment: ROUNDS (5), SECONDS_PER_RUN (4) of pgbench, CALLS (20000) of a loop,
+# CLIENTS (1 8 64).
 # shellcheck disable=SC2317 # one_round calls functions by their names
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -26,7 +27,7 @@ sql -c 'CREATE EXTENSION cloudsat' -c 'SELECT FROM cloudsat.maintain()'
 pgq=1
 sql -c 'CREATE EXTENSION pgq' -c "SELECT FROM pgq.create_queue('bench')" >/dev/null 2>&1 || pgq=
 
-# a table like cloudsat.messages, its partitions and their indexes, but for what makes it a board: triggers, checks
+# a table like cloudsat.messages, with its partitions and their indexes, but without its triggers and checks
 sql <<'SQL'
 SET client_min_messages = warning;
 CREATE SCHEMA bench;
@@ -61,11 +62,11 @@ statement_of() {
     pgq) echo "SELECT pgq.insert_event('bench', 'type', '$text')" ;;
     esac
 }
-# those that are compared stand side by side, so that they run under the same load
+# compared competitors are adjacent, so that they run under the same load
 competitors=(raw post raw_reply reply)
 if [[ -n $pgq ]]; then competitors=(raw post pgq raw_reply reply); fi
 
-# in_loop COMPETITOR: microseconds for each call in a plpgsql loop
+# in_loop COMPETITOR: microseconds per call in a PL/pgSQL loop
 in_loop() {
     local statement
     statement=$(statement_of "$1")
@@ -85,7 +86,7 @@ SELECT current_setting('bench.took');
 SQL
 }
 
-# in_pgbench COMPETITOR CLIENTS SYNCHRONOUS: transactions a second, each a prepared statement
+# in_pgbench COMPETITOR CLIENTS SYNCHRONOUS: transactions per second, each a prepared statement
 in_pgbench() {
     statement_of "$1" >"$work/script"
     PGOPTIONS="-c synchronous_commit=$3 -c cloudsat.notify=${NOTIFY:-off}" \
@@ -99,7 +100,7 @@ empty() {
 }
 echo "# $(sql -c 'SELECT version()' | cut -d' ' -f1,2), $(nproc) cores, fsync $(sql -c 'SHOW fsync')," \
     "$payload-byte messages, notify off, median of $rounds rounds of $seconds s, $calls calls a loop"
-# one_round N SUFFIX COMMAND...: each competitor once; what COMMAND says of it goes to $work/SUFFIX.COMPETITOR
+# one_round N SUFFIX COMMAND...: runs COMMAND once for each competitor, with its output in $work/SUFFIX.COMPETITOR
 one_round() {
     local order=("${competitors[@]}") i
     empty
@@ -113,7 +114,7 @@ ratios() { median <(paste "$1" "$2" | awk '{ print $1 / $2 }'); }
 
 for ((round = 1; round <= rounds; round++)); do one_round "$round" loop in_loop; done
 for one in "${competitors[@]}"; do note "loop, $one" "$(median "$work/loop.$one") µs"; done
-# these are times, so theirs comes first
+# these are times, so the competitor's comes first
 at_least 'post / raw INSERT, in the server' "$(ratios "$work/loop."{raw,post})" 1 0.9
 at_least 'reply / raw INSERT of a reply, in the server' "$(ratios "$work/loop."{raw_reply,reply})" 1 0.9
 if [[ -n $pgq ]]; then at_least 'post / pgq.insert_event, in the server' "$(ratios "$work/loop."{pgq,post})" 1 1.2; fi

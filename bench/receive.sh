@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # receive: receiving, empty and full, among millions of messages, and while 64 clients post.
 #
-#   bench/receive.sh [MESSAGES] [SECONDS]     connects as the environment says, uses databases of its own
+#   bench/receive.sh [MESSAGES] [SECONDS]     connects by the environment, in databases of its own
 #
 # MESSAGES (5,000,000; a fifth of it in the databases with 8 and 365 partitions) of 200 bytes, a fifth of them on the
-# receiver's four channels, written by long finished transactions. The times are medians of calls in one PL/pgSQL
-# function, each within its own subtransaction, which is rolled back so that the messages come again; both sides are
-# asked in turn, and the databases too. The peer of a receive is the bare index scan: a prepared query of the board that
-# is told the range of transactions and since when, and fetches the same rows. The same of today's partition, which no
-# reader can know to suffice, is noted; it returns its rows to an aggregate, not from a function. The last part lasts SECONDS (6) a round: 64 clients
-# post while one receives, with and without a transaction that has posted and stays open; medians of five rounds, the rate
-# when they post as fast as they can, the receiver's latency at half of that rate, because it tells of nothing but the
-# scheduler when there is no processor left.
+# receiver's four channels, written by transactions finished long before. The times are medians of calls in one PL/pgSQL
+# function, each in its own subtransaction, which is rolled back so that the messages come again; both sides and the
+# databases take turns. The peer of a receive is the bare index scan: a prepared query of the board with a given range of
+# transactions and a given start, which fetches the same rows. The same scan of today's partition only, which a reader
+# cannot know to suffice, is noted; it returns its rows to an aggregate, not from a function. In the last part, SECONDS
+# (6) a round, 64 clients post while one receives, with and without an open transaction that has posted. Its figures are
+# medians of five rounds: the rate at full speed, and the receiver's latency at half of that rate, because without an idle
+# processor the latency measures only the scheduler.
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 messages=${1:-5000000}
@@ -28,7 +28,7 @@ trap end EXIT
 drop
 sql() { psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
 
-# fill PARTITIONS MESSAGES: a database with so many days, today and tomorrow among them
+# fill PARTITIONS MESSAGES: creates a database with that many days, including today and tomorrow
 fill() {
     PGDATABASE=postgres psql -XAtqc "CREATE DATABASE ${database}_$1"
     export PGDATABASE=${database}_$1
@@ -94,13 +94,13 @@ END $$$function$, name, source)
 SQL
 }
 
-# A hundred messages for the receiver, each in a transaction of its own, beside as many for others
+# A hundred messages for the receiver, each in its own transaction, and as many for others
 cat >"$work/post.sql" <<'SQL'
 SELECT cloudsat.post('app@i-1.example.org', 'h1.example.com', repeat('x', 200));
 SELECT cloudsat.post('app@i-1.example.org', 'h7.example.com', repeat('x', 200));
 SQL
 
-# measure: lines `what rows microseconds` of one session, whose caches are warm
+# measure: prints lines `what rows microseconds` from one session with warm caches
 measure() {
     sql -F ' ' <<SQL
 SET plan_cache_mode = force_generic_plan;
@@ -149,7 +149,7 @@ SELECT cloudsat.register('{h1.example.com}');
 SELECT count(octet_length(message)) FROM cloudsat.receive(1000);
 \sleep 10 ms
 SQL
-# busy WHO OPTION...: 64 clients, with these options, and one receiver
+# busy WHO OPTION...: runs 64 clients with these options, and one receiver
 busy() {
     pgbench -n -M prepared -c 64 -j 2 -T "$seconds" "${@:2}" -f "$work/busy.sql" >"$work/posts" 2>&1 &
     pgbench -n -r -D known=0 -c 1 -T $((seconds - 1)) -f "$work/receive.sql" >"$work/receives" 2>&1 || true

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# scale: 100,000 queues on a fake broker: the memory of a guard, the time of a sweep, what recording costs.
+# scale: 100,000 queues on a fake broker: the memory of a guard, the time of a sweep, the cost of recording.
 #
-#   bench/scale.sh         connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#   bench/scale.sh         connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own
 #
-# The broker's documents are written down before they are asked for, so it is not the broker that is measured. Memory is
-# what a process has for itself alone (RssAnon: shared buffers are not in it), its peak seen 200 times a second. From
-# the environment: QUEUES (100000), ROUNDS (5).
+# The broker prepares its documents before the requests, so its own time is not measured. Memory is the private memory of a
+# process (RssAnon, without shared buffers), with its peak sampled 200 times a second. From the environment: QUEUES
+# (100000), ROUNDS (5).
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=bench/fake.sh
@@ -21,7 +21,7 @@ sql() { psql -XAtq -v ON_ERROR_STOP=1 -d "$db" "$@"; }
 
 start_fake
 tell queues "{\"count\": $queues, \"prefix\": \"queue/u42@example.com/tasks\"}"
-# change COUNT: so many queues get a size that they did not have
+# change COUNT: gives that many queues a new size
 size=0
 change() { tell sizes "{\"count\": $1, \"prefix\": \"queue/u42@example.com/tasks\", \"messages\": $((++size))}"; }
 
@@ -75,7 +75,7 @@ written() {
                 coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del) FILTER (WHERE relname <> 'polls'), 0)
          FROM pg_stat_all_tables WHERE schemaname = 'cloudsat'"
 }
-sql -c "UPDATE cloudsat.queues SET growth = 0" # else that is what sweeps write, for a minute
+sql -c "UPDATE cloudsat.queues SET growth = 0" # otherwise sweeps write it for a minute
 read -r polls_before others_before <<<"$(written)"
 for ((round = 0; round < 5; round++)); do ask "SELECT FROM cloudsat.poll('totals')" >/dev/null; done
 read -r polls_after others_after <<<"$(written)"
@@ -83,7 +83,7 @@ at_most 'rows of polls written by 5 unchanged sweeps / 5' $((polls_after - polls
 at_most 'other rows written by them, plus one / 1' $((others_after - others_before + 1)) 1 1
 
 # --- the guard's memory -----------------------------------------------------------------------------------------------
-# guard NAME OPTIONS: has a guard poll once a second, and watches it while sizes change
+# guard NAME OPTIONS: lets a guard poll once a second, and samples its memory while sizes change
 guard() {
     local kind=$1 pid early late turn
     sql >/dev/null <<SQL
@@ -109,7 +109,7 @@ SQL
     rm "$work/peak"
     sql -c 'SET client_min_messages = warning' -c 'SELECT cloudsat.stop()' -c "DROP SERVER $kind CASCADE" >/dev/null
 }
-# all_sorts NAME: twelve polls and what may come to them: all queues changed, some did, names and bindings are read
+# all_sorts NAME: four polls each after a change of all queues, a change of some, and with names and bindings
 all_sorts() {
     change "$queues"
     wait_polls "$1" 4

@@ -1,5 +1,5 @@
-// A clock that a measurement moves: preloaded (LD_PRELOAD) into a server, it adds to the time of day the seconds that
-// the file SHIFTED_CLOCK holds as a 64-bit integer. Time only; waiting takes as long as ever.
+// A clock that a measurement can move. Preloaded into a server (LD_PRELOAD), it adds the seconds in the file
+// SHIFTED_CLOCK, a 64-bit integer, to the time of day. It does not affect waiting.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # thread: walking whole threads, against WITH RECURSIVE with a path array, and against returning the rows from a function.
 #
-#   bench/thread.sh [ROUNDS]      connects as the environment says (PGHOST, PGPORT, PGUSER), uses a database of its own
+#   bench/thread.sh [ROUNDS]      connects by the environment (PGHOST, PGPORT, PGUSER), in a database of its own
 #
 # Three threads of 200-byte messages, written by post() and reply(): a chain of 1,000, a star of 10,000, a random tree of
 # 100,000 (each reply answers any message before it). The competitors take turns; each figure is the median of its
-# rounds, after one to warm up, of a statement that is executed to its end, and its rows thrown away. WITH RECURSIVE
-# has an index on `before`, which the board has not, and sorts by path: its rows come in no useful order otherwise. The
-# other competitor has the result of the walk stored in its order, and only returns it from a function: a floor for
-# anything that returns these rows from one. The bare scan of the index on root is noted; it returns no paths, and its
-# rows to nobody.
+# rounds, after one warm-up round, of a statement executed to its end with its rows discarded. WITH RECURSIVE has an
+# index on `before`, which the board lacks, and sorts by path, because its rows come in no useful order otherwise. The
+# other competitor returns the stored result of the walk, in order, from a function: a lower bound for any function
+# that returns these rows. The bare scan of the index on root is noted; it computes no paths and returns no rows.
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 rounds=${1:-7}
@@ -68,8 +67,8 @@ VACUUM (ANALYZE);
 CHECKPOINT;
 SQL
 
-# milliseconds SELECT: of one statement that is executed to its end, its rows thrown away; the second time in a session,
-# when its caches are warm
+# milliseconds SELECT: of one statement executed to its end, with its rows discarded; the second time in a session, with
+# warm caches
 milliseconds() {
     sql -c "EXPLAIN (ANALYZE, TIMING OFF) $1" -c "EXPLAIN (ANALYZE, TIMING OFF) $1" |
         sed -n 's/^Execution Time: \([0-9.]*\) ms$/\1/p' | tail -n 1
@@ -100,7 +99,7 @@ while IFS='|' read -r name start least; do
     done
     walk=$(median "$work/$name-walk")
     at_least "thread, $name: times faster than WITH RECURSIVE" "$(median "$work/$name-recursion")" "$walk" "$least"
-    if [[ $name != chain ]]; then # whose stored paths are compressed, and cost nothing to return
+    if [[ $name != chain ]]; then # whose stored paths are compressed, and free to return
         at_most "thread, $name: the same rows, stored, from a function" "$walk" "$(median "$work/$name-return")" 2.5
     fi
     for who in walk recursion return scan; do note "$name, $who" "$(median "$work/$name-$who") ms"; done

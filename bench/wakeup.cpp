@@ -1,15 +1,13 @@
 // A crowd of bots on real connections, for bench/notify.sh.
 //
-//   wakeup listen COUNT                  registers so many sessions, says `ready`, and reads their
-//   notifications until
-//                                        its input ends; then says how many there were
-//   wakeup receive COUNT SAMPLES PAUSE   so many sessions CALL wait and receive; posts to one of them after
-//   another, with a
-//                                        pause of about so many milliseconds, and prints how long it took:
+//   wakeup listen COUNT                  registers COUNT sessions, prints `ready`, and reads their
+//                                        notifications until its input ends; then prints their number
+//   wakeup receive COUNT SAMPLES PAUSE   COUNT sessions CALL wait and receive; posts to one after another,
+//                                        with a pause of about PAUSE milliseconds, and prints the latency:
 //                                        p50, p99, max
 //
-// The time runs from just before the poster sends COMMIT until the receiver's client has the row. Connects as
-// libpq's environment says.
+// The time runs from just before the poster sends COMMIT until the receiver's client has the row. Connects by
+// libpq's environment.
 
 #include <algorithm>
 #include <array>
@@ -135,7 +133,7 @@ public:
     }
 
 private:
-    // Waits and receives by turns.
+    // Waits and receives in turn.
     void ask_next(std::size_t number) {
         PGconn* connection = receivers_[number].get();
         waits_[number] = !waits_[number];

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# week: a week of polling, in minutes: whether tables, dead rows and memory stay within bounds.
+# week: a week of polling, in minutes: checks that tables, dead rows and memory stay within bounds.
 #
-#   bench/week.sh          starts a cluster of its own, with autovacuum, whose clock it moves
+#   bench/week.sh          starts a cluster of its own, with autovacuum and a movable clock
 #
-# A broker (a fake one) with QUEUES (2000) queues is polled STEPS (2016) times, five minutes apart by the server's clock
-# (bench/shifted_clock.cpp). At each step twenty queues come and twenty go, a tenth change their size, and one grows
-# above its limit, while the one before shrinks again; once an hour maintain() and cleanup() run as the launcher runs
-# them, with a retention of a day for history and board. Sizes at the end are held against those after three days.
+# Polls a fake broker with QUEUES (2000) queues STEPS (2016) times, five minutes apart by the server's clock
+# (bench/shifted_clock.cpp). At each step twenty queues appear and twenty vanish, a tenth change their size, and one grows
+# above its limit, while the previous one shrinks again. Once an hour maintain() and cleanup() run as in the launcher,
+# with a retention of a day for history and board. Sizes at the end are compared with those after three days.
 # shellcheck source=bench/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=test/tools/lib.sh
