@@ -243,7 +243,6 @@ struct Broker {
     const Server* server = nullptr;
     net::Http* http = nullptr;
     std::pmr::memory_resource* arena = nullptr;
-    std::string_view base;
 };
 
 Broker open_broker(std::string_view name) {
@@ -254,9 +253,6 @@ Broker open_broker(std::string_view name) {
     broker.arena = pg::make<std::pmr::monotonic_buffer_resource>(broker.context, memory);
     broker.http = &http_of_process();
     pg::make<Hangup>(broker.context, broker.http);
-    const std::string_view url = broker.server->options.management_url;
-    const auto base = core::check_base_url(url, broker.arena);
-    broker.base = base ? base.value().text : url;
     lock_accounts(broker.server->oid, Changing::account);
     return broker;
 }
@@ -283,7 +279,7 @@ Broker open_broker(std::string_view name) {
 enum class Missing : std::uint8_t { is_fault, is_answer };
 const net::Reply& ask(const Broker& broker, net::Method method, std::initializer_list<std::string_view> path,
                       std::string_view body, core::Expect expect, Missing missing = Missing::is_fault) {
-    const std::string_view url = join(broker.arena, {broker.base, "/api/", join(broker.arena, path)});
+    const std::string_view url = Api(*broker.server, broker.arena).url(path);
     start(*broker.http, *broker.server, method, url, expect, body);
     const net::Reply& reply = finish(*broker.http);
     const bool ok = reply.kind == FaultKind::none ||

@@ -35,8 +35,8 @@ namespace {
 
 using core::FaultKind;
 
-constexpr std::string_view totals_look = "?disable_stats=true&enable_queue_totals=true&";
-constexpr std::string_view names_look = "?disable_stats=true&";
+constexpr std::string_view totals_look = "disable_stats=true&enable_queue_totals=true&";
+constexpr std::string_view names_look = "disable_stats=true&";
 
 // Only what an earlier transaction has written: its intention is committed, or we would not see it.
 pg::Statement committed_intentions(R"(
@@ -135,13 +135,8 @@ enum class Seen { yes, no, unclear };
 
 // Asks one kind of listing for this one queue.
 Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
-    const core::ServerOptions& options = all.server->options;
-    const auto base = core::check_base_url(options.management_url, all.arena);
-    const auto vhost = core::segment_of_text(intention.vhost, all.arena);
-    const std::string_view url =
-        join(all.arena, {base ? base.value().text : options.management_url, "/api/queues", vhost ? "/" : "",
-                         vhost.value_or(""), kind,
-                         core::look_again_query(core::name_of_text(intention.name, all.arena), all.arena)});
+    const Api api(*all.server, all.arena);
+    const std::string_view url = api.queue_row_url(intention.vhost, intention.name, kind);
     start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
     const net::Reply& reply = finish(*all.http);
     if (reply.kind == FaultKind::not_found) {
@@ -191,13 +186,7 @@ Seen look_again(Intentions& all, Intention& intention) {
 
 // Empty where the queue has no address over HTTP.
 std::string_view url_of(const Intentions& all, const Intention& intention) {
-    const core::ServerOptions& options = all.server->options;
-    const auto base = core::check_base_url(options.management_url, all.arena);
-    const auto vhost = core::segment_of_text(intention.vhost, all.arena);
-    const auto queue = core::segment_of_text(intention.name, all.arena);
-    return vhost && queue ? join(all.arena, {base ? base.value().text : options.management_url,
-                                             "/api/queues/", *vhost, "/", *queue})
-                          : std::string_view{};
+    return Api(*all.server, all.arena).queue_url(intention.vhost, intention.name);
 }
 
 // The queue's own document tells who consumes; nothing when it does not.

@@ -237,20 +237,12 @@ std::int64_t average_of(std::span<const net::Delivery> batch) {
 // The queue's own document; or, where it has no address over HTTP, a page with its row.
 std::string_view url_of(const Archiving& a, const ArchiveQueue& queue) {
     constexpr std::string_view columns =
-        "?columns=name,vhost,type,state,durable,exclusive,auto_delete,messages,messages_ready,"
+        "columns=name,vhost,type,state,durable,exclusive,auto_delete,messages,messages_ready,"
         "messages_unacknowledged,message_bytes_ready,consumers,consumer_details,exclusive_consumer_tag,"
         "arguments,effective_policy_definition&";
-    const core::ServerOptions& options = a.server->options;
-    const auto base = core::check_base_url(options.management_url, a.arena);
-    const std::string_view queues =
-        join(a.arena, {base ? base.value().text : options.management_url, "/api/queues"});
-    const auto vhost = core::segment_of_text(queue.vhost, a.arena);
-    const auto name = core::segment_of_text(queue.name, a.arena);
-    if (vhost && name) {
-        return join(a.arena, {queues, "/", *vhost, "/", *name});
-    }
-    return join(a.arena, {queues, vhost ? "/" : "", vhost.value_or(""), columns,
-                          core::look_again_query(core::name_of_text(queue.name, a.arena), a.arena)});
+    const Api api(*a.server, a.arena);
+    const std::string_view own = api.queue_url(queue.vhost, queue.name);
+    return !own.empty() ? own : api.queue_row_url(queue.vhost, queue.name, columns);
 }
 
 // Looks at the queue's own document, whether messages may be taken from it. No connection to the queue is

@@ -6,6 +6,7 @@
 
 #include "guardian/audit.hpp"
 #include "guardian/enforcement.hpp"
+#include "guardian/fetch.hpp"
 #include "guardian/incident.hpp"
 #include "guardian/poll_row.hpp"
 #include "guardian/queue_row.hpp"

@@ -18,6 +18,7 @@
 #include "core/base/fault.hpp"
 #include "core/guardian/sweep_diff.hpp"
 #include "core/wire/binding_listing.hpp"
+#include "guardian/broker.hpp"
 #include "guardian/server.hpp"
 #include "net/http.hpp"
 #include "pg/boundary.hpp"
@@ -128,43 +129,10 @@ struct Report {
     TimestampTz next_poll = 0;
 };
 
-// Drops the request that is under way when the memory context goes that it is made in.
-struct Hangup {
-    net::Http* http;
-    explicit Hangup(net::Http* which) noexcept : http(which) {}
-    Hangup(const Hangup&) = delete;
-    Hangup& operator=(const Hangup&) = delete;
-    ~Hangup() {
-        if (http->running()) {
-            http->abandon();
-        }
-    }
-};
-
-// The process's HTTP connections: one to the management API, one for the metrics. That is enough, since a
-// process asks one broker at a time. Made at first use.
-net::Http& http_of_process();
-net::Http& metrics_http_of_process();
-
-// The bytes of the parts, one after the other, in the arena and with a NUL behind.
-std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts);
-
-// Asks; and waits for the answer, which lives until the next question. Another request that is under way
-// meanwhile is kept going. finish() raises when cancelled; neither needs a transaction.
-void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
-           core::Expect expect, std::string_view body = {});
-const net::Reply& finish(net::Http& http, net::Http* meanwhile = nullptr);
-
-// Asks what each cycle begins with, the vhosts and the metrics, both at once. begin() does it before it reads
-// what is known, so that the broker has something to do meanwhile; fetch() waits for the answers.
-void start_fetch(Cycle& cycle);
-
 // What is left of another server that had this name is over and forgotten: the queues of this one are new.
 // begin() sees to it; so must who looks at what is known before.
 void forget_namesake(const Server& server);
 
 Cycle* begin(const Server* server, net::Http& http, MemoryContext context);
-void fetch(Cycle& cycle);
-Report record(Cycle& cycle);
 
 } // namespace cloudsat::guardian

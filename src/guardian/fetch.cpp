@@ -1,7 +1,7 @@
-// Fetching, see cycle.hpp: which documents a cycle asks for, and what it makes of faults. Needs no
+// Fetching, see fetch.hpp: which documents a cycle asks for, and what it makes of faults. Needs no
 // transaction, writes nothing, judges nothing. Documents are decoded whole before one row of them is used.
 
-#include "guardian/cycle.hpp"
+#include "guardian/fetch.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -51,7 +51,7 @@ constexpr std::size_t most_single_streams = 100;
 // A cycle under way, with what only fetching needs.
 struct Fetching {
     Cycle& cycle;
-    std::string_view management;
+    Api api;
     bool partial = false;   // some vhost could not be read
     bool stop = false;      // it makes no sense to go on asking
     std::size_t vhosts = 0; // that the broker shows
@@ -103,26 +103,12 @@ const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
     return answer(f, *f.cycle.http);
 }
 
-std::string_view base_of(std::string_view url, std::pmr::memory_resource* arena) {
-    const auto base = core::check_base_url(url, arena);
-    return base ? base.value().text : url; // the validator has checked it
-}
-
 // A listing of one vhost; or of all, with the vhost of each row, where this one has no address over HTTP. The
 // queries end with the columns that they want.
-std::string_view vhost_url(const Fetching& f, std::string_view kind, std::string_view vhost,
-                           std::string_view query) {
-    const auto segment = core::segment_of_text(vhost, f.cycle.arena);
-    return segment ? join(f.cycle.arena, {f.management, "/api/", kind, "/", *segment, query})
-                   : join(f.cycle.arena, {f.management, "/api/", kind, query, ",vhost"});
-}
-
-std::string_view queue_url(const Fetching& f, std::string_view vhost, std::string_view queue,
-                           std::string_view rest) {
-    const auto v = core::segment_of_text(vhost, f.cycle.arena);
-    const auto q = core::segment_of_text(queue, f.cycle.arena);
-    return v && q ? join(f.cycle.arena, {f.management, "/api/queues/", *v, "/", *q, rest})
-                  : std::string_view{};
+std::string_view listing_url(const Fetching& f, std::string_view kind, std::string_view vhost,
+                             std::string_view query) {
+    return f.api.vhost_url(kind, vhost,
+                           f.api.has_address(vhost) ? query : join(f.cycle.arena, {query, ",vhost"}));
 }
 
 enum class Asked { ok, missing, timed_out, failed };
@@ -131,7 +117,7 @@ enum class Asked { ok, missing, timed_out, failed };
 // missing or the caller has another way.
 Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, bool last_way,
                   const core::QueueUse& use) {
-    const std::string_view url = vhost_url(f, "queues", vhost, query);
+    const std::string_view url = listing_url(f, "queues", vhost, query);
     const net::Reply& reply = ask(f, url, core::Expect::json);
     if (reply.kind == FaultKind::not_found) {
         return Asked::missing;
@@ -319,7 +305,8 @@ const net::Reply* ask_detail(Fetching& f, std::string_view url, std::string_view
 // One stream's size, by the only listing that has it.
 void read_stream(Fetching& f, const core::Sighting& stream) {
     Cycle& cycle = f.cycle;
-    const std::string_view url = queue_url(f, cycle.sweep->vhost_of(stream), stream.name(), statistics_query);
+    const std::string_view url =
+        f.api.queue_url(cycle.sweep->vhost_of(stream), stream.name(), statistics_query);
     const net::Reply* reply = ask_detail(f, url, "a stream");
     if (reply == nullptr) {
         return;
@@ -400,11 +387,11 @@ std::span<const core::BindingRow> rows_of(std::span<const core::BindingRow> rows
 void read_bindings(Fetching& f, std::uint32_t vhost, std::string_view queue) {
     Cycle& cycle = f.cycle;
     const std::string_view name = cycle.sweep->vhosts()[vhost].name;
-    std::string_view url = queue.empty()
-                               ? std::string_view{}
-                               : queue_url(f, name, queue, join(cycle.arena, {"/bindings", bindings_query}));
+    std::string_view url =
+        queue.empty() ? std::string_view{}
+                      : f.api.queue_url(name, queue, join(cycle.arena, {"/bindings", bindings_query}));
     if (url.empty()) {
-        url = vhost_url(f, "bindings", name, bindings_query);
+        url = listing_url(f, "bindings", name, bindings_query);
     }
     const net::Reply* reply = ask_detail(f, url, "bindings");
     if (reply == nullptr) {
@@ -462,8 +449,7 @@ void read_users(Fetching& f) {
     if (!due || f.stop || cycle.server->options.admins.empty()) {
         return;
     }
-    const net::Reply& reply =
-        ask(f, join(cycle.arena, {f.management, "/api/users?columns=name"}), core::Expect::json);
+    const net::Reply& reply = ask(f, f.api.url({"users?columns=name"}), core::Expect::json);
     cycle.users_asked = !ends_conversation(reply.kind);
     if (reply.kind != FaultKind::none) {
         return;
@@ -556,75 +542,11 @@ void sweep_over(Fetching& f) {
 
 } // namespace
 
-net::Http& http_of_process() {
-    static net::Http* const http = pg::make<net::Http>(TopMemoryContext);
-    return *http;
-}
-
-net::Http& metrics_http_of_process() {
-    static net::Http* const http = pg::make<net::Http>(TopMemoryContext);
-    return *http;
-}
-
-std::string_view join(std::pmr::memory_resource* arena, std::initializer_list<std::string_view> parts) {
-    std::size_t size = 0;
-    for (std::string_view part : parts) {
-        size += part.size();
-    }
-    auto* bytes = static_cast<char*>(arena->allocate(size + 1, 1));
-    char* end = bytes;
-    for (std::string_view part : parts) {
-        end = std::copy(part.begin(), part.end(), end);
-    }
-    *end = '\0';
-    return {bytes, size};
-}
-
-void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
-           core::Expect expect, std::string_view body) {
-    const core::ServerOptions& options = server.options;
-    const bool metrics =
-        expect == core::Expect::metrics; // the Prometheus plugin takes no password, so it is given none
-    net::Request request;
-    request.method = method;
-    request.url = url;
-    request.body = body;
-    request.user = metrics ? std::string_view{} : server.mapping.user;
-    request.password = metrics ? std::string_view{} : server.password;
-    request.ca_file = options.ca_file;
-    request.connect_timeout_ms = static_cast<long>(options.connect_timeout / 1000);
-    request.timeout_ms = static_cast<long>(options.timeout / 1000);
-    request.max_body = static_cast<std::size_t>(options.max_body);
-    request.expect = expect;
-    request.tls_verify = options.tls_verify != 0;
-    http.start(request);
-}
-
-const net::Reply& finish(net::Http& http, net::Http* meanwhile) {
-    static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
-    constexpr int turn_ms = 20; // only one of the two wakes us; the other gets a turn at least so often
-    const auto both = [&] { return meanwhile != nullptr && meanwhile != &http && meanwhile->running(); };
-    while (!http.done()) {
-        int timeout = http.timeout_ms();
-        if (both() && (timeout < 0 || timeout > turn_ms)) {
-            timeout = turn_ms;
-        }
-        pg::wait(http.fd(), timeout, event);
-        http.step();
-        if (both()) {
-            meanwhile->step();
-        }
-    }
-    return http.reply();
-}
-
 void start_fetch(Cycle& cycle) {
     cycle.began = GetCurrentTimestamp();
     const core::ServerOptions& options = cycle.server->options;
     start(*cycle.http, *cycle.server, net::Method::get,
-          join(cycle.arena,
-               {base_of(options.management_url, cycle.arena), "/api/vhosts?columns=name,cluster_state"}),
-          core::Expect::json);
+          Api(*cycle.server, cycle.arena).url({"vhosts?columns=name,cluster_state"}), core::Expect::json);
     if (cycle.metrics != nullptr) {
         start(*cycle.metrics, *cycle.server, net::Method::get,
               join(cycle.arena, {base_of(options.metrics_url, cycle.arena),
@@ -634,7 +556,7 @@ void start_fetch(Cycle& cycle) {
 }
 
 void fetch(Cycle& cycle) {
-    Fetching f{cycle, base_of(cycle.server->options.management_url, cycle.arena)};
+    Fetching f{cycle, Api(*cycle.server, cycle.arena)};
     sweep_over(f);
     cycle.http->release();
     if (cycle.metrics != nullptr) {

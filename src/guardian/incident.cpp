@@ -8,6 +8,7 @@
 
 #include "board/message.hpp"
 #include "board/settings.hpp"
+#include "core/base/text.hpp"
 #include "core/board/address.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -42,15 +43,7 @@ core::Address address_of(std::string_view text) {
 
 // A small cloudsat.max_message_size must not stop the guardian.
 std::string_view fit(std::string_view text) {
-    const auto most = static_cast<std::size_t>(board::settings().max_message_size);
-    if (text.size() <= most) {
-        return text;
-    }
-    std::size_t size = most;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) {
-        --size;
-    }
-    return text.substr(0, size);
+    return core::cut(text, static_cast<std::size_t>(board::settings().max_message_size));
 }
 
 } // namespace

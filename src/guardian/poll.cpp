@@ -6,6 +6,8 @@
 #include "guardian/act.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/enforcement.hpp"
+#include "guardian/fetch.hpp"
+#include "guardian/record.hpp"
 #include "guardian/server.hpp"
 #include "guardian/watch.hpp"
 #include "pg/boundary.hpp"

@@ -15,10 +15,10 @@ namespace cloudsat::guardian {
 namespace {
 
 struct Look {
-    const Server* server = nullptr;
+    const Server* server;
     std::string_view vhost, queue; // as text
-    std::string_view base;         // of the URLs
-    std::pmr::memory_resource* arena = nullptr;
+    std::pmr::memory_resource* arena;
+    Api api;
     QueueLimits found;
 };
 
@@ -47,17 +47,9 @@ void note(Look& look, const core::DecodeFault& fault) {
     look.found.words = fault.detail;
 }
 
-// "/api/KIND/VHOST"; of a virtual host without an address over HTTP, that of all that may be seen.
-std::string_view url_of(const Look& look, std::string_view kind) {
-    const auto vhost = core::segment_of_text(look.vhost, look.arena);
-    return join(look.arena, {look.base, "/api/", kind, vhost ? "/" : "", vhost.value_or("")});
-}
-
 // A listing that has the queue alone, or nothing when the pattern does not match its name.
 std::string_view url_of_row(const Look& look, std::string_view columns, std::string_view pattern = {}) {
-    return join(look.arena,
-                {url_of(look, "queues"), "?", columns,
-                 core::look_again_query(core::name_of_text(look.queue, look.arena), look.arena, pattern)});
+    return look.api.queue_row_url(look.vhost, look.queue, columns, pattern);
 }
 
 bool read_queue(Look& look, std::string_view url, core::QueueDetail& detail) {
@@ -76,17 +68,13 @@ bool read_queue(Look& look, std::string_view url, core::QueueDetail& detail) {
 
 // The queue's own document, or where its name has no address over HTTP, the page of a listing that has it.
 bool read_own(Look& look) {
-    const auto vhost = core::segment_of_text(look.vhost, look.arena);
-    const auto queue = core::segment_of_text(look.queue, look.arena);
-    return read_queue(look,
-                      vhost && queue ? join(look.arena, {url_of(look, "queues"), "/", *queue})
-                                     : url_of_row(look, with_statistics),
-                      look.found.detail);
+    const std::string_view own = look.api.queue_url(look.vhost, look.queue);
+    return read_queue(look, !own.empty() ? own : url_of_row(look, with_statistics), look.found.detail);
 }
 
 bool read_policies(Look& look, std::string_view kind, std::string_view type,
                    std::span<const core::BrokerPolicy>& policies) {
-    const net::Reply* reply = ask(look, url_of(look, kind));
+    const net::Reply* reply = ask(look, look.api.vhost_url(kind, look.vhost));
     if (reply == nullptr) {
         return false;
     }
@@ -157,9 +145,12 @@ void find_ceiling(Look& look) {
 
 QueueLimits look_at_limits(const Server& server, std::string_view vhost, std::string_view queue,
                            std::pmr::memory_resource* arena) {
-    Look look{.server = &server, .vhost = vhost, .queue = queue, .base = {}, .arena = arena, .found = {}};
-    const auto base = core::check_base_url(server.options.management_url, arena);
-    look.base = base ? base.value().text : std::string_view(server.options.management_url);
+    Look look{.server = &server,
+              .vhost = vhost,
+              .queue = queue,
+              .arena = arena,
+              .api = Api(server, arena),
+              .found = {}};
     std::string_view type;
     if (read_own(look) && apply_policy(look, type) && apply_operator_policy(look, type)) {
         look.found.known = look.found.detail.policies_told ? Known::yes : Known::not_yet;

@@ -1,7 +1,7 @@
-// Recording, see cycle.hpp: one short transaction in which a sweep is judged and written, set by set. The
+// Recording, see record.hpp: one short transaction in which a sweep is judged and written, set by set. The
 // decisions are core's (sweep_diff, judge, cadence); here they become rows, events and words on the board.
 
-#include "guardian/cycle.hpp"
+#include "guardian/record.hpp"
 
 #include <algorithm>
 #include <new>

@@ -1,6 +1,8 @@
 // Taking messages; see amqp_consumer.hpp.
 #include "net/amqp_consumer.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -247,9 +249,7 @@ void AmqpConsumer::on_method(Method method, Fields& fields) {
 }
 
 std::string_view AmqpConsumer::keep(std::string_view bytes) {
-    auto* copy = static_cast<char*>(memory_->allocate(bytes.size() + 1, 1));
-    *std::copy(bytes.begin(), bytes.end(), copy) = '\0';
-    return {copy, bytes.size()};
+    return core::join(memory_, {bytes});
 }
 
 void AmqpConsumer::on_delivery(Fields& fields) {

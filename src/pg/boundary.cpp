@@ -3,6 +3,8 @@
 
 #include "pg/boundary.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <exception>
@@ -19,15 +21,9 @@ namespace cloudsat::pg {
 namespace {
 
 void copy_cut(std::span<char> target, const char* source) noexcept {
-    std::size_t length = std::min(std::strlen(source), target.size() - 1);
-    // not in the middle of a UTF-8 sequence
-    if (source[length] != '\0') {
-        while (length > 0 && (static_cast<unsigned char>(source[length]) & 0xC0U) == 0x80U) {
-            --length;
-        }
-    }
-    std::memcpy(target.data(), source, length);
-    target[length] = '\0';
+    const std::string_view text = core::cut(source, target.size() - 1);
+    std::memcpy(target.data(), text.data(), text.size());
+    target[text.size()] = '\0';
 }
 
 // What is known of an exception after its catch clause was left. Plain, so that ereport may jump over it.

@@ -21,6 +21,8 @@
 #include "guardian/archive.hpp"
 #include "guardian/cycle.hpp"
 #include "guardian/enforcement.hpp"
+#include "guardian/fetch.hpp"
+#include "guardian/record.hpp"
 #include "guardian/server.hpp"
 #include "guardian/watch.hpp"
 #include "pg/presence.hpp"

@@ -1,6 +1,8 @@
 // TextWriter: puts a text for people together, in an arena.
 #pragma once
 
+#include "core/base/text.hpp"
+
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -28,12 +30,7 @@ public:
         return put(number).put(number == 1 ? " message" : " messages");
     }
 
-    std::string_view keep(std::pmr::memory_resource* arena) const {
-        auto* bytes = static_cast<char*>(arena->allocate(text_.size() + 1, 1));
-        std::memcpy(bytes, text_.data(), text_.size());
-        bytes[text_.size()] = '\0';
-        return {bytes, text_.size()};
-    }
+    std::string_view keep(std::pmr::memory_resource* arena) const { return join(arena, {text_}); }
 
 private:
     std::pmr::string text_;

@@ -2,6 +2,7 @@
 #include "core/board/address.hpp"
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 
 #include <algorithm>
 
@@ -284,7 +285,7 @@ ChannelName channel(AddressView address) noexcept {
     name.push(':');
     const std::uint64_t hash = fnv1a(text.view());
     for (int shift = 60; shift >= 0; shift -= 4) {
-        name.push("0123456789abcdef"[(hash >> shift) & 0xf]);
+        name.push(hex_digits[(hash >> shift) & 0xf]);
     }
     return name;
 }

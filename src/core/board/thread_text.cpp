@@ -2,6 +2,8 @@
 
 #include "core/board/thread_text.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -65,7 +67,7 @@ Character decode(std::string_view text) noexcept {
         return {malformed, 1};
     char32_t value = lead & (0xFFU >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) {
-        if ((byte(i) & 0xC0U) != 0x80)
+        if (!continues_code_point(text[i]))
             return {malformed, 1};
         value = value << 6 | (byte(i) & 0x3FU);
     }

@@ -2,6 +2,8 @@
 
 #include "core/board/uuid7.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 
 namespace cloudsat::core {
@@ -47,15 +49,14 @@ constexpr bool in_range(std::int64_t time) noexcept {
 } // namespace
 
 UuidText print(const Uuid& uuid) noexcept {
-    constexpr char digits[] = "0123456789abcdef";
     UuidText text;
     std::size_t at = 0;
     for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {
         if (i == 4 || i == 6 || i == 8 || i == 10) {
             text[at++] = '-';
         }
-        text[at++] = digits[uuid.bytes[i] >> 4];
-        text[at++] = digits[uuid.bytes[i] & 0xFU];
+        text[at++] = hex_digits[uuid.bytes[i] >> 4];
+        text[at++] = hex_digits[uuid.bytes[i] & 0xFU];
     }
     return text;
 }

@@ -2,6 +2,7 @@
 
 #include "core/guardian/account.hpp"
 
+#include "core/base/text.hpp"
 #include "core/base/text_writer.hpp"
 #include "core/guardian/incident_text.hpp"
 #include "core/wire/json.hpp"
@@ -82,9 +83,8 @@ PasswordFault check_password(std::string_view password) noexcept {
     if (password.size() > max_password_size) {
         return PasswordFault::too_long;
     }
-    const auto characters = std::count_if(password.begin(), password.end(), [](char c) {
-        return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; // begins one
-    });
+    const auto characters =
+        std::count_if(password.begin(), password.end(), [](char c) { return !continues_code_point(c); });
     return static_cast<std::size_t>(characters) < min_password_characters ? PasswordFault::too_short
                                                                           : PasswordFault::none;
 }

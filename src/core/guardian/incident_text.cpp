@@ -2,6 +2,7 @@
 
 #include "core/guardian/incident_text.hpp"
 
+#include "core/base/text.hpp"
 #include "core/base/text_writer.hpp"
 
 #include <algorithm>
@@ -26,7 +27,7 @@ CodePoint code_point(std::string_view text) noexcept {
     }
     std::uint32_t value = first & (0xFFU >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) {
-        if ((byte(i) & 0xC0U) != 0x80U) {
+        if (!continues_code_point(text[i])) {
             return {first, 1};
         }
         value = value << 6U | (byte(i) & 0x3FU);
@@ -59,10 +60,9 @@ constexpr Range link_marks[] = {{'.', '.'},       {':', ':'},       {'@', '@'}, 
                                 {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}, {0xFF20, 0xFF20}, {0xFF61, 0xFF61}};
 
 void put_escaped(Writer& out, std::uint32_t c) {
-    constexpr std::string_view hex = "0123456789abcdef";
     out.put(c > 0xFFFF ? "\\U" : "\\u");
     for (int shift = c > 0xFFFF ? 28 : 12; shift >= 0; shift -= 4) {
-        out.put(hex.substr(c >> shift & 15U, 1));
+        out.put(hex_digits.substr(c >> shift & 15U, 1));
     }
 }
 
@@ -140,13 +140,10 @@ std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena)
 }
 
 std::string_view mail_name(std::string_view name, std::pmr::memory_resource* arena) {
-    std::size_t most = std::min(name.size(), mail_name_size);
-    while (most < name.size() && most > 0 && (static_cast<unsigned char>(name[most]) & 0xC0U) == 0x80U) {
-        --most; // never half a code point
-    }
+    const std::string_view shown = cut(name, mail_name_size);
     Writer out(arena);
-    put_quoted(out, name.substr(0, most), Shown::in_mail);
-    if (most < name.size()) {
+    put_quoted(out, shown, Shown::in_mail);
+    if (shown.size() < name.size()) {
         out.put("...");
     }
     return out.keep(arena);

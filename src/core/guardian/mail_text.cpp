@@ -6,14 +6,13 @@
 #include <array>
 #include <chrono>
 
+#include "core/base/text.hpp"
 #include "core/base/text_writer.hpp"
 
 namespace cloudsat::core {
 namespace {
 
 constexpr std::size_t line_size = 76; // RFC 2045 and 2047: of a line, and of an encoded word's line
-
-constexpr std::string_view hex = "0123456789ABCDEF";
 
 TextWriter& put_broker(TextWriter& out, std::string_view server) {
     return out.put("[").put(server).put("] ");
@@ -63,7 +62,7 @@ std::size_t code_point_size(std::string_view text) noexcept {
     if (size > text.size())
         return 1;
     for (std::size_t i = 1; i < size; ++i)
-        if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U)
+        if (!continues_code_point(text[i]))
             return 1;
     return size;
 }
@@ -89,7 +88,7 @@ std::size_t encoded_size(std::string_view bytes) noexcept {
 
 void put_hex(TextWriter& out, char c) {
     const auto byte = static_cast<unsigned char>(c);
-    const char escaped[] = {'=', hex[byte >> 4U], hex[byte & 15U]};
+    const char escaped[] = {'=', upper_hex_digits[byte >> 4U], upper_hex_digits[byte & 15U]};
     out.put({escaped, sizeof escaped});
 }
 

@@ -2,6 +2,8 @@
 
 #include "core/guardian/sweep_diff.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -212,9 +214,7 @@ std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::uin
 
 // With a NUL behind it.
 const char* Sweep::copy(std::string_view text) {
-    auto* bytes = static_cast<char*>(sightings_.get_allocator().resource()->allocate(text.size() + 1, 1));
-    *std::copy(text.begin(), text.end(), bytes) = '\0';
-    return bytes;
+    return join(sightings_.get_allocator().resource(), {text}).data();
 }
 
 // There are a handful of types and of states. Should a broker invent more, they are kept more than once.

@@ -2,6 +2,7 @@
 
 #include "core/wire/amqp_properties.hpp"
 
+#include "core/base/text.hpp"
 #include "core/wire/amqp_wire.hpp"
 #include "core/wire/json.hpp"
 
@@ -372,11 +373,10 @@ private:
         out_ += '"';
     }
     void hex_digits(std::string_view bytes) {
-        constexpr std::string_view digits = "0123456789abcdef";
         for (const char c : bytes) {
             const auto byte = static_cast<unsigned char>(c);
-            out_ += digits[byte >> 4U];
-            out_ += digits[byte & 15U];
+            out_ += core::hex_digits[byte >> 4U];
+            out_ += core::hex_digits[byte & 15U];
         }
     }
 

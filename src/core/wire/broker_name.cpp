@@ -1,6 +1,7 @@
 // Names with a NUL; see broker_name.hpp.
 #include "core/wire/broker_name.hpp"
 
+#include "core/base/text.hpp"
 #include "core/wire/url.hpp"
 
 #include <algorithm>
@@ -10,12 +11,6 @@ namespace cloudsat::core {
 namespace {
 
 constexpr std::string_view encoded_nul = "%00", encoded_percent = "%25";
-
-std::string_view keep(const std::pmr::string& text, std::pmr::memory_resource* arena) {
-    auto* bytes = static_cast<char*>(arena->allocate(text.size() + 1, 1));
-    *std::copy(text.begin(), text.end(), bytes) = '\0';
-    return {bytes, text.size()};
-}
 
 } // namespace
 
@@ -32,7 +27,7 @@ std::string_view text_of_name(std::string_view name, std::pmr::memory_resource* 
             text += c;
     }
     text += encoded_mark;
-    return keep(text, arena);
+    return copy_text(arena, text);
 }
 
 std::string_view name_of_text(std::string_view text, std::pmr::memory_resource* arena) {
@@ -45,7 +40,7 @@ std::string_view name_of_text(std::string_view text, std::pmr::memory_resource* 
         name += nul ? '\0' : rest.front();
         rest.remove_prefix(nul || percent ? encoded_nul.size() : 1);
     }
-    return keep(name, arena);
+    return copy_text(arena, name);
 }
 
 std::optional<std::string_view> segment_of_text(std::string_view text, std::pmr::memory_resource* arena) {

@@ -1,6 +1,8 @@
 // Parsing and reading of JSON values for the decoders; see json.hpp.
 #include "core/wire/json.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -121,10 +123,9 @@ private:
             out_ +=
                 "\xEF\xBF\xBD"; // U+FFFD: jsonb refuses \u0000, and one hostile argument must not stop a poll
         } else if (byte < 0x20) {
-            static constexpr std::string_view digits = "0123456789abcdef";
             out_ += "\\u00";
-            out_ += digits[byte >> 4];
-            out_ += digits[byte & 15];
+            out_ += hex_digits[byte >> 4];
+            out_ += hex_digits[byte & 15];
         } else {
             out_ += c;
         }
@@ -418,14 +419,6 @@ std::optional<std::int64_t> count_in(const dom::element& value) noexcept {
     if (value.get(number) != simdjson::SUCCESS || number < 0)
         return std::nullopt;
     return number;
-}
-
-std::string_view copy_text(std::pmr::memory_resource* arena, std::string_view text) {
-    char* copy = static_cast<char*>(arena->allocate(text.size() + 1, 1));
-    if (!text.empty()) // an empty view may hold a null pointer, which memcpy must not see
-        std::memcpy(copy, text.data(), text.size());
-    copy[text.size()] = '\0';
-    return {copy, text.size()};
 }
 
 std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value) {

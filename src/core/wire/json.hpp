@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/base/fault.hpp"
+#include "core/base/text.hpp"
 #include "core/wire/document.hpp"
 
 #include <cstddef>
@@ -108,9 +109,6 @@ template <class T> std::span<T> make_rows(std::pmr::memory_resource* arena, std:
         return {};
     return {static_cast<T*>(arena->allocate(n * sizeof(T), alignof(T))), n};
 }
-
-// A copy in the arena, with a terminating NUL behind it for those who need a C string.
-std::string_view copy_text(std::pmr::memory_resource* arena, std::string_view text);
 
 // The value as JSON text that every JSON reader accepts, PostgreSQL's jsonb included: U+0000 inside a string
 // becomes U+FFFD, and what lies deeper than max_render_depth becomes null. Numbers keep their value, not

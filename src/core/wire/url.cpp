@@ -1,6 +1,7 @@
 // Encoding and checking of URLs; see url.hpp. libcurl connects, so its parser says what a URL means.
 #include "core/wire/url.hpp"
 
+#include "core/base/text.hpp"
 #include "core/wire/curl_url.hpp"
 
 #include <algorithm>
@@ -32,14 +33,7 @@ constexpr bool is_unreserved(char c) noexcept {
     return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
-std::string_view keep(std::pmr::memory_resource* arena, std::string_view text) {
-    char* copy = static_cast<char*>(arena->allocate(text.size() + 1, 1));
-    *std::copy(text.begin(), text.end(), copy) = '\0';
-    return {copy, text.size()};
-}
-
 std::string_view percent_encode(std::string_view text, std::pmr::memory_resource* arena) {
-    static constexpr std::string_view digits = "0123456789ABCDEF";
     char* const start = static_cast<char*>(arena->allocate(text.size() * 3 + 1, 1));
     char* out = start;
     for (const char c : text) {
@@ -49,8 +43,8 @@ std::string_view percent_encode(std::string_view text, std::pmr::memory_resource
         }
         const auto byte = static_cast<unsigned char>(c);
         *out++ = '%';
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 15];
+        *out++ = upper_hex_digits[byte >> 4];
+        *out++ = upper_hex_digits[byte & 15];
     }
     *out = '\0';
     return {start, static_cast<std::size_t>(out - start)};
@@ -222,8 +216,8 @@ Result<BaseUrl, UrlRule> check(std::string_view text, const Scheme& scheme,
     const std::string host = url.get(CURLUPART_HOST);
     const std::string port = url.get(CURLUPART_PORT);
     BaseUrl base;
-    base.text = keep(arena, without_slashes(url.get(CURLUPART_URL)));
-    base.host = keep(arena, host.starts_with('[') ? host.substr(1, host.size() - 2) : host);
+    base.text = copy_text(arena, without_slashes(url.get(CURLUPART_URL)));
+    base.host = copy_text(arena, host.starts_with('[') ? host.substr(1, host.size() - 2) : host);
     base.tls = tls;
     base.port = tls ? scheme.tls_port : scheme.plain_port;
     std::from_chars(port.data(), port.data() + port.size(), base.port); // none stays the scheme's
@@ -243,7 +237,7 @@ std::string_view look_again_query(std::string_view name, std::pmr::memory_resour
     std::pmr::string query("page=1&page_size=500&name=", arena);
     query += percent_encode(exact_pattern(name, pattern, arena), arena);
     query += "&use_regex=true";
-    return keep(arena, query);
+    return copy_text(arena, query);
 }
 
 std::string_view meaning_of(UrlRule rule) noexcept {
@@ -265,7 +259,7 @@ std::string_view endpoint_of(const BaseUrl& url, std::pmr::memory_resource* aren
     if (path != std::string_view::npos) {
         text.append(url.text.substr(path));
     }
-    return keep(arena, text);
+    return copy_text(arena, text);
 }
 
 Result<BaseUrl, UrlRule> check_amqp_url(std::string_view url, std::pmr::memory_resource* arena) {
