@@ -57,43 +57,20 @@ pg::Statement former_name(R"(
       AND NOT EXISTS (SELECT FROM pg_foreign_server AS s WHERE s.srvname
           = p.server))",
                           {TEXTOID, TEXTOID});
+// clang-format off
+#define CLOUDSAT_RENAME(table) \
+    pg::Statement("UPDATE cloudsat." table " SET server = $2 WHERE server = $1", {TEXTOID, TEXTOID})
+// clang-format on
 std::array renames{
-    pg::Statement(R"(
-    UPDATE cloudsat.polls
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
-    pg::Statement(R"(
-    UPDATE cloudsat.queues
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
-    pg::Statement(R"(
-    UPDATE cloudsat.bindings
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
-    pg::Statement(R"(
-    UPDATE cloudsat.queue_policies
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
-    pg::Statement(R"(
-    UPDATE cloudsat.accounts
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}), // their owners follow
-    pg::Statement(R"(
-    UPDATE cloudsat.account_requests
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
-    pg::Statement(R"(
-    UPDATE cloudsat.archived_messages
-    SET server = $2
-    WHERE server = $1)",
-                  {TEXTOID, TEXTOID}),
+    CLOUDSAT_RENAME("polls"),
+    CLOUDSAT_RENAME("queues"),
+    CLOUDSAT_RENAME("bindings"),
+    CLOUDSAT_RENAME("queue_policies"),
+    CLOUDSAT_RENAME("accounts"), // their owners follow
+    CLOUDSAT_RENAME("account_requests"),
+    CLOUDSAT_RENAME("archived_messages"),
 };
+#undef CLOUDSAT_RENAME
 
 // A server that was renamed brings along what is known of its queues. History and events keep the name of
 // their time.

@@ -43,15 +43,17 @@ pg::Statement insert(R"(
     SELECT $1, $1, $2, m.kind, m.recipient, m.vhost, m.queue, m.messages, m.incident,
            NOT m.told AND NOT m.known, m.subject, m.body,
            CASE WHEN m.told OR m.mailed THEN 'waiting' ELSE 'dropped' END,
-           CASE WHEN m.told OR m.mailed THEN NULL ELSE 'known from the name of the queue alone, and not in mail_domains' END
+           CASE WHEN (m.told OR m.mailed) IS NOT TRUE
+                THEN 'known from the name of the queue alone, and not in mail_domains' END
     FROM (SELECT n.*, n.kind = ANY (ARRAY['broker_down', 'broker_up', 'account']) AS told,
                       )" IS_KNOWN("n.recipient", "$2",
                                   "$11") R"( AS known, )" MAY_BE_MAILED("n.recipient", "$2", "$11",
                                                                         "$12") R"( AS mailed
-          FROM (SELECT u.kind, u.recipient::cloudsat.address, u.vhost, u.queue, u.messages, u.incident, u.subject,
-                       u.body, u.i
-                FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY AS u(kind, recipient, vhost, queue,
-                       messages, incident, subject, body, i)) AS n) AS m
+          FROM (SELECT u.kind, u.recipient::cloudsat.address, u.vhost, u.queue, u.messages, u.incident,
+                       u.subject, u.body, u.i
+                FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
+                     WITH ORDINALITY AS u(kind, recipient, vhost, queue, messages, incident, subject, body, i)
+               ) AS n) AS m
     ORDER BY m.i
     ON CONFLICT DO NOTHING)",
                      {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,

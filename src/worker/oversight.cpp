@@ -32,12 +32,15 @@ constexpr int failures_of_unguarded = 3;
 pg::Statement note_unguarded(R"(
     WITH known AS (
         UPDATE cloudsat.polls AS p
-        SET consecutive_failures = greatest(p.consecutive_failures, $5), last_error_kind = 'unguarded', last_error = $4,
+        SET consecutive_failures = greatest(p.consecutive_failures, $5),
+            last_error_kind = 'unguarded',
+            last_error = $4,
             last_error_at = now()
         WHERE p.server = $1
            OR p.home = $2
         RETURNING 1)
-    INSERT INTO cloudsat.polls (server, home, enforce_home, consecutive_failures, last_error_kind, last_error, last_error_at)
+    INSERT INTO cloudsat.polls (server, home, enforce_home, consecutive_failures, last_error_kind, last_error,
+           last_error_at)
     SELECT $1, $2, $3, $5, 'unguarded', $4, now()
     WHERE NOT EXISTS (SELECT FROM known))",
                              {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID});

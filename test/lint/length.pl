@@ -1,4 +1,5 @@
-# No function is longer than 60 lines, from its first line to its last: those of C++ and the bodies of those of SQL.
+# No function is longer than 60 lines, from its first line to its last: those of C++ and the bodies of those of SQL. No line
+# of SQL is longer than 110 characters, in C++ neither.
 use strict;
 use warnings;
 use FindBin;
@@ -44,5 +45,8 @@ for my $path (files(qr/\.(cpp|hpp|sql)$/, 'src')) {
 	my @functions = $path =~ /\.sql$/ ? bodies_of(text($path)) : functions_of(code($path));
 	my @long = map { "$path:$_->[0] has " . ($_->[1] - $_->[0] + 1) } grep { $_->[1] - $_->[0] >= $most } @functions;
 	is("@long", '', "$path: no function is longer than $most lines");
+	my $sql = $path =~ /\.sql$/ ? text($path) : join "\n", text($path) =~ /R"\((.*?)\)"/gs;
+	my @wide = grep { length > 110 } split /\n/, $sql;
+	is($wide[0] // '', '', "$path: no line of SQL is longer than 110 characters");
 }
 done_testing;
