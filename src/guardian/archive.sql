@@ -1,4 +1,4 @@
--- The archive: messages that were taken out of queues, and the way back.
+-- The archive: messages taken out of queues, and their replay.
 
 CREATE TABLE cloudsat.archived_messages (
     server      pg_catalog.text NOT NULL,
@@ -13,20 +13,20 @@ CREATE TABLE cloudsat.archived_messages (
     body        pg_catalog.bytea NOT NULL,
     PRIMARY KEY (server, vhost, queue, id)
 );
--- What clients send is often compressed already, and the archive must keep up with a flood.
+-- Message bodies are often compressed already, and the archive must keep up with a flood.
 ALTER TABLE cloudsat.archived_messages ALTER COLUMN body SET STORAGE EXTERNAL;
-COMMENT ON SEQUENCE cloudsat.archived_messages_id_seq IS 'numbers archived_messages';
-COMMENT ON TABLE cloudsat.archived_messages IS 'messages that were taken out of overgrown queues, kept until somebody takes them or sends them back';
+COMMENT ON SEQUENCE cloudsat.archived_messages_id_seq IS 'generates archived_messages.id';
+COMMENT ON TABLE cloudsat.archived_messages IS 'messages taken out of overgrown queues, kept until they are taken or replayed';
 COMMENT ON COLUMN cloudsat.archived_messages.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.archived_messages.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.archived_messages.queue IS 'name of the queue';
-COMMENT ON COLUMN cloudsat.archived_messages.id IS 'order in which the messages came out of the queue';
-COMMENT ON COLUMN cloudsat.archived_messages.archived_at IS 'when';
-COMMENT ON COLUMN cloudsat.archived_messages.exchange IS 'exchange that it was published to; a NUL in it is shown as U+FFFD';
-COMMENT ON COLUMN cloudsat.archived_messages.routing_key IS 'routing key that it was published with; a NUL in it is shown as U+FFFD';
-COMMENT ON COLUMN cloudsat.archived_messages.redelivered IS 'it had been given to somebody before, perhaps to the archive itself: it may be there twice';
-COMMENT ON COLUMN cloudsat.archived_messages.properties IS 'flags, properties and headers as AMQP has them, byte for byte; see cloudsat.amqp_properties()';
-COMMENT ON COLUMN cloudsat.archived_messages.body IS 'the body';
+COMMENT ON COLUMN cloudsat.archived_messages.id IS 'order in which the messages left the queue';
+COMMENT ON COLUMN cloudsat.archived_messages.archived_at IS 'time of archiving';
+COMMENT ON COLUMN cloudsat.archived_messages.exchange IS 'exchange that it was published to; a NUL is shown as U+FFFD';
+COMMENT ON COLUMN cloudsat.archived_messages.routing_key IS 'routing key that it was published with; a NUL is shown as U+FFFD';
+COMMENT ON COLUMN cloudsat.archived_messages.redelivered IS 'it had been delivered before, perhaps to the archive itself: the archive may hold it twice';
+COMMENT ON COLUMN cloudsat.archived_messages.properties IS 'flags, properties and headers, byte for byte as AMQP encodes them; see cloudsat.amqp_properties()';
+COMMENT ON COLUMN cloudsat.archived_messages.body IS 'body of the message';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.archived_messages', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.archived_messages_id_seq', '');
@@ -34,9 +34,9 @@ SELECT pg_catalog.pg_extension_config_dump('cloudsat.archived_messages_id_seq', 
 CREATE FUNCTION cloudsat.amqp_properties(properties pg_catalog.bytea) RETURNS pg_catalog.jsonb
     AS 'MODULE_PATHNAME', 'cloudsat_amqp_properties' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea) IS
-    'properties and headers of a message for people; types that JSON does not have are told, like {"!timestamp": 1700000000}; null when the bytes are none';
+    'properties and headers of a message in readable form; types that JSON lacks are tagged, like {"!timestamp": 1700000000}; null if the bytes are not AMQP properties';
 
--- With the caller's rights, so that it is inlined: conditions and LIMIT reach the index.
+-- Runs with the caller's rights, so that it is inlined: conditions and LIMIT reach the index.
 CREATE FUNCTION cloudsat.archived(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
     OUT id pg_catalog.int8, OUT archived_at pg_catalog.timestamptz, OUT exchange pg_catalog.text,
     OUT routing_key pg_catalog.text, OUT redelivered pg_catalog.bool, OUT properties pg_catalog.jsonb,
@@ -51,10 +51,10 @@ BEGIN ATOMIC
     ORDER BY m.id;
 END;
 COMMENT ON FUNCTION cloudsat.archived(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
-    'the archived messages of a queue, oldest first';
+    'archived messages of a queue, oldest first';
 
--- Two who take at once get different messages: neither waits for the other. What was chosen is locked, and so found again by
--- its place, at one look for each, whatever the planner believes of the table.
+-- Concurrent callers get different messages, and neither waits for the other. The chosen rows are locked, so each is
+-- found again by its ctid in one step, whatever the planner's statistics say.
 CREATE FUNCTION cloudsat.take_archived(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
     max pg_catalog.int8,
     OUT id pg_catalog.int8, OUT archived_at pg_catalog.timestamptz, OUT exchange pg_catalog.text,
@@ -88,24 +88,24 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION cloudsat.take_archived(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
-    'removes and returns the oldest archived messages of a queue that nobody else is taking, max of them';
+    'removes and returns up to max of the oldest archived messages of a queue, skipping those that a concurrent call is taking';
 
 CREATE FUNCTION cloudsat.replay(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text, max pg_catalog.int8,
     OUT replayed pg_catalog.int8, OUT unconfirmed pg_catalog.int8, OUT reason pg_catalog.text) RETURNS record
     AS 'MODULE_PATHNAME', 'cloudsat_replay' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
 COMMENT ON FUNCTION cloudsat.replay(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
-    'publishes the oldest archived messages of a queue back to it, max of them, and removes those that the broker has confirmed; the others stay, with the reason';
+    'publishes up to max of the oldest archived messages of a queue back to it and removes those that the broker has confirmed; the others stay, and the reason is returned';
 
 CREATE VIEW cloudsat.archives AS
     SELECT m.server, m.vhost, m.queue, pg_catalog.count(*) AS messages,
            pg_catalog.sum(pg_catalog.octet_length(m.body))::pg_catalog.int8 AS bytes,
            pg_catalog.min(m.archived_at) AS first_at, pg_catalog.max(m.archived_at) AS last_at
     FROM cloudsat.archived_messages AS m GROUP BY m.server, m.vhost, m.queue;
-COMMENT ON VIEW cloudsat.archives IS 'what the archive holds, by queue, without the messages themselves';
+COMMENT ON VIEW cloudsat.archives IS 'number and size of archived messages per queue, without the messages';
 COMMENT ON COLUMN cloudsat.archives.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.archives.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.archives.queue IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.archives.messages IS 'number of messages';
-COMMENT ON COLUMN cloudsat.archives.bytes IS 'bytes of their bodies';
+COMMENT ON COLUMN cloudsat.archives.bytes IS 'total size of their bodies in bytes';
 COMMENT ON COLUMN cloudsat.archives.first_at IS 'when the oldest of them was archived';
-COMMENT ON COLUMN cloudsat.archives.last_at IS 'when the newest was';
+COMMENT ON COLUMN cloudsat.archives.last_at IS 'when the newest of them was archived';

@@ -1,13 +1,13 @@
--- Who may do what with the guardian.
+-- Privileges on the guardian's objects.
 
 GRANT USAGE ON TYPE cloudsat.level TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.queues, cloudsat.bindings, cloudsat.queue_history, cloudsat.queue_events,
     cloudsat.queue_policies, cloudsat.polls TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.accounts, cloudsat.account_owners TO cloudsat_adhoc, cloudsat_admin;
-GRANT DELETE ON cloudsat.accounts TO cloudsat_admin; -- of servers that are no more
+GRANT DELETE ON cloudsat.accounts TO cloudsat_admin; -- for dropped servers
 GRANT SELECT (server, username, owner, place, requested_at, expires_at, used_at) ON cloudsat.account_requests TO cloudsat_admin;
--- Who serves strangers (a web front end, say) is granted the last two by name: mailing to whom one likes is no bot's
--- business.
+-- A service for strangers (such as a web front end) is granted the last two by name: bots must not be able to mail
+-- arbitrary addresses.
 GRANT EXECUTE ON FUNCTION
     cloudsat.create_account(pg_catalog.text, pg_catalog.text, pg_catalog.text, cloudsat.address[]),
     cloudsat.set_account_password(pg_catalog.text, pg_catalog.text, pg_catalog.text),
@@ -15,7 +15,7 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.delete_account(pg_catalog.text, pg_catalog.text),
     cloudsat.request_account(pg_catalog.text, pg_catalog.text, cloudsat.address),
     cloudsat.confirm_account(pg_catalog.text, pg_catalog.text) TO cloudsat_admin;
--- not its texts, some of which are for their recipient alone
+-- not its texts, some of which are only for their recipient
 GRANT SELECT (id, written_at, kind, recipient, server, vhost, queue, messages, incident, by_name, subject, state, due, attempts, mail,
     sent_at, outcome) ON cloudsat.outbox TO cloudsat_adhoc;
 GRANT SELECT, DELETE ON cloudsat.outbox TO cloudsat_admin;
@@ -25,7 +25,7 @@ GRANT USAGE ON FOREIGN DATA WRAPPER rabbitmq TO cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat.poll(pg_catalog.text), cloudsat.confirm_enforce(pg_catalog.text) TO cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat.explain_queue(pg_catalog.text, pg_catalog.text, pg_catalog.text) TO cloudsat_adhoc,
     cloudsat_admin;
--- What strangers sent to each other is for administrators alone; how much of it there is may be seen.
+-- Only administrators see messages between third parties; their number and size are visible to others.
 GRANT SELECT ON cloudsat.archives TO cloudsat_adhoc, cloudsat_admin;
 GRANT SELECT ON cloudsat.archived_messages TO cloudsat_admin;
 GRANT EXECUTE ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea),

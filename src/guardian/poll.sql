@@ -1,4 +1,4 @@
--- How polling goes, one row per broker, and one poll by hand.
+-- Status of polling, one row per broker; and a function for polling manually.
 
 CREATE TABLE cloudsat.polls (
     server               pg_catalog.text NOT NULL PRIMARY KEY,
@@ -27,32 +27,32 @@ CREATE TABLE cloudsat.polls (
     users_at             pg_catalog.timestamptz,
     rules                pg_catalog.text
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE cloudsat.polls IS 'how polling each broker goes';
+COMMENT ON TABLE cloudsat.polls IS 'status of polling, one row per broker';
 COMMENT ON COLUMN cloudsat.polls.server IS 'name of the foreign server';
-COMMENT ON COLUMN cloudsat.polls.home IS 'cluster, database and oid of the foreign server, by which a renamed one is found again';
-COMMENT ON COLUMN cloudsat.polls.enforce_home IS 'cluster and database for which enforce was said or confirmed; where it is another, enforce is held back';
-COMMENT ON COLUMN cloudsat.polls.enforce_held_back IS 'the server''s enforce is on and has no effect here until confirm_enforce()';
+COMMENT ON COLUMN cloudsat.polls.home IS 'cluster, database and oid of the foreign server; identifies it after a rename';
+COMMENT ON COLUMN cloudsat.polls.enforce_home IS 'cluster and database in which enforce was set or confirmed; in any other, enforce is held back';
+COMMENT ON COLUMN cloudsat.polls.enforce_held_back IS 'enforce is on for the server but has no effect here until confirm_enforce()';
 COMMENT ON COLUMN cloudsat.polls.cycle IS 'number of polls so far';
 COMMENT ON COLUMN cloudsat.polls.last_poll IS 'when the last poll began';
-COMMENT ON COLUMN cloudsat.polls.last_success IS 'when the last poll that saw the whole broker began: queues that are not gone were there at that time';
-COMMENT ON COLUMN cloudsat.polls.next_poll IS 'when the guard polls again';
-COMMENT ON COLUMN cloudsat.polls.up_since IS 'when the broker was first reached after a failure; decisions wait for 15 s';
-COMMENT ON COLUMN cloudsat.polls.fetch_ms IS 'time that the broker took for the documents of the last poll';
-COMMENT ON COLUMN cloudsat.polls.record_ms IS 'time that recording and judging took';
+COMMENT ON COLUMN cloudsat.polls.last_success IS 'when the last poll that saw the whole broker began: queues that are not marked as gone existed then';
+COMMENT ON COLUMN cloudsat.polls.next_poll IS 'when the guard polls next';
+COMMENT ON COLUMN cloudsat.polls.up_since IS 'when the broker was first reached after a failure; decisions are suspended for 15 s';
+COMMENT ON COLUMN cloudsat.polls.fetch_ms IS 'time in milliseconds that the broker took to serve the documents of the last poll';
+COMMENT ON COLUMN cloudsat.polls.record_ms IS 'time in milliseconds that recording and judging took';
 COMMENT ON COLUMN cloudsat.polls.bytes IS 'bytes fetched by the last poll';
-COMMENT ON COLUMN cloudsat.polls.queues IS 'queues that the last whole poll saw';
-COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last whole poll that could not be kept: names that are empty or too long, samples that could not be read';
-COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; at least 3 when the broker was not guarded for three intervals; 0: all is well';
-COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure; unguarded: nobody polled';
-COMMENT ON COLUMN cloudsat.polls.last_error IS 'the last failure in words';
-COMMENT ON COLUMN cloudsat.polls.last_error_at IS 'when the last failure was';
-COMMENT ON COLUMN cloudsat.polls.missing IS 'queues that are absent, but too many at once to be believed yet';
-COMMENT ON COLUMN cloudsat.polls.missing_polls IS 'polls in a row that missed too many';
-COMMENT ON COLUMN cloudsat.polls.missing_since IS 'the first of those polls';
+COMMENT ON COLUMN cloudsat.polls.queues IS 'queues seen by the last complete poll';
+COMMENT ON COLUMN cloudsat.polls.unusable IS 'rows of the last complete poll that could not be stored: empty or overlong names, unreadable samples';
+COMMENT ON COLUMN cloudsat.polls.consecutive_failures IS 'failed polls in a row; at least 3 if no guard polled the broker for three intervals; 0 if the last poll succeeded';
+COMMENT ON COLUMN cloudsat.polls.last_error_kind IS 'kind of the last failure; unguarded if no guard polled the broker';
+COMMENT ON COLUMN cloudsat.polls.last_error IS 'message of the last failure';
+COMMENT ON COLUMN cloudsat.polls.last_error_at IS 'time of the last failure';
+COMMENT ON COLUMN cloudsat.polls.missing IS 'absent queues, if too many at once to be believed yet';
+COMMENT ON COLUMN cloudsat.polls.missing_polls IS 'polls in a row with too many absent queues';
+COMMENT ON COLUMN cloudsat.polls.missing_since IS 'time of the first of those polls';
 COMMENT ON COLUMN cloudsat.polls.names_at IS 'when the names and arguments of all queues were last read';
 COMMENT ON COLUMN cloudsat.polls.bindings_at IS 'when all bindings were last read';
-COMMENT ON COLUMN cloudsat.polls.users_at IS 'when the users of the broker were last asked for, which is done for the admins'' sake';
-COMMENT ON COLUMN cloudsat.polls.rules IS 'fingerprint of the limits, patterns and policies that the rows of queues were last matched with';
+COMMENT ON COLUMN cloudsat.polls.users_at IS 'when the users of the broker were last listed, which happens only if the server has admins';
+COMMENT ON COLUMN cloudsat.polls.rules IS 'fingerprint of the limits, patterns and policies that the queues were last matched with';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.polls', '');
 
@@ -61,4 +61,4 @@ CREATE FUNCTION cloudsat.poll(server pg_catalog.text,
     OUT fetch_ms pg_catalog.float8, OUT record_ms pg_catalog.float8) RETURNS record
     AS 'MODULE_PATHNAME', 'cloudsat_poll' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
 COMMENT ON FUNCTION cloudsat.poll(pg_catalog.text) IS
-    'one cycle with a broker, here and now: acts on intentions of earlier transactions, fetches, records and judges; a broker''s fault is a warning and a row in cloudsat.polls';
+    'runs one poll of a broker in this session: acts on intentions of earlier transactions, fetches, records and judges; a fault of the broker is reported as a warning and in cloudsat.polls';

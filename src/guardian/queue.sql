@@ -1,11 +1,11 @@
--- What is known of each queue, what is bound to it, and how its size went.
+-- The known queues, their bindings, and the history of their sizes.
 
--- How overgrown a queue is, in rising order.
+-- Degrees of overgrowth, in ascending order.
 CREATE TYPE cloudsat.level AS ENUM ('normal', 'warned', 'archiving', 'deleted');
-COMMENT ON TYPE cloudsat.level IS 'how overgrown a queue is';
+COMMENT ON TYPE cloudsat.level IS 'degree of overgrowth of a queue';
 
--- One row per queue that is or was there. A sweep writes only what changed, so a quiet broker costs no write here; room
--- is left in each page for the next version of a row, and no index is touched, so that an update stays in its page.
+-- One row per existing or former queue. A sweep writes only changed rows, so a quiet broker costs no write here. Each
+-- page leaves room for the next version of a row, and updates touch no index, so they stay in their page (HOT).
 CREATE TABLE cloudsat.queues (
     server         pg_catalog.text        NOT NULL,
     vhost          pg_catalog.text        NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE cloudsat.queues (
     basis          pg_catalog.text        NOT NULL DEFAULT 'total'
                    CHECK (basis OPERATOR(pg_catalog.=) ANY (ARRAY['total', 'ready'])),
     growth         pg_catalog.float8      NOT NULL DEFAULT 0,
-    -- nothing that lies more than a century ahead: no interval holds all of what limits can make of it
+    -- null if more than a century ahead: an interval cannot hold every result
     time_to_delete pg_catalog.interval GENERATED ALWAYS AS (
                    CASE WHEN growth OPERATOR(pg_catalog.>) 0 AND NOT unbounded AND NOT exempt
                              AND owner_kind OPERATOR(pg_catalog.=) 'reserved' IS NOT TRUE
@@ -74,61 +74,61 @@ CREATE TABLE cloudsat.queues (
     gone_at        pg_catalog.timestamptz,
     PRIMARY KEY (server, vhost, name)
 ) WITH (fillfactor = 70);
--- Few rows, so it is small; and a column that no update touches keeps no update from staying in its page.
+-- Few rows match, so it is small; and updates do not touch its column, so they remain HOT.
 CREATE INDEX queues_intended_idx ON cloudsat.queues (server) WHERE intended_at IS NOT NULL;
 CREATE INDEX queues_archive_idx ON cloudsat.queues (server) WHERE archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld']);
-COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not give is null, never 0';
+COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not report is null, never 0';
 COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.queues.name IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.queues.type IS 'classic, quorum, stream';
-COMMENT ON COLUMN cloudsat.queues.durable IS 'survives a restart of the broker';
-COMMENT ON COLUMN cloudsat.queues.exclusive IS 'belongs to one connection';
-COMMENT ON COLUMN cloudsat.queues.auto_delete IS 'goes when its last consumer goes';
-COMMENT ON COLUMN cloudsat.queues.arguments IS 'what it was declared with';
-COMMENT ON COLUMN cloudsat.queues.state IS 'as last told: of running, idle, flow and live the numbers are believed';
-COMMENT ON COLUMN cloudsat.queues.messages IS 'messages in it, as last told';
-COMMENT ON COLUMN cloudsat.queues.ready IS 'messages that wait for a consumer';
-COMMENT ON COLUMN cloudsat.queues.unacknowledged IS 'messages that consumers hold';
-COMMENT ON COLUMN cloudsat.queues.consumers IS 'number of consumers; only some listings tell it';
-COMMENT ON COLUMN cloudsat.queues.memory IS 'bytes of memory it takes in the broker; only some listings tell it';
-COMMENT ON COLUMN cloudsat.queues.size_source IS 'listing that has its sizes: metrics, totals, or statistics (up to 10 s old); null: none has them';
-COMMENT ON COLUMN cloudsat.queues.owner IS 'what the server''s owner_pattern takes from the name';
-COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: there is somebody to warn, either because account_owners has owners of that name or because it is itself an address with a local part; reserved: left alone; null: nobody is warned';
-COMMENT ON COLUMN cloudsat.queues.level IS 'how overgrown it is';
-COMMENT ON COLUMN cloudsat.queues.pending IS 'level that the size of the last poll called for; two polls in a row raise the level';
-COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id whose limits are in force; null: the server''s own';
-COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above it the owner is warned';
-COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above it the queue is deleted';
-COMMENT ON COLUMN cloudsat.queues.archive_size IS 'limit in force: above it messages are archived; null: none are';
-COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: messages that the archive may hold of it; null: any number';
-COMMENT ON COLUMN cloudsat.queues.delete_delay IS 'limit in force: least time between the warning and the deletion';
-COMMENT ON COLUMN cloudsat.queues.unbounded IS 'warned about, never deleted';
-COMMENT ON COLUMN cloudsat.queues.exempt IS 'left alone';
-COMMENT ON COLUMN cloudsat.queues.basis IS 'which number counts: total (messages) or ready';
-COMMENT ON COLUMN cloudsat.queues.growth IS 'messages per minute, of those that count by basis, smoothed over about a minute';
-COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'when delete_size is reached at this growth; null: not within a hundred years, or it is never deleted';
-COMMENT ON COLUMN cloudsat.queues.incident IS 'the warning that opened the thread of the incident that is on; null: none';
-COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at which the incident began';
-COMMENT ON COLUMN cloudsat.queues.incident_at IS 'when the incident began';
-COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who keeps it from being archived and deleted, until the incident is over';
-COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'when they said so on the board; null: it is not on hold';
-COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted, were the server''s enforce on';
-COMMENT ON COLUMN cloudsat.queues.delay_from IS 'from when delete_delay counts: the warning, or, where nobody is warned, the first poll that found it above delete_size; later if it could not be deleted then, as enforce was off, say';
-COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: not any more, because the archive holds max_archive_size of them; withheld: not, because that would disturb it or its clients; null: no reason to';
-COMMENT ON COLUMN cloudsat.queues.archive_at IS 'when archiving began, last stored messages, or last found why it stands back';
-COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since archive is on';
-COMMENT ON COLUMN cloudsat.queues.archive_failures IS 'attempts in a row to archive that failed';
-COMMENT ON COLUMN cloudsat.queues.archive_retry IS 'no new attempt before';
-COMMENT ON COLUMN cloudsat.queues.intended_at IS 'since when there is an open intention to delete it';
-COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the intention: only a later one acts on it';
-COMMENT ON COLUMN cloudsat.queues.attempts IS 'requests to delete it whose outcome is unknown, for the open intention';
-COMMENT ON COLUMN cloudsat.queues.failures IS 'actions in a row that failed';
-COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when a request to delete it was last sent, or archiving had made it small; its numbers are not believed for 10 s';
-COMMENT ON COLUMN cloudsat.queues.retry_after IS 'no new intention before';
-COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or seen again after it was gone or declared anew';
-COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when what is told of it last changed';
-COMMENT ON COLUMN cloudsat.queues.gone_at IS 'when it was found to be gone, or was deleted; null while it is there';
+COMMENT ON COLUMN cloudsat.queues.durable IS 'it survives a restart of the broker';
+COMMENT ON COLUMN cloudsat.queues.exclusive IS 'it belongs to one connection';
+COMMENT ON COLUMN cloudsat.queues.auto_delete IS 'it is deleted with its last consumer';
+COMMENT ON COLUMN cloudsat.queues.arguments IS 'arguments of its declaration';
+COMMENT ON COLUMN cloudsat.queues.state IS 'last reported state; numbers are trusted only in states running, idle, flow and live';
+COMMENT ON COLUMN cloudsat.queues.messages IS 'last reported number of messages';
+COMMENT ON COLUMN cloudsat.queues.ready IS 'messages waiting for a consumer';
+COMMENT ON COLUMN cloudsat.queues.unacknowledged IS 'messages held by consumers';
+COMMENT ON COLUMN cloudsat.queues.consumers IS 'number of consumers; not every listing reports it';
+COMMENT ON COLUMN cloudsat.queues.memory IS 'memory in bytes that it uses in the broker; not every listing reports it';
+COMMENT ON COLUMN cloudsat.queues.size_source IS 'listing that reports its sizes: metrics, totals, or statistics (up to 10 s old); null if none does';
+COMMENT ON COLUMN cloudsat.queues.owner IS 'owner that the server''s owner_pattern extracts from the name';
+COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: it has an owner to warn, either an account with entries in account_owners or an address with a local part; reserved: ignored; null: no owner is warned';
+COMMENT ON COLUMN cloudsat.queues.level IS 'degree of overgrowth';
+COMMENT ON COLUMN cloudsat.queues.pending IS 'level called for by the size at the last poll; two polls in a row raise the level';
+COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id of the policy in force; null for the server''s own limits';
+COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above this size the owner is warned';
+COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above this size the queue is deleted';
+COMMENT ON COLUMN cloudsat.queues.archive_size IS 'limit in force: above this size messages are archived; null for no archiving';
+COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: maximum number of its messages in the archive; null for no maximum';
+COMMENT ON COLUMN cloudsat.queues.delete_delay IS 'limit in force: minimum time between warning and deletion';
+COMMENT ON COLUMN cloudsat.queues.unbounded IS 'the owner is warned, but the queue is never deleted';
+COMMENT ON COLUMN cloudsat.queues.exempt IS 'ignored by the guardian';
+COMMENT ON COLUMN cloudsat.queues.basis IS 'number compared with the limits: total (messages) or ready';
+COMMENT ON COLUMN cloudsat.queues.growth IS 'growth in messages per minute, counted by basis and smoothed over about a minute';
+COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'estimated time until delete_size is reached at this growth; null if more than a hundred years, or if it is never deleted';
+COMMENT ON COLUMN cloudsat.queues.incident IS 'thread of the open incident: its first warning; null if none';
+COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at the beginning of the incident';
+COMMENT ON COLUMN cloudsat.queues.incident_at IS 'beginning of the incident';
+COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who put it on hold, until the incident is over';
+COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'time of the belay in force; null if none';
+COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted if the server''s enforce were on';
+COMMENT ON COLUMN cloudsat.queues.delay_from IS 'start of delete_delay: the warning, or, without an owner to warn, the first poll that found it above delete_size; later if deletion was impossible then, for example because enforce was off';
+COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: archiving stopped because the archive holds max_archive_size messages; withheld: archiving would disturb the queue or its clients; null: no archiving called for';
+COMMENT ON COLUMN cloudsat.queues.archive_at IS 'when archiving began, last stored messages, or last checked why it is withheld';
+COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since archiving began';
+COMMENT ON COLUMN cloudsat.queues.archive_failures IS 'failed attempts to archive in a row';
+COMMENT ON COLUMN cloudsat.queues.archive_retry IS 'earliest time of the next attempt to archive';
+COMMENT ON COLUMN cloudsat.queues.intended_at IS 'when the open intention to delete it was written; null if none';
+COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the intention; only a later one acts on it';
+COMMENT ON COLUMN cloudsat.queues.attempts IS 'deletion requests of the open intention whose outcome is unknown';
+COMMENT ON COLUMN cloudsat.queues.failures IS 'failed actions in a row';
+COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when the last deletion request was sent, or archiving made it small; its numbers are not trusted for 10 s';
+COMMENT ON COLUMN cloudsat.queues.retry_after IS 'earliest time of the next intention';
+COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or first seen again after it was gone or redeclared';
+COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when a reported property last changed';
+COMMENT ON COLUMN cloudsat.queues.gone_at IS 'when it was found to be gone, or was deleted; null while it exists';
 
 CREATE TABLE cloudsat.bindings (
     server      pg_catalog.text NOT NULL,
@@ -136,25 +136,25 @@ CREATE TABLE cloudsat.bindings (
     queue       pg_catalog.text NOT NULL,
     source      pg_catalog.text NOT NULL,
     routing_key pg_catalog.text NOT NULL,
-    -- in place of the arguments, which may be longer than an index entry; not generated: PostgreSQL 18 publishes no
-    -- UPDATE or DELETE of a table whose replica identity holds a generated column
+    -- In place of the arguments, which may exceed an index entry. Not a generated column: PostgreSQL 18 does not
+    -- publish an UPDATE or DELETE of a table whose replica identity contains one.
     arguments_hash pg_catalog.int8 NOT NULL,
     arguments   pg_catalog.jsonb NOT NULL,
     first_seen  pg_catalog.timestamptz NOT NULL,
     PRIMARY KEY (server, vhost, queue, source, routing_key, arguments_hash)
 );
-COMMENT ON TABLE cloudsat.bindings IS 'what is bound to each queue, read every few minutes; the default exchange, to which every queue is bound by its name, is left out';
+COMMENT ON TABLE cloudsat.bindings IS 'bindings of each queue, read every few minutes; excludes the default exchange, to which every queue is bound by its name';
 COMMENT ON COLUMN cloudsat.bindings.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.bindings.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.bindings.queue IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.bindings.source IS 'exchange that messages come from';
 COMMENT ON COLUMN cloudsat.bindings.routing_key IS 'routing key';
-COMMENT ON COLUMN cloudsat.bindings.arguments_hash IS 'jsonb_hash_extended(arguments, 0): tells apart bindings that differ in their arguments only';
+COMMENT ON COLUMN cloudsat.bindings.arguments_hash IS 'jsonb_hash_extended(arguments, 0): distinguishes bindings that differ only in their arguments';
 COMMENT ON COLUMN cloudsat.bindings.arguments IS 'arguments of the binding';
 COMMENT ON COLUMN cloudsat.bindings.first_seen IS 'when it was first seen';
 
--- Cut into days; cloudsat.maintain() makes the days ahead and drops the old ones. Each partition has indexes of its own
--- and the parent none, so that a dump can be restored into the parent that CREATE EXTENSION makes.
+-- Partitioned by day. cloudsat.maintain() creates the days ahead and drops the old ones. Indexes are on the partitions
+-- and not on the parent, so that a dump can be restored into the parent that CREATE EXTENSION creates.
 CREATE TABLE cloudsat.queue_history (
     "time"         pg_catalog.timestamptz NOT NULL,
     server         pg_catalog.text NOT NULL,
@@ -164,23 +164,24 @@ CREATE TABLE cloudsat.queue_history (
     ready          pg_catalog.int8,
     unacknowledged pg_catalog.int8
 ) PARTITION BY RANGE ("time");
-COMMENT ON TABLE cloudsat.queue_history IS 'the size of each queue whenever it changed, for as long as cloudsat.history_retention says';
-COMMENT ON COLUMN cloudsat.queue_history."time" IS 'when the poll recorded it';
+COMMENT ON TABLE cloudsat.queue_history IS 'size of each queue at every change, kept for cloudsat.history_retention';
+COMMENT ON COLUMN cloudsat.queue_history."time" IS 'time of the poll that recorded it';
 COMMENT ON COLUMN cloudsat.queue_history.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queue_history.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.queue_history.name IS 'name of the queue';
-COMMENT ON COLUMN cloudsat.queue_history.messages IS 'messages in it';
-COMMENT ON COLUMN cloudsat.queue_history.ready IS 'messages that wait for a consumer';
-COMMENT ON COLUMN cloudsat.queue_history.unacknowledged IS 'messages that consumers hold';
+COMMENT ON COLUMN cloudsat.queue_history.messages IS 'messages in the queue';
+COMMENT ON COLUMN cloudsat.queue_history.ready IS 'messages waiting for a consumer';
+COMMENT ON COLUMN cloudsat.queue_history.unacknowledged IS 'messages held by consumers';
 
 CREATE TABLE cloudsat.queue_history_default PARTITION OF cloudsat.queue_history DEFAULT;
--- Samples go with their partition; row by row only from the default one, so that no key need be kept for it.
+-- Samples are dropped with their partition. Only the default partition has row-wise deletes, so no key is needed.
 ALTER TABLE cloudsat.queue_history REPLICA IDENTITY FULL;
 ALTER TABLE cloudsat.queue_history_default REPLICA IDENTITY FULL;
 CREATE INDEX queue_history_default_idx ON cloudsat.queue_history_default (server, vhost, name, "time");
-COMMENT ON TABLE cloudsat.queue_history_default IS 'samples for which there is no dated partition (yet)';
+COMMENT ON TABLE cloudsat.queue_history_default IS 'samples without a dated partition (yet)';
 
--- One day, with what the default caught of it. Somebody's relation of that name may be in the way.
+-- Creates one day and moves the samples of that day from the default partition. Another relation may already have the
+-- name.
 CREATE FUNCTION _cloudsat.make_history(partition pg_catalog.text, wanted pg_catalog.date) RETURNS pg_catalog.bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -210,10 +211,10 @@ EXCEPTION
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.make_history(pg_catalog.text, pg_catalog.date) IS
-    'makes a day of queue_history; false and a warning when something is in the way';
+    'creates one day of queue_history; false and a warning if that fails';
 
--- Makes the days from today to `ahead` days later, moves into them what the default caught, drops the days that ended
--- before now() - retain, and forgets queues that have been gone for so long. Called by cloudsat.maintain().
+-- Creates the days from today to `ahead` days later, moves matching rows out of the default partition, drops the days
+-- that ended before now() - retain, and deletes queues that have been gone for as long. Called by cloudsat.maintain().
 CREATE FUNCTION _cloudsat.maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -228,7 +229,7 @@ DECLARE
     why     text;
     changes int := 0;
 BEGIN
-    -- the days that the default holds rows of, and the days ahead
+    -- days with rows in the default partition, and the days ahead
     FOR wanted IN
         SELECT day FROM (
             SELECT DISTINCT "time"::date AS day FROM ONLY cloudsat.queue_history_default WHERE "time" >= horizon
@@ -240,7 +241,7 @@ BEGIN
         CONTINUE WHEN EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = 'cloudsat.queue_history'::regclass
                                  AND i.inhrelid = to_regclass('cloudsat.' || quote_ident(partition)));
         IF wanted <= today THEN
-            -- who has planned without this day would find its samples in neither place
+            -- a query planned without this day would find its samples in neither place
             LOCK TABLE ONLY cloudsat.queue_history IN ACCESS EXCLUSIVE MODE;
         END IF;
         changes := changes + _cloudsat.make_history(partition, wanted)::int;
@@ -252,7 +253,7 @@ BEGIN
     LOOP
         changes := changes + _cloudsat.drop_partition(old.oid)::int;
     END LOOP;
-    -- what is gone, and what belongs to a broker that is no foreign server any more; each by itself, as with prune()
+    -- old rows, and rows of dropped servers; each statement on its own, as in prune()
     FOREACH step IN ARRAY ARRAY[
         'DELETE FROM ONLY cloudsat.queue_history_default WHERE "time" < $1',
         'DELETE FROM cloudsat.queues AS q WHERE q.gone_at < $1 AND q.intended_at IS NULL',
@@ -267,15 +268,15 @@ BEGIN
             EXECUTE step USING horizon;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
-            RAISE WARNING 'could not forget what is old: %', SQLERRM USING ERRCODE = SQLSTATE,
-                DETAIL = concat_ws(' ', nullif(why, ''), 'The rest was maintained.');
+            RAISE WARNING 'could not delete old rows: %', SQLERRM USING ERRCODE = SQLSTATE,
+                DETAIL = concat_ws(' ', nullif(why, ''), 'The other steps of maintenance were done.');
         END;
     END LOOP;
     RETURN changes;
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) IS
-    'makes the days of queue_history ahead, drops the old ones, forgets queues long gone; returns how many partitions it made and dropped';
+    'creates the days of queue_history ahead, drops old ones, and deletes queues long gone; returns the number of partitions created and dropped';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queues', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bindings', '');
