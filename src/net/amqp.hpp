@@ -1,4 +1,4 @@
-// Amqp: a connection and what uses its channel, one after the other.
+// Amqp: a connection, and the consumer and publisher that use its channel in turn.
 #pragma once
 
 #include "net/amqp_connection.hpp"

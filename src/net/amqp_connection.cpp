@@ -1,5 +1,5 @@
-// AMQP without waiting; see amqp_connection.hpp. libcurl makes the connection (name, TCP, TLS) and hands it
-// over (CURLOPT_CONNECT_ONLY); what goes over it is written and read here, never more than the socket takes.
+// Non-blocking AMQP; see amqp_connection.hpp. libcurl makes the connection (name, TCP, TLS) and hands it over
+// (CURLOPT_CONNECT_ONLY); this file writes and reads, never more than the socket takes.
 #include "net/amqp_connection.hpp"
 
 #include "core/wire/broker_documents.hpp"
@@ -23,10 +23,10 @@ using core::amqp::FrameType;
 using core::amqp::FrameWriter;
 using core::amqp::Method;
 
-// What RabbitMQ proposes; frames may be smaller, never larger.
+// RabbitMQ's proposal; frames may be smaller, never larger.
 constexpr std::size_t most_frame = 131072;
 constexpr std::size_t input_size = 2 * most_frame;
-// What one step deals with at most: a peer that never pauses must not keep its caller from looking around.
+// Maximum number of bytes per step: a peer that never pauses must not keep control from the caller.
 constexpr std::size_t most_in_step = 256 * 1024;
 constexpr std::uint16_t wanted_heartbeat_s = 60;
 constexpr std::int64_t close_timeout_ms = 1000;
@@ -36,7 +36,7 @@ void wipe(std::string& text) noexcept {
     text.clear();
 }
 
-// The URL of the same transport as curl knows it. What is no AMQP URL is left as it is, and curl refuses it.
+// The URL for curl with the same transport. Leaves an invalid AMQP URL unchanged, so that curl rejects it.
 std::string transport_url(std::string_view url) {
     core::CurlUrl parts(url, CURLU_NON_SUPPORT_SCHEME);
     const std::string scheme = parts.get(CURLUPART_SCHEME);
@@ -50,19 +50,19 @@ std::string transport_url(std::string_view url) {
     return parts.get(CURLUPART_URL);
 }
 
-// What the broker means when it closes a channel or the connection.
+// The fault for the code with which the broker closes a channel or the connection.
 FaultKind fault_of_code(unsigned code) noexcept {
     switch (code) {
     case 200:
-    case 320: // CONNECTION_FORCED: it is shutting down, or an administrator closed it
+    case 320: // CONNECTION_FORCED: it is shutting down, or an administrator closed the connection
         return FaultKind::closed;
     case 402: // INVALID_PATH
     case 404:
         return FaultKind::not_found;
     case 403:
-    case 530: // NOT_ALLOWED: not in this vhost, or there is none
+    case 530: // NOT_ALLOWED: no access to this vhost, or it does not exist
         return FaultKind::unauthorized;
-    case 405: // RESOURCE_LOCKED: somebody has it exclusively
+    case 405: // RESOURCE_LOCKED: exclusive to another connection
         return FaultKind::forbidden;
     case 406:
     case 540:
@@ -84,10 +84,10 @@ void put_flag(std::string& table, std::string_view key) {
     FrameWriter(table).short_string(key).octet('t').octet(1);
 }
 
-// What we are, and what we want to be told.
+// Announces the client and the capabilities that it requests.
 std::string client_properties() {
     std::string capabilities;
-    // without the last one a wrong password would be answered by silence
+    // without the last one, a wrong password would get no answer
     for (const std::string_view wanted :
          {"connection.blocked", "consumer_cancel_notify", "basic.nack", "authentication_failure_close"}) {
         put_flag(capabilities, wanted);
@@ -164,7 +164,7 @@ CURLcode AmqpConnection::configure(const AmqpLogin& login) {
     const std::string url = transport_url(login.url);
     endpoint_ = endpoint_of(url, "the broker");
     CURL* const easy = curl_.easy();
-    curl_easy_reset(easy); // whatever a start_open() that threw may have left
+    curl_easy_reset(easy); // may hold options of a start_open() that threw
     const Peer peer{.url = url,
                     .protocols = "http,https",
                     .protocol_bits = CURLPROTO_HTTP | CURLPROTO_HTTPS,
@@ -179,7 +179,7 @@ CURLcode AmqpConnection::configure(const AmqpLogin& login) {
         .set(CURLOPT_ERRORBUFFER, curl_error_)
         .set(CURLOPT_CONNECT_ONLY, 1L)
         .set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1))
-        .set(CURLOPT_SSL_ENABLE_ALPN, 0L) // it is not HTTP that we are going to speak
+        .set(CURLOPT_SSL_ENABLE_ALPN, 0L) // the connection will not carry HTTP
         .code();
 }
 
@@ -217,7 +217,7 @@ void AmqpConnection::start_close() {
     }
     content_ = Content::none;
     awaited_ = Method::channel_close_ok;
-    // The channel first: its answer comes when all that we said on it has been dealt with.
+    // The channel first: its answer comes when the broker has processed everything on it.
     write(Method::channel_close).word(200).short_string("").word(0).word(0).end();
     step();
 }
@@ -230,7 +230,7 @@ void AmqpConnection::abandon() noexcept {
     }
     socket_ = CURL_SOCKET_BAD;
     if (state_ != State::closed) {
-        curl_.let_go(); // a connection that is not curl's to use is closed without a word
+        curl_.let_go(); // a connection detached from curl is closed without a farewell
     }
     state_ = State::closed;
     end();
@@ -292,7 +292,8 @@ void AmqpConnection::fail_by_curl(CURLcode code) {
     fault_ = {kind, fault_text_};
 }
 
-// connection.close and channel.close have the same fields. Either ends all: what is not sure is given back.
+// connection.close and channel.close have the same fields. Both end everything: unacknowledged messages
+// return to their queue.
 void AmqpConnection::fail_by_close(Fields fields) {
     const unsigned code = fields.word();
     const std::string_view words = fields.short_string();
@@ -338,10 +339,10 @@ void AmqpConnection::step() {
             exchange();
             check_deadlines();
         } else if (state_ == State::closed && task_ != Task::none) {
-            fail(FaultKind::closed, "is not connected any more");
+            fail(FaultKind::closed, "is no longer connected");
         }
     } catch (const std::bad_alloc&) {
-        fail(FaultKind::out_of_memory, "sent more than there is memory for");
+        fail(FaultKind::out_of_memory, "sent more than fits into memory");
     }
 }
 
@@ -352,7 +353,7 @@ void AmqpConnection::greet() {
         return;
     }
     if (!curl_.watch(socket_, CURL_POLL_IN)) {
-        fail(FaultKind::failed, "cannot be waited for");
+        fail(FaultKind::failed, "could not be waited for");
         return;
     }
     state_ = State::greeting;
@@ -371,8 +372,8 @@ void AmqpConnection::fill_output() {
     }
 }
 
-// Without a task nothing is read: what comes stays in the socket, so that the broker waits and our memory
-// does not grow.
+// Without a task nothing is read: data stays in the socket, so that the broker waits and memory does not
+// grow.
 void AmqpConnection::exchange() {
     std::size_t room = most_in_step;
     for (;;) {
@@ -389,7 +390,7 @@ void AmqpConnection::exchange() {
     }
 }
 
-// True when something went out.
+// True if something was sent.
 bool AmqpConnection::send_some() {
     bool some = false;
     while (out_sent_ < out_.size()) {
@@ -410,7 +411,7 @@ bool AmqpConnection::send_some() {
     }
     if (out_sent_ == out_.size() && !out_.empty()) {
         constexpr std::size_t kept = 4u * 1024 * 1024;
-        wipe(out_); // the password may have been in it
+        wipe(out_); // it may contain the password
         out_sent_ = 0;
         if (out_.capacity() > kept) {
             out_.shrink_to_fit();
@@ -419,8 +420,8 @@ bool AmqpConnection::send_some() {
     return some;
 }
 
-// Deals with whole frames, and reads more as long as the task wants it and the step has room. True when
-// something came.
+// Processes whole frames, and reads more as long as the task needs it and the step has room. True if
+// something was received.
 bool AmqpConnection::receive_some(std::size_t& room) {
     bool some = false;
     while (room > 0) {
@@ -449,7 +450,7 @@ bool AmqpConnection::receive_some(std::size_t& room) {
     return some;
 }
 
-// False when there are none, or the connection is over.
+// False if there are none, or the connection is over.
 bool AmqpConnection::receive_bytes() {
     std::copy(in_.begin() + static_cast<std::ptrdiff_t>(in_begin_),
               in_.begin() + static_cast<std::ptrdiff_t>(in_end_), in_.begin());
@@ -485,7 +486,7 @@ void AmqpConnection::check_deadlines() {
     if (task_ != Task::none && now - progress_ms_ >= task_timeout_ms()) {
         fail(FaultKind::timed_out, blocked_.empty()
                                        ? "did not answer within " + std::to_string(task_timeout_ms()) + " ms"
-                                       : "takes no messages: " + blocked_);
+                                       : "accepts no messages: " + blocked_);
     } else if (heartbeat_ms_ > 0 && now - sent_ms_ >= heartbeat_ms_ && out_.empty()) {
         send_heartbeat();
     }
@@ -493,7 +494,7 @@ void AmqpConnection::check_deadlines() {
 
 void AmqpConnection::send_heartbeat() {
     FrameWriter(out_).heartbeat();
-    const std::int64_t progress = progress_ms_; // a heartbeat is none
+    const std::int64_t progress = progress_ms_; // a heartbeat is not progress
     send_some();
     progress_ms_ = progress;
     if (state_ != State::closed) {
@@ -501,7 +502,7 @@ void AmqpConnection::send_heartbeat() {
     }
 }
 
-// --- what the broker says
+// --- methods from the broker
 
 namespace {
 
@@ -515,7 +516,7 @@ bool is_about_connection(const Frame& frame) noexcept {
            is_about_connection(static_cast<Method>(Fields(frame.payload).dword()));
 }
 
-// While we leave, nothing else is of interest.
+// While closing, everything else is ignored.
 bool is_farewell(const Frame& frame) noexcept {
     const auto method = static_cast<Method>(Fields(frame.payload).dword());
     return frame.type == FrameType::method &&
@@ -551,7 +552,7 @@ void AmqpConnection::on_frame(const Frame& frame) {
     }
 }
 
-// Whether the conversation has come to where this method belongs.
+// Whether the protocol allows this method at this point.
 bool AmqpConnection::is_due(Method method) const noexcept {
     switch (method) {
     case Method::connection_close:
@@ -562,14 +563,14 @@ bool AmqpConnection::is_due(Method method) const noexcept {
         return state_ == State::ready;
     case Method::queue_declare_ok:
         return counts_asked_ > 0;
-    default: // among them channel.flow: RabbitMQ has not sent it since 2.8
+    default: // including channel.flow: RabbitMQ has not sent it since 2.8
         return method == awaited_ || (user_ != nullptr && user_->is_due(method));
     }
 }
 
 namespace {
 
-// What brings the task forward by itself; of confirms, the publisher says.
+// Whether the method by itself counts as progress of the task; the publisher decides about confirms.
 bool is_progress(Method method) noexcept {
     return method != Method::connection_blocked && method != Method::connection_unblocked &&
            method != Method::basic_return && method != Method::basic_ack && method != Method::basic_nack;
@@ -592,7 +593,7 @@ void AmqpConnection::on_method(Method method, Fields& fields) {
     }
     dispatch(method, fields);
     if (state_ != State::closed && !fields.ok()) {
-        fail(FaultKind::protocol, "sent a method without all of its fields");
+        fail(FaultKind::protocol, "sent a method with missing fields");
     }
 }
 
@@ -649,7 +650,7 @@ void AmqpConnection::on_connection_method(Method method, Fields& fields) {
         break;
     case Method::connection_close:
         FrameWriter(out_).begin(0, Method::connection_close_ok).end();
-        send_some(); // as far as it goes at once
+        send_some(); // as much as the socket takes
         if (state_ != State::closed) {
             fail_by_close(fields);
         }
@@ -665,7 +666,7 @@ void AmqpConnection::on_count(Fields& fields) {
     count_.ready = fields.dword();
     count_.consumers = fields.dword();
     --counts_asked_;
-    if (task_ == Task::count && counts_asked_ == 0) { // else it answers what a batch has asked
+    if (task_ == Task::count && counts_asked_ == 0) { // else it answers a request of a batch
         end();
     } else if (user_ != nullptr) {
         user_->on_count(count_);
@@ -676,10 +677,10 @@ void AmqpConnection::on_start(Fields& fields) {
     awaited_ = Method::connection_tune;
     fields.octet();
     fields.octet();
-    fields.long_string(); // what the broker is
+    fields.long_string(); // server properties
     const std::string_view mechanisms = fields.long_string();
     if (mechanisms.find("PLAIN") == std::string_view::npos) {
-        fail(FaultKind::unauthorized, "takes no password (SASL mechanism PLAIN)");
+        fail(FaultKind::unauthorized, "does not accept passwords (SASL mechanism PLAIN)");
         return;
     }
     std::string response;

@@ -1,21 +1,21 @@
 // AmqpConnection: a connection to one virtual host of a broker, with one channel, over libcurl's sockets and
-// TLS. Like Http it never blocks and never sleeps; one task at a time is under way, and the caller waits:
+// TLS. Like Http it never blocks and never sleeps; it runs one task at a time, and the caller waits:
 //
 //     connection.start_count(queue);
 //     while (!connection.done()) {
 //         wait until connection.fd() is readable, or connection.timeout_ms() have passed (-1: no limit);
 //         connection.step();
 //     }
-//     use connection.fault() first, then what the task was to bring
+//     check connection.fault() first, then use the result of the task
 //
-// A step deals with a bounded number of bytes, whatever comes: between two steps the caller looks around. A
-// method is taken only where the conversation calls for it, and anything else ends the connection, so that a
-// peer which never stops can make us neither answer nor remember without end. What brings nothing forward
-// does not put off the end of the reply timeout.
+// A step processes a bounded number of bytes, so that the caller regularly regains control. A method is
+// accepted only where the protocol state allows it, and anything else ends the connection: an endless stream
+// from the peer can cause neither endless answers nor endless memory use. Only progress extends the reply
+// timeout.
 //
-// Whatever goes wrong ends the connection, and so gives back to its queue every message that was not
-// acknowledged: a fault never loses one. An object of this class lives in a memory context or for the whole
-// process, never on a stack that an ereport may jump over; it calls nothing of the server's.
+// Any fault ends the connection, and so returns every unacknowledged message to its queue: a fault never
+// loses a message. An object of this class lives in a memory context or for the whole process, never on a
+// stack that an ereport may jump over; it calls no functions of the server.
 #pragma once
 
 #include "core/base/fault.hpp"
@@ -32,15 +32,15 @@
 
 namespace cloudsat::net {
 
-// Where and as whom. start_open() copies it all.
+// Destination and credentials. start_open() copies everything.
 struct AmqpLogin {
     std::string_view url; // amqp or amqps, without credentials and path
     std::string_view user;
     std::string_view password;
     std::string_view vhost;
-    std::string_view ca_file;                  // trusted certificates; the system's when empty
+    std::string_view ca_file;                  // trusted certificates; empty for the system's
     long connect_timeout_ms = 2000;            // name, TCP and TLS together
-    long reply_timeout_ms = 60000;             // how long an answer may stay out; progress begins it anew
+    long reply_timeout_ms = 60000;             // maximum wait for an answer; progress restarts it
     std::size_t max_body = 256u * 1024 * 1024; // of one message
     bool tls_verify = true;
 };
@@ -57,7 +57,8 @@ struct QueueCount {
 
 class AmqpConnection;
 
-// What uses the channel: the consumer or the publisher. The connection hands it what is not its own.
+// The user of the channel: the consumer or the publisher. The connection passes on the methods that are not
+// its own.
 class AmqpChannelUser {
 public:
     AmqpChannelUser(const AmqpChannelUser&) = delete;
@@ -65,7 +66,7 @@ public:
 
 protected:
     explicit AmqpChannelUser(AmqpConnection& connection) noexcept : connection_(connection) {}
-    ~AmqpChannelUser(); // not by way of this class
+    ~AmqpChannelUser(); // not for deletion through this class
 
     AmqpConnection& connection_;
 
@@ -76,8 +77,7 @@ private:
     virtual void on_method(core::amqp::Method method, core::amqp::Fields& fields) = 0;
     virtual void on_disconnect() noexcept = 0;
 
-    // The content of a message, which on_method() has announced by expect_content(). Without these it is
-    // dropped.
+    // The content of a message, announced with expect_content() in on_method(). The defaults discard it.
     virtual void on_header(const core::amqp::ContentHeader&) {}
     virtual void on_body(std::string_view, std::uint64_t /*left: how much of it is to come, with this*/) {}
     virtual void on_content_end() {}
@@ -99,15 +99,16 @@ public:
     void start_open(const AmqpLogin& login);
     bool connected() const noexcept { return state_ == State::ready; }
 
-    // How many messages are ready (queue.declare, passive: it needs no right but to be in the vhost).
+    // Counts the ready messages (passive queue.declare, which needs no permission except access to the
+    // vhost).
     void start_count(std::string_view queue);
     const QueueCount& count() const noexcept { return count_; }
 
-    // Deletes the queue, whatever it holds; removed() is how many messages were ready and went with it.
+    // Deletes the queue with its messages; removed() is the number of ready messages deleted with it.
     void start_remove(std::string_view queue);
     std::int64_t removed() const noexcept { return removed_; }
 
-    // Leaves in order: what was acknowledged is so when this is done. It never fails.
+    // Closes in order: afterwards, acknowledgements have taken effect. It never fails.
     void start_close();
 
     bool done() const noexcept { return task_ == Task::none; }
@@ -116,10 +117,10 @@ public:
     int fd() const noexcept { return curl_.fd(); }
     int timeout_ms() const noexcept;
 
-    // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
+    // Call when fd() is readable or timeout_ms() have passed; harmless at any other time.
     void step();
 
-    // Drops the connection at once. What was delivered and not acknowledged goes back to its queue.
+    // Drops the connection at once. Unacknowledged messages return to their queue.
     void abandon() noexcept;
 
     // --- for the user of the channel
@@ -129,10 +130,10 @@ public:
     void begin(Task task);
     void end() noexcept;
     void fail(core::FaultKind kind, std::string_view what);
-    void attach(AmqpChannelUser& user) noexcept; // from now on it has the channel
+    void attach(AmqpChannelUser& user) noexcept; // it has the channel from now on
     void detach(const AmqpChannelUser& user) noexcept;
 
-    // A method on the channel, to be given its fields and its end.
+    // Starts a method on the channel; the caller adds its fields and ends it.
     core::amqp::FrameWriter write(core::amqp::Method method) {
         core::amqp::FrameWriter writer(out_);
         writer.begin(channel, method);
@@ -142,16 +143,16 @@ public:
         core::amqp::FrameWriter(out_).content(channel, properties, body, frame_max_);
     }
     std::size_t output_size() const noexcept { return out_.size() - out_sent_; } // not sent yet
-    void await(core::amqp::Method method) noexcept { awaited_ = method; } // the answer that is due next
+    void await(core::amqp::Method method) noexcept { awaited_ = method; }        // the next expected answer
     void expect_content() noexcept { content_ = Content::header; }
     bool in_content() const noexcept { return content_ != Content::none; }
     void ask_count(std::string_view queue);
     void exchange();
 
     void note_progress() noexcept { progress_ms_ = monotonic_ms(); }
-    // Each byte buys a millisecond: what comes slower than that for long counts as silence.
+    // Each byte extends the timeout by a millisecond: a peer slower than that eventually times out.
     void note_progress(std::size_t bytes) noexcept;
-    std::int64_t started_ms() const noexcept { return started_ms_; } // the task
+    std::int64_t started_ms() const noexcept { return started_ms_; } // of the task
     std::int64_t reply_timeout_ms() const noexcept { return reply_timeout_ms_; }
     std::size_t max_body() const noexcept { return max_body_; }
 
@@ -196,25 +197,25 @@ private:
     char curl_error_[CURL_ERROR_SIZE] = {};
 
     std::int64_t reply_timeout_ms_ = 0;
-    std::int64_t progress_ms_ = 0; // when the peer last brought something forward
+    std::int64_t progress_ms_ = 0; // time of the peer's last progress
     std::int64_t sent_ms_ = 0;
-    std::int64_t heartbeat_ms_ = 0; // how often the broker wants to hear from us; 0: it does not care
-    std::int64_t started_ms_ = 0;   // the task
+    std::int64_t heartbeat_ms_ = 0; // interval that the broker expects; 0 for none
+    std::int64_t started_ms_ = 0;   // of the task
 
     std::vector<char> in_;
     std::size_t in_begin_ = 0, in_end_ = 0;
-    bool unread_ = false; // the last step left something behind
+    bool unread_ = false; // the last step left data unread
     std::string out_;
     std::size_t out_sent_ = 0;
     std::size_t frame_max_ = 0, max_body_ = 0;
     bool watching_output_ = false;
-    std::string blocked_; // the broker takes no messages now, and says why
+    std::string blocked_; // why the broker accepts no messages now
 
-    core::amqp::Method awaited_{};   // the answer that is due next; none: 0
-    std::uint64_t counts_asked_ = 0; // without an answer
+    core::amqp::Method awaited_{};   // the next expected answer; 0 for none
+    std::uint64_t counts_asked_ = 0; // and not answered yet
     QueueCount count_;
     std::int64_t removed_ = 0;
-    Content content_ = Content::none; // the part of a message that is due next
+    Content content_ = Content::none; // the next expected part of a message
     std::uint64_t body_left_ = 0;
 };
 

@@ -52,8 +52,9 @@ void AmqpConsumer::start_batch(const BatchLimits& limits, std::pmr::memory_resou
     const bool unacknowledged = !batch_.empty();
     connection_.begin(Task::batch);
     if (unacknowledged) {
-        // Acknowledging the next one would acknowledge this one, too.
-        connection_.fail(FaultKind::failed, "was asked for more before the last messages were acknowledged");
+        // Acknowledging the next batch would acknowledge this one, too.
+        connection_.fail(FaultKind::failed,
+                         "was asked for more messages before the last messages were acknowledged");
         return;
     }
     limits_ = limits;
@@ -73,7 +74,7 @@ void AmqpConsumer::acknowledge() {
     safe_ = came_;
     batch_.clear();
     if (consuming_ && safe_ + prefetch_ > most_) {
-        ending_ = true; // what this would bring is more than wanted
+        ending_ = true; // it would bring more than wanted
     }
     if (!consuming_ || !ending_) {
         send_acknowledgement();
@@ -96,9 +97,9 @@ void AmqpConsumer::stop() {
     maybe_cancel();
 }
 
-// A quorum queue that has given a message to a consumer which ends before the message reaches it puts it back
-// at the tail, and counts that as a delivery. So the consumer ends when as many messages as it may hold have
-// come, and only then is any of them acknowledged, which would bring more.
+// If a consumer ends before a message from a quorum queue reaches it, the queue returns the message to the
+// tail and counts a delivery. So the consumer ends when it has received as many messages as it may hold; only
+// then are any of them acknowledged, which would bring more.
 void AmqpConsumer::maybe_cancel() {
     if (ending_ && came_ - acknowledged_ >= prefetch_) {
         cancel();
@@ -135,14 +136,14 @@ void AmqpConsumer::on_disconnect() noexcept {
     drained_ = true;
 }
 
-// Keeps as many gets on their way as may be: the next batch is coming while this one is stored.
+// Keeps as many gets in flight as allowed: the next batch arrives while this one is stored.
 void AmqpConsumer::fill_output() {
     if (!in_batch()) {
         return;
     }
     if (way_ == Taking::get && !drained_) {
         if (gets_ * 2 > prefetch_ && gets_ > 0) {
-            return; // in bunches, which are fewer and larger writes
+            return; // in groups, for fewer and larger writes
         }
         for (; gets_ < prefetch_ && asked_ < most_; ++gets_, ++asked_) {
             connection_.write(Method::basic_get).word(0).short_string(queue_).octet(0).end();
@@ -178,11 +179,11 @@ void AmqpConsumer::on_time(std::int64_t now) {
     ask_whether_drained(now - last_message_ms_);
 }
 
-// Nothing has come for a while: because the queue has no more, or because the broker is slow. When it has
-// none, what it gave out before it said so is there before a cancel can reach it.
+// No message for a while: the queue is empty, or the broker is slow. If the broker reports none, messages
+// sent before that report arrive before a cancel can take effect.
 void AmqpConsumer::ask_whether_drained(std::int64_t idle) {
     if (idle >= connection_.reply_timeout_ms()) {
-        connection_.fail(FaultKind::timed_out, "has messages and delivers none");
+        connection_.fail(FaultKind::timed_out, "has messages but delivers none");
         return;
     }
     connection_.ask_count(queue_);
@@ -195,7 +196,7 @@ void AmqpConsumer::on_count(const QueueCount& count) {
     }
 }
 
-// --- what the broker says
+// --- methods from the broker
 
 bool AmqpConsumer::is_due(Method method) const noexcept {
     switch (method) {
@@ -226,7 +227,7 @@ void AmqpConsumer::on_method(Method method, Fields& fields) {
         break;
     case Method::basic_cancel_ok:
         --cancels_;
-        if (cancelling_ && cancels_ == 0) { // else the broker's own cancel was faster
+        if (cancelling_ && cancels_ == 0) { // else the broker's own cancel came first
             end_consuming();
         }
         break;
@@ -259,7 +260,7 @@ void AmqpConsumer::on_delivery(Fields& fields) {
     delivery_.exchange = keep(fields.short_string());
     delivery_.routing_key = keep(fields.short_string());
     if (!fields.ok()) {
-        connection_.fail(FaultKind::protocol, "sent a message without all of its fields");
+        connection_.fail(FaultKind::protocol, "sent a message with missing fields");
         return;
     }
     connection_.expect_content();

@@ -28,7 +28,7 @@ void AmqpPublisher::start(std::string_view queue) {
 }
 
 void AmqpPublisher::publish(std::string_view properties, std::string_view body) {
-    constexpr std::uint8_t mandatory = 1; // else a message to a missing queue would be confirmed, and lost
+    constexpr std::uint8_t mandatory = 1; // else a message to a missing queue would be confirmed and lost
     const std::size_t before = connection_.output_size();
     connection_.write(Method::basic_publish)
         .word(0)
@@ -43,7 +43,7 @@ void AmqpPublisher::publish(std::string_view properties, std::string_view body) 
     ++unanswered_;
     constexpr std::size_t worth_sending = 64 * 1024;
     if (connection_.output_size() >= worth_sending) {
-        connection_.step(); // what the socket takes now, so that the broker has something to do meanwhile
+        connection_.step(); // what the socket takes now, so that the broker can start
     }
 }
 
@@ -80,14 +80,14 @@ void AmqpPublisher::on_method(Method method, Fields& fields) {
     }
 }
 
-// Comes before the confirm of the same message, which is as good as any: so from now on no confirm counts.
-// What was confirmed before had a queue to go to.
+// Comes before the confirm of the same message, which looks like any other: so confirms no longer count from
+// here. Messages confirmed before were routed to the queue.
 void AmqpPublisher::on_return(Fields& fields) {
     returned_ = true;
     if (refusal_.empty()) {
         fields.word();
         refusal_ = fields.short_string();
-        refusal_ = refusal_ == "NO_ROUTE" ? "there is no such queue" : refusal_;
+        refusal_ = refusal_ == "NO_ROUTE" ? "the queue does not exist" : refusal_;
     }
     connection_.expect_content();
 }
@@ -100,13 +100,13 @@ void AmqpPublisher::on_confirm(Fields& fields, bool taken) {
         return;
     }
     if (!taken && refusal_.empty()) {
-        refusal_ = "the queue takes no more messages";
+        refusal_ = "the queue accepts no more messages";
     }
     confirm(tag, multiple, taken);
     check_confirms();
 }
 
-// In order of their numbers; confirms come mostly so.
+// In order of their numbers, as most confirms arrive.
 void AmqpPublisher::confirm(std::uint64_t tag, bool multiple, bool taken) {
     auto at = multiple ? unconfirmed_.begin()
                        : std::lower_bound(unconfirmed_.begin(), unconfirmed_.end(), tag,

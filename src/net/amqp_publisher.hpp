@@ -16,17 +16,17 @@ class AmqpPublisher final : public AmqpChannelUser {
 public:
     explicit AmqpPublisher(AmqpConnection& connection) noexcept : AmqpChannelUser(connection) {}
 
-    // publish() puts a message in line, and may throw std::bad_alloc; start_confirming() sends, and is done
-    // when no more than `unconfirmed` bytes, as they are sent, are without an answer, or when the broker has
-    // refused one and answered all. confirmed() are the numbers, counted from 1 in the order of publish(),
-    // that the broker has taken over since the last clear_confirmed(). They outlive the connection.
+    // publish() queues a message, and may throw std::bad_alloc. start_confirming() sends; it is done when at
+    // most `unconfirmed` bytes, as sent, are unanswered, or when the broker has rejected a message and
+    // answered all. confirmed() are the numbers, counted from 1 in the order of publish(), that the broker
+    // has taken over since the last clear_confirmed(). They outlive the connection.
     void start(std::string_view queue);
     void publish(std::string_view properties, std::string_view body);
     void start_confirming(std::size_t unconfirmed);
     std::size_t unconfirmed_bytes() const noexcept { return unconfirmed_bytes_; }
     std::span<const std::uint64_t> confirmed() const noexcept { return confirmed_; }
     void clear_confirmed() noexcept { confirmed_.clear(); }
-    std::string_view refusal() const noexcept { return refusal_; } // empty: none
+    std::string_view refusal() const noexcept { return refusal_; } // empty if none
 
 private:
     bool is_due(core::amqp::Method method) const noexcept override;

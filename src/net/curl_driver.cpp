@@ -1,4 +1,4 @@
-// Driving curl from an epoll set; see curl_driver.hpp.
+// Drives curl with an epoll set; see curl_driver.hpp.
 #include "net/curl_driver.hpp"
 
 #include "core/wire/curl_url.hpp"
@@ -72,7 +72,7 @@ CURLcode set_peer(CURL* easy, const Peer& peer) {
     options.set(CURLOPT_PROTOCOLS, peer.protocol_bits);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700 // 7.87
-    // Do not wait for the resolver's thread when a request is dropped or times out during getaddrinfo().
+    // Do not wait for the resolver's thread when a request is dropped or times out in getaddrinfo().
     options.set(CURLOPT_QUICK_EXIT, 1L);
 #endif
     return options.code();
@@ -146,7 +146,7 @@ std::optional<CURLcode> CurlDriver::step() noexcept {
         curl_multi_socket_action(multi_.get(), event.data.fd, what, &running);
     }
     if (deadline_ms_ >= 0 && monotonic_ms() >= deadline_ms_) {
-        deadline_ms_ = -1; // curl sets a new one when it wants one
+        deadline_ms_ = -1; // curl sets a new one if it needs one
         curl_multi_socket_action(multi_.get(), CURL_SOCKET_TIMEOUT, 0, &running);
     }
     int left = 0;
@@ -167,8 +167,8 @@ bool CurlDriver::watch(curl_socket_t socket, int what) noexcept {
     return on_socket(nullptr, socket, what, this, nullptr) == 0;
 }
 
-// What curl calls: plain functions that report by their return value, throw nothing, and know nothing of the
-// server.
+// Callbacks of curl: plain functions that report by their return value, throw nothing, and call nothing of
+// the server.
 
 int CurlDriver::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
     const int epoll = static_cast<CurlDriver*>(self)->epoll_.fd;
@@ -176,19 +176,19 @@ int CurlDriver::on_socket(CURL*, curl_socket_t socket, int what, void* self, voi
     event.data.fd = socket;
     if (what == CURL_POLL_REMOVE) {
         epoll_ctl(epoll, EPOLL_CTL_DEL, socket,
-                  &event); // fails when it is closed already, and then it is gone
+                  &event); // fails if the socket is already closed, and so already removed
         return 0;
     }
     event.events =
         ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
-    // Whether the socket is registered depends on closings that nobody told us of, so the kernel is asked.
+    // Sockets may have been closed without notice, so the kernel is asked whether this one is registered.
     if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0)
         return 0;
     return errno == ENOENT && epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
 }
 
 int CurlDriver::on_timer(CURLM*, long ms, void* self) noexcept {
-    // -1 means: delete the timer.
+    // -1 deletes the timer.
     static_cast<CurlDriver*>(self)->deadline_ms_ = ms < 0 ? -1 : monotonic_ms() + ms;
     return 0;
 }

@@ -1,7 +1,7 @@
-// CurlDriver: one curl handle on a multi handle whose sockets are in an epoll set of ours, so that whoever
-// drives it waits on one pollable fd and one timeout. It knows how to drive, not what is driven: http.cpp and
-// smtp.cpp do. It never blocks, and all signals are blocked while curl works, because curl's resolver may
-// start a thread, which must never run the server's signal handlers.
+// CurlDriver: one curl handle on a multi handle whose sockets are in an epoll set, so that a caller waits on
+// one pollable fd and one timeout. It is independent of the protocol, which http.cpp and smtp.cpp implement.
+// It never blocks, and all signals are blocked while curl works: curl's resolver may start a thread, which
+// must never run the server's signal handlers.
 #pragma once
 
 #include <cstdint>
@@ -22,21 +22,21 @@ public:
 
     CURL* easy() const noexcept { return easy_.get(); }
 
-    // What to wait for: the fd being readable, or so many milliseconds (-1: no limit).
+    // Wait until fd() is readable, or this many milliseconds have passed (-1: no limit).
     int fd() const noexcept { return epoll_.fd; }
     int timeout_ms() const noexcept;
 
-    // Begins what the handle was told. The first step is due at once.
+    // Starts the transfer configured in the handle. The first step is due at once.
     CURLcode begin() noexcept;
 
-    // Goes on. Gives the result once it is finished; the handle is to be let go of then.
+    // Continues. Returns the result once finished; then call let_go().
     std::optional<CURLcode> step() noexcept;
 
-    // Takes the handle out, which ends what runs without waiting for anybody, and forgets all its options.
-    // Connections, names and TLS sessions stay for the next time.
+    // Removes the handle, which ends a running transfer at once, and resets all its options. Connections,
+    // names and TLS sessions are kept for the next transfer.
     void let_go() noexcept;
 
-    // For a connection that is ours to use and that curl does not look after (CURLOPT_CONNECT_ONLY).
+    // For a connection that curl has handed over and no longer watches (CURLOPT_CONNECT_ONLY).
     bool watch(curl_socket_t socket, int what) noexcept; // CURL_POLL_IN and so on
 
 private:
@@ -54,11 +54,11 @@ private:
         void operator()(CURL* easy) const noexcept;
     };
 
-    // In this order: curl still calls on_socket() while it is cleaned up.
+    // In this order: curl still calls on_socket() during its cleanup.
     CloseFd epoll_;
     std::unique_ptr<CURLM, CleanupMulti> multi_;
     std::unique_ptr<CURL, CleanupEasy> easy_;
-    std::int64_t deadline_ms_ = -1; // monotonic; when curl wants step(); -1: not at all
+    std::int64_t deadline_ms_ = -1; // monotonic; when curl needs step(); -1 if not at all
 };
 
 // Sets options until one fails; curl copies all strings.
@@ -72,7 +72,7 @@ public:
         return *this;
     }
     CurlOptions& set(CURLoption option, std::string_view text);
-    // As set(), but leaves no copy of ours behind. (curl's own copies are freed without being wiped.)
+    // Like set(), but wipes its temporary copy. (curl's own copies are freed without being wiped.)
     CurlOptions& set_secret(CURLoption option, std::string_view text);
 
     CURLcode code() const noexcept { return code_; }
@@ -82,22 +82,22 @@ private:
     CURLcode code_ = CURLE_OK;
 };
 
-// Whom to talk to, and how to know him.
+// The peer and how to verify it.
 struct Peer {
     std::string_view url;
-    const char* protocols; // as curl names them, with commas in between
-    long protocol_bits;    // the same for old curls
+    const char* protocols; // as curl names them, separated by commas
+    long protocol_bits;    // the same for old versions of curl
     long connect_timeout_ms;
     bool tls_verify;
-    std::string_view ca_file; // trusted certificates; the system's when empty
+    std::string_view ca_file; // trusted certificates; empty for the system's
 };
 
-// Whom to talk to is said by the caller alone: a database server must not be steered by the environment in
-// which somebody once started it. Hence an empty proxy, which also overrides http_proxy and its kin, and no
-// .netrc. A program that this process starts (COPY ... FROM PROGRAM) does not inherit the sockets.
+// Only the caller determines the peer: a database server must not depend on the environment in which it was
+// started. So the proxy is empty, which also overrides http_proxy and similar variables, and .netrc is
+// ignored. Programs started by this process (COPY ... FROM PROGRAM) do not inherit the sockets.
 CURLcode set_peer(CURL* easy, const Peer& peer);
 
-// "host port 15672" of a URL; credentials, had there been any, stay out.
+// "host port 15672" from a URL, without any credentials.
 std::string endpoint_of(std::string_view url, std::string_view unknown);
 
 std::int64_t monotonic_ms() noexcept;

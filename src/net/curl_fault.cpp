@@ -1,5 +1,5 @@
-// Judges libcurl results; see curl_fault.hpp. Measured with libcurl 7.88; codes that newer versions use
-// instead are here too.
+// Classifies libcurl results; see curl_fault.hpp. Measured with libcurl 7.88; includes the codes that newer
+// versions use instead.
 #include "net/curl_fault.hpp"
 
 #include <cerrno>
@@ -20,7 +20,7 @@ FaultKind fault_of_stop(SinkStop stop) noexcept {
     case SinkStop::no:
         break;
     }
-    return FaultKind::protocol; // CURLE_WRITE_ERROR that is not ours: a content decoder gave up
+    return FaultKind::protocol; // CURLE_WRITE_ERROR without a stop of our own: a content decoder failed
 }
 
 FaultKind fault_of_connect(int os_error) noexcept {
@@ -31,16 +31,16 @@ FaultKind fault_of_connect(int os_error) noexcept {
 }
 
 FaultKind fault_of_receive(const Progress& progress) noexcept {
-    // Reset by the peer, or nonsense in the middle: only the former leaves an errno.
+    // Reset by the peer, or invalid data in the middle: only the former sets an errno.
     return progress.answered && progress.os_error == 0 ? FaultKind::protocol : FaultKind::closed;
 }
 
 FaultKind fault_of_memory(const Progress& progress) noexcept {
-    // 7.88 says "out of memory" of a header line beyond its limit of 100 KB.
+    // 7.88 reports a header line beyond its limit of 100 KB as "out of memory".
     return progress.answered ? FaultKind::too_large : FaultKind::out_of_memory;
 }
 
-// The system's words for an errno, untranslated: a translation could be in any encoding.
+// The system's text for an errno, untranslated: a translation could be in any encoding.
 std::string words_of(int os_error) {
 #ifdef __GLIBC__
     if (const char* words = strerrordesc_np(os_error)) {
@@ -64,7 +64,7 @@ std::string timed_out_text(const FaultStory& story) {
     if (!story.progress.answered)
         return text(story.endpoint) + " did not answer" + limit;
     return text(story.endpoint) + " did not finish its answer" + limit + " (" + std::to_string(story.bytes) +
-           " bytes came)";
+           " bytes received)";
 }
 
 std::string closed_text(const FaultStory& story) {
@@ -76,13 +76,13 @@ std::string closed_text(const FaultStory& story) {
 }
 
 std::string too_large_text(const FaultStory& story) {
-    // Where curl's own limit on a header line struck, there is no body yet.
+    // If curl's own limit on a header line applied, there is no body yet.
     const bool header =
         story.progress.stop == SinkStop::header_too_large ||
         (story.progress.stop == SinkStop::no && story.progress.code != CURLE_FILESIZE_EXCEEDED);
     if (header)
-        return "the header of the answer of " + text(story.endpoint) + " is too large";
-    return "the answer of " + text(story.endpoint) + " is larger than " + std::to_string(story.max_body) +
+        return "the header of the answer from " + text(story.endpoint) + " is too large";
+    return "the answer from " + text(story.endpoint) + " is larger than " + std::to_string(story.max_body) +
            " bytes";
 }
 
@@ -113,14 +113,14 @@ std::string describe_fault(const FaultStory& story) {
     case FaultKind::closed:
         return closed_text(story);
     case FaultKind::truncated:
-        return "the answer of " + text(story.endpoint) + " stopped after " + std::to_string(story.bytes) +
+        return "the answer from " + text(story.endpoint) + " stopped after " + std::to_string(story.bytes) +
                " bytes";
     case FaultKind::too_large:
         return too_large_text(story);
     case FaultKind::protocol:
-        return text(story.endpoint) + " did not answer in proper HTTP: " + text(story.curl_words);
+        return text(story.endpoint) + " did not answer in valid HTTP: " + text(story.curl_words);
     case FaultKind::out_of_memory:
-        return "out of memory for the answer of " + text(story.endpoint);
+        return "out of memory for the answer from " + text(story.endpoint);
     case FaultKind::failed:
         return "the request to " + text(story.endpoint) + " failed: " + text(story.curl_words);
     default:
@@ -179,7 +179,7 @@ core::FaultKind fault_of(const Progress& progress) noexcept {
         return FaultKind::unauthorized;
 #if LIBCURL_VERSION_NUM >= 0x080600
     case CURLE_TOO_LARGE:
-        return FaultKind::too_large; // 8.6 and later, of headers
+        return FaultKind::too_large; // 8.6 and later, for headers
 #endif
     default:
         return FaultKind::failed;

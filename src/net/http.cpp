@@ -1,4 +1,4 @@
-// An HTTP client that never waits; see http.hpp.
+// A non-blocking HTTP client; see http.hpp.
 #include "net/http.hpp"
 
 #include "core/wire/broker_documents.hpp"
@@ -20,15 +20,15 @@ using core::FaultKind;
 // A broker's answer has less than 2 KB of headers.
 constexpr std::size_t max_header_size = 64 * 1024;
 constexpr std::size_t first_body_capacity = 16 * 1024;
-// A body buffer up to this size is kept from one request to the next.
+// Body buffers up to this size are kept between requests.
 constexpr std::size_t kept_body_capacity = 256 * 1024;
 
 CURLcode set_method(CURL* easy, const Request& request) {
     CurlOptions options(easy);
     if (request.method == Method::get)
         return options.set(CURLOPT_HTTPGET, 1L).code();
-    // On a kept connection that turns out dead, curl repeats a request by itself. What changes something is
-    // sent once, on a connection of its own.
+    // On a kept connection that turns out to be dead, curl repeats a request by itself. Requests that change
+    // something must be sent only once, so they get a new connection.
     options.set(CURLOPT_FRESH_CONNECT, 1L);
     if (request.method == Method::del)
         return options.set(CURLOPT_HTTPGET, 1L).set(CURLOPT_CUSTOMREQUEST, "DELETE").code();
@@ -41,11 +41,11 @@ CURLcode set_method(CURL* easy, const Request& request) {
 }
 
 CURLcode set_limits(CURL* easy, const Request& request) {
-    // No low-speed limit: the broker is silent until its answer is ready, so that one below the total timeout
-    // would end healthy polls, and one above it would do nothing.
+    // No low-speed limit: the broker is silent until its answer is ready, so a limit below the total timeout
+    // would end healthy polls, and one above it would have no effect.
     return CurlOptions(easy)
         .set(CURLOPT_TIMEOUT_MS, std::max(request.timeout_ms, 1L))
-        // Announced sizes only; on_body() counts what really comes, decoded.
+        // Announced sizes only; on_body() counts the received bytes, decoded.
         .set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.max_body))
         .set(CURLOPT_FOLLOWLOCATION, 0L)
         .set(CURLOPT_HTTP09_ALLOWED, 0L)
@@ -104,13 +104,13 @@ void Http::start(const Request& request) {
     max_body_ =
         std::min(request.max_body, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max() / 4));
     const SignalsBlocked blocked;
-    curl_easy_reset(curl_.easy()); // whatever a start() that threw may have left
+    curl_easy_reset(curl_.easy()); // may hold options of a start() that threw
     CURLcode code = configure(request);
     if (code == CURLE_OK)
         code = curl_.begin();
     state_ = State::running;
     if (code == CURLE_OK)
-        step(); // the first one is due at once, so it is done here and saves the caller a turn
+        step(); // the first step is due at once: doing it here saves the caller a turn
     else
         finish(code);
 }
@@ -120,7 +120,7 @@ CURLcode Http::configure(const Request& request) {
     for (const auto part : {set_destination, set_limits, set_method})
         if (const CURLcode code = part(easy, request); code != CURLE_OK)
             return code;
-    // "Expect:" without a value: do not ask for leave before sending a body.
+    // "Expect:" without a value: do not ask for permission before sending a body.
     headers_.reset(curl_slist_append(nullptr, "Expect:"));
     if (!headers_ || curl_slist_append(headers_.get(), "Content-Type: application/json") == nullptr)
         return CURLE_OUT_OF_MEMORY;
@@ -155,7 +155,7 @@ Progress Http::progress_of(CURLcode code) const noexcept {
     return progress;
 }
 
-// Takes what there is to know from curl's handle, lets go of it, and puts the reply together.
+// Reads the results from curl's handle, detaches it, and builds the reply.
 void Http::finish(CURLcode code) {
     const Progress progress = progress_of(code);
     CURL* const easy = curl_.easy();
@@ -184,7 +184,7 @@ void Http::finish(CURLcode code) {
     forget_secret();
 }
 
-// The sentence for people. Everything in it is ours, or made harmless, or left out.
+// The message for people. Each part is ours, sanitized, or omitted.
 void Http::describe(const Progress& progress, std::string_view detail) {
     if (reply_.kind == FaultKind::none)
         return;
@@ -214,7 +214,7 @@ void Http::forget_secret() noexcept {
     secret_.clear();
 }
 
-// Forgets all that the handle was told, the credentials among them.
+// Resets the handle, including the credentials.
 void Http::detach() noexcept {
     curl_.let_go();
     headers_.reset();
@@ -242,7 +242,7 @@ void Http::release() noexcept {
     }
 }
 
-// Room for `size` bytes and the padding behind them. Growth by doubling, bounded by the largest body allowed.
+// Room for `size` bytes and the padding after them. Grows by doubling, up to the maximum body size.
 bool Http::reserve(std::size_t size) noexcept {
     const std::size_t needed = size + core::json_padding;
     if (needed <= body_capacity_)
@@ -258,8 +258,8 @@ bool Http::reserve(std::size_t size) noexcept {
     return true;
 }
 
-// What curl calls: plain functions that report by their return value, throw nothing, and know nothing of the
-// server.
+// Callbacks of curl: plain functions that report by their return value, throw nothing, and call nothing of
+// the server.
 
 std::size_t Http::on_body(char* data, std::size_t one, std::size_t size, void* self) noexcept {
     auto& http = *static_cast<Http*>(self);
@@ -269,7 +269,7 @@ std::size_t Http::on_body(char* data, std::size_t one, std::size_t size, void* s
     else if (!http.reserve(http.body_size_ + n))
         http.stop_ = SinkStop::out_of_memory;
     if (http.stop_ != SinkStop::no)
-        return 0; // fewer than came: curl ends the transfer with CURLE_WRITE_ERROR
+        return 0; // fewer than received: curl ends the transfer with CURLE_WRITE_ERROR
     std::memcpy(http.body_.get() + http.body_size_, data, n);
     http.body_size_ += n;
     return n;

@@ -1,16 +1,16 @@
 // Http: one request at a time to a broker, on curl's multi interface. It never blocks and never sleeps: the
-// caller waits, on one pollable fd and one timeout, together with whatever else it waits for:
+// caller waits, on one pollable fd and one timeout, together with anything else:
 //
 //     http.start(request);
 //     while (!http.done()) {
 //         wait until http.fd() is readable, or http.timeout_ms() have passed (-1: no limit);
 //         http.step();
 //     }
-//     use http.reply(), then http.release() or the next start()
+//     use http.reply(), then call http.release() or the next start()
 //
-// The connection of the last requests is kept and used again. abandon() drops a running request at once. An
-// object of this class lives in a memory context or for the whole process, never on a stack that an ereport
-// may jump over; it calls nothing of the server's.
+// Connections are kept and reused. abandon() drops a running request at once. An object of this class lives
+// in a memory context or for the whole process, never on a stack that an ereport may jump over; it calls no
+// functions of the server.
 #pragma once
 
 #include "core/base/fault.hpp"
@@ -29,33 +29,32 @@ namespace cloudsat::net {
 
 enum class Method : std::uint8_t { get, put, post, del };
 
-// What to ask. start() copies it all; the views need to live no longer than that call.
+// The request. start() copies everything; the views need not outlive that call.
 struct Request {
     Method method = Method::get;
     std::string_view url;  // http or https, without credentials
-    std::string_view user; // no authentication when empty
+    std::string_view user; // empty for no authentication
     std::string_view password;
-    std::string_view body;                     // of put and post: JSON
-    std::string_view ca_file;                  // trusted certificates; the system's when empty
+    std::string_view body;                     // JSON, for put and post
+    std::string_view ca_file;                  // trusted certificates; empty for the system's
     long connect_timeout_ms = 2000;            // name, TCP and TLS together
     long timeout_ms = 60000;                   // the whole exchange; the broker itself gives up after 60 s
     std::size_t max_body = 256u * 1024 * 1024; // decoded bytes
-    core::Expect expect = core::Expect::json;  // checked on 2xx answers only
+    core::Expect expect = core::Expect::json;  // checked only for 2xx answers
     bool tls_verify = true;
-    bool gzip = false; // a fortieth of the bytes; worth it when the broker is not on this machine
+    bool gzip = false; // a fortieth of the bytes; useful if the broker is on another machine
 };
 
-// What came of it. The views live until the next start(), release() or the end of the Http.
+// The outcome. The views live until the next start(), release() or the end of the Http.
 struct Reply {
     core::FaultKind kind = core::FaultKind::none;
-    int status = 0; // 0 when no status line arrived
-    // The body, with core::json_padding readable bytes behind it. Of a 2xx answer it is there only when it is
-    // whole; of an error answer it holds the broker's reason.
+    int status = 0; // 0 if no status line arrived
+    // The body, followed by core::json_padding readable bytes. The body of a 2xx answer is present only if
+    // complete; that of an error answer holds the broker's reason.
     std::string_view body;
     std::string_view content_type;
-    std::string_view
-        error;             // for people: one line of clean UTF-8 without credentials; empty when kind is none
-    std::size_t bytes = 0; // of the body as they came over the wire
+    std::string_view error; // for people: one line of clean UTF-8 without credentials; empty if kind is none
+    std::size_t bytes = 0;  // of the body as transferred
     long elapsed_ms = 0;
 
     core::JsonText json() const noexcept { return {body, core::json_padding}; }
@@ -68,8 +67,8 @@ public:
     Http(const Http&) = delete;
     Http& operator=(const Http&) = delete;
 
-    // Begins a request; one that still runs is abandoned. Throws std::bad_alloc only; every other failure,
-    // also an immediate one, is a reply.
+    // Starts a request; abandons a running one. Throws only std::bad_alloc; every other failure, even an
+    // immediate one, is a reply.
     void start(const Request& request);
 
     bool done() const noexcept { return state_ == State::done; }
@@ -78,16 +77,15 @@ public:
     int fd() const noexcept { return curl_.fd(); }
     int timeout_ms() const noexcept { return curl_.timeout_ms(); }
 
-    // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
+    // Call when fd() is readable or timeout_ms() have passed; harmless at any other time.
     void step();
 
     const Reply& reply() const noexcept { return reply_; }
 
-    // Drops the running request, if any, and its connection. What was asked may still happen on the other
-    // side.
+    // Drops the running request, if any, and its connection. The broker may still carry out the request.
     void abandon() noexcept;
 
-    // Gives the reply's memory back.
+    // Frees the reply's memory.
     void release() noexcept;
 
 private:
@@ -126,7 +124,7 @@ private:
 
     Reply reply_;
     std::string content_type_, error_;
-    std::string secret_;   // the password while a request runs: the broker's words are searched for it
+    std::string secret_;   // the password while a request runs, to redact it from the broker's message
     std::string endpoint_; // "127.0.0.1 port 15672"
     char curl_error_[CURL_ERROR_SIZE] = {};
 };

@@ -1,5 +1,5 @@
-// SignalsBlocked: while one lives, no signal is delivered to this thread, and threads that start inherit
-// that. Used around every call into libcurl. Knows nothing of what the signals mean.
+// SignalsBlocked: while an object lives, no signal is delivered to this thread, and new threads inherit that.
+// Used around every call into libcurl. Independent of the meaning of the signals.
 #pragma once
 
 #include <csignal>
@@ -11,7 +11,7 @@ public:
     SignalsBlocked() noexcept {
         sigset_t all;
         sigfillset(&all);
-        // Faults of this very thread: blocked, they would kill the process without its own handler's report.
+        // Faults of this very thread: if blocked, they would kill the process without its handler's report.
         for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT})
             sigdelset(&all, fault);
         pthread_sigmask(SIG_SETMASK, &all, &before_);

@@ -1,4 +1,4 @@
-// An SMTP client that never waits; see smtp.hpp.
+// A non-blocking SMTP client; see smtp.hpp.
 #include "net/smtp.hpp"
 
 #include "core/wire/broker_documents.hpp"
@@ -17,12 +17,12 @@ namespace {
 using core::FaultKind;
 using core::MailFate;
 
-// What a server says before a mail is offered fits many times over.
+// Many times the number of lines that a server sends before the mail is offered.
 constexpr std::size_t max_lines = 1000;
 
 CURLcode set_destination(CURL* easy, const Mail& mail) {
     const bool credentials = !mail.user.empty();
-    // Whoever stands in between can take the offer of TLS away, so no password depends on it.
+    // An attacker in between can remove the offer of TLS, so no password may depend on it.
     const SmtpTls tls = credentials && mail.tls == SmtpTls::opportunistic ? SmtpTls::required : mail.tls;
     const Peer peer{.url = mail.url,
                     .protocols = "smtp,smtps",
@@ -42,14 +42,14 @@ CURLcode set_destination(CURL* easy, const Mail& mail) {
     if (credentials)
         options.set_secret(CURLOPT_USERNAME, mail.user)
             .set_secret(CURLOPT_PASSWORD, mail.password)
-            // Others, Kerberos among them, ask third parties, and wait for them.
+            // Others, such as Kerberos, contact third parties and wait for them.
             .set(CURLOPT_LOGIN_OPTIONS, "AUTH=CRAM-MD5;AUTH=PLAIN;AUTH=LOGIN");
     return options.code();
 }
 
 } // namespace
 
-// a burst of mails is sent one by one: no connection is kept
+// A burst of mails is sent one by one: no connection is kept.
 Smtp::Smtp() : curl_(1) {}
 
 Smtp::~Smtp() {
@@ -101,7 +101,7 @@ int Smtp::timeout_ms() const noexcept {
 void Smtp::step() {
     if (!running())
         return;
-    const auto code = curl_.step(); // also later on: the connection is ours then, curl's timers are not
+    const auto code = curl_.step(); // also later: the connection is detached then, but curl's timers are not
     if (state_ == State::connecting && code)
         connected(*code);
     else if (state_ == State::connecting && monotonic_ms() >= deadline_ms_)
@@ -110,7 +110,7 @@ void Smtp::step() {
         converse();
 }
 
-// Either the connection is ours now, or that is all.
+// Either the connection has been handed over, or it has failed.
 void Smtp::connected(CURLcode code) {
     CURL* const easy = curl_.easy();
     if (code == CURLE_OK &&
@@ -121,7 +121,7 @@ void Smtp::connected(CURLcode code) {
         return;
     }
     const std::string_view line(line_.data(), line_size_);
-    if (code == CURLE_LOGIN_DENIED) // its words might repeat what it was given
+    if (code == CURLE_LOGIN_DENIED) // its message might repeat the credentials
         return finish(MailFate::unserved, endpoint_ + " does not accept the user or the password (" +
                                               std::string(line.substr(0, 3)) + ")");
     if (code == CURLE_USE_SSL_FAILED)
@@ -154,7 +154,7 @@ void Smtp::connected(CURLcode code) {
         if (lines_ > 0 && (line.starts_with('4') || line.starts_with('5')))
             return finish(MailFate::unserved, endpoint_ + " answered: " + std::string(line));
         return finish(MailFate::unserved,
-                      endpoint_ + " does not speak proper SMTP: " +
+                      endpoint_ + " does not speak valid SMTP: " +
                           (curl_error_[0] != '\0' ? curl_error_.data() : curl_easy_strerror(code)));
     }
 }
@@ -168,11 +168,11 @@ void Smtp::converse() {
     if (!dialogue_.over())
         return;
     if (open)
-        send_some(); // QUIT; nobody waits for the answer
+        send_some(); // QUIT; its reply is not awaited
     finish_dialogue();
 }
 
-// False when the connection is broken.
+// False if the connection is broken.
 bool Smtp::send_some() noexcept {
     while (!dialogue_.output().empty()) {
         const auto output = dialogue_.output();
@@ -187,7 +187,7 @@ bool Smtp::send_some() noexcept {
     return true;
 }
 
-// Until there is nothing to read, answering on the way. False when the connection is broken.
+// Reads until nothing is available, and answers meanwhile. False if the connection is broken.
 bool Smtp::receive_some() {
     std::array<char, 2048> bytes;
     while (!dialogue_.over()) {
@@ -213,8 +213,8 @@ void Smtp::finish_dialogue() {
     if (!answer.empty())
         return finish(fate, endpoint_ + " answered " + answered + " with: " + answer);
     const bool late = monotonic_ms() >= deadline_ms_;
-    finish(fate,
-           endpoint_ + (late ? " did not answer " : " hung up on ") + answered + (late ? " in time" : ""));
+    finish(fate, endpoint_ + (late ? " did not answer " : " closed the connection after ") + answered +
+                     (late ? " in time" : ""));
 }
 
 void Smtp::finish(MailFate fate, std::string_view words) {
@@ -231,7 +231,7 @@ void Smtp::hang_up() noexcept {
     if (socket_ != CURL_SOCKET_BAD)
         curl_.watch(socket_, CURL_POLL_REMOVE);
     socket_ = CURL_SOCKET_BAD;
-    curl_.let_go(); // a connection that is not curl's to use is closed without a word
+    curl_.let_go(); // a connection detached from curl is closed without a farewell
     explicit_bzero(secret_.data(), secret_.size());
     secret_.clear();
 }

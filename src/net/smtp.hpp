@@ -1,5 +1,5 @@
-// Smtp: hands one mail at a time to a mail server. It never blocks and never sleeps: the caller waits, just
-// as with Http (http.hpp):
+// Smtp: transfers one mail at a time to a mail server. It never blocks and never sleeps: the caller waits, as
+// with Http (http.hpp):
 //
 //     smtp.start(mail);
 //     while (!smtp.done()) {
@@ -8,11 +8,11 @@
 //     }
 //     use smtp.reply()
 //
-// libcurl connects, greets, secures and authenticates (CURLOPT_CONNECT_ONLY); then the connection is ours,
-// and core/smtp_dialogue speaks. For libcurl waits in place for the answer to the mail's text, and for that
-// to QUIT (7.88 to 8.14), up to two minutes each. A connection is used for one mail.
+// libcurl connects, greets, starts TLS and authenticates (CURLOPT_CONNECT_ONLY); then it hands the connection
+// over to core/wire/smtp_dialogue, because libcurl blocks until the reply to the mail's text and to QUIT
+// (7.88 to 8.14), up to two minutes each. A connection is used for one mail.
 //
-// Like an Http it lives in a memory context or for the whole process, and calls nothing of the server's.
+// Like an Http it lives in a memory context or for the whole process, and calls no functions of the server.
 #pragma once
 
 #include "core/wire/smtp_dialogue.hpp"
@@ -28,20 +28,20 @@ namespace cloudsat::net {
 
 enum class SmtpTls : std::uint8_t {
     off,
-    opportunistic, // when the server offers it, whatever its certificate; no credentials without `required`
-    required,      // with a certificate that is trusted and bears the host's name
+    opportunistic, // if the server offers it, with any certificate; credentials need `required`
+    required,      // with a trusted certificate for the host's name
 };
 
-// What to send, and by whom. start() copies it all; the views need to live no longer than that call.
+// The mail, and how to send it. start() copies everything; the views need not outlive that call.
 struct Mail {
     std::string_view url;  // smtp://host:port or smtps://host:port, without credentials
-    std::string_view user; // no authentication when empty
+    std::string_view user; // empty for no authentication
     std::string_view password;
-    std::string_view ca_file; // trusted certificates; the system's when empty
+    std::string_view ca_file; // trusted certificates; empty for the system's
     SmtpTls tls = SmtpTls::required;
-    long timeout_ms = 60000; // the whole of it
+    long timeout_ms = 60000; // for the whole transfer
 
-    std::string_view from; // addresses of the envelope
+    std::string_view from; // envelope addresses
     std::string_view to;
     std::string_view text; // header and body
 };
@@ -49,7 +49,7 @@ struct Mail {
 // The view lives until the next start() or abandon().
 struct MailReply {
     core::MailFate fate = core::MailFate::unserved;
-    std::string_view words; // for people: what the mail server said, or what went wrong; one line, clean
+    std::string_view words; // for people: the mail server's reply, or the fault; one clean line
 };
 
 class Smtp {
@@ -59,7 +59,7 @@ public:
     Smtp(const Smtp&) = delete;
     Smtp& operator=(const Smtp&) = delete;
 
-    // Begins; what still runs is abandoned. Throws std::bad_alloc only; every other failure is a reply.
+    // Starts; abandons a running transfer. Throws only std::bad_alloc; every other failure is a reply.
     void start(const Mail& mail);
 
     bool done() const noexcept { return state_ == State::done; }
@@ -68,12 +68,12 @@ public:
     int fd() const noexcept { return curl_.fd(); }
     int timeout_ms() const noexcept;
 
-    // To be called when fd() is readable or timeout_ms() have passed; harmless at any other time.
+    // Call when fd() is readable or timeout_ms() have passed; harmless at any other time.
     void step();
 
     const MailReply& reply() const noexcept { return reply_; }
 
-    // Hangs up at once. The mail may still be delivered.
+    // Closes the connection at once. The mail may still be delivered.
     void abandon() noexcept;
 
 private:
@@ -99,9 +99,9 @@ private:
 
     MailReply reply_;
     std::string words_;
-    std::string secret_;   // the password while a mail is under way: the server's words are searched for it
+    std::string secret_;   // the password while a mail is in progress, to redact it from the server's message
     std::string endpoint_; // "127.0.0.1 port 25"
-    // the last line that the server said while curl spoke to it
+    // the last line from the server while curl used the connection
     std::array<char, 512> line_{};
     std::size_t line_size_ = 0, lines_ = 0;
     std::array<char, CURL_ERROR_SIZE> curl_error_{};

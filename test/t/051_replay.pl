@@ -70,7 +70,7 @@ is(join(' ', map { (split ' ')[-1] } $broker->amqp('dump', 'ranks', 2)), 'high l
 
 # --- what the broker does not take stays
 store('nowhere', 5, $persistent, "'body'");
-is(sql(replay('nowhere', 5)), '0|5|there is no such queue', 'without a queue nothing is lost');
+is(sql(replay('nowhere', 5)), '0|5|the queue does not exist', 'without a queue nothing is lost');
 is(left('nowhere'), '5', 'all of it is still here');
 $broker->amqp('declare', 'narrow', 'durable', 'x-max-length=3', 'x-overflow=reject-publish');
 store('narrow', 10, $persistent, 'i::text');

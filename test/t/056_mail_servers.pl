@@ -64,7 +64,7 @@ overgrow('grace@example.com', 'twice');
 my $first = $sink->next('a mail server that takes a mail and says nothing');
 wait_until($node, q{SELECT state, attempts, due > now() FROM cloudsat.outbox WHERE queue LIKE '%twice'}, 'sending|1|t', 20,
 	'leaves nobody knowing');
-like(outcome('twice'), qr/hung up on the mail$/, 'as the outbox says');
+like(outcome('twice'), qr/closed the connection after the mail$/, 'as the outbox says');
 $sink->answer;
 retry_now();
 my $second = $sink->next('so it is sent again');

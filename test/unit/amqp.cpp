@@ -743,7 +743,7 @@ TEST_F(AmqpTest, AQueueThatKeepsItsMessagesIsGivenUp) {
     amqp.consumer.start("q", Taking::consume, 10, 100);
     ok();
     batch(10);
-    fails(FaultKind::timed_out, "has messages and delivers none");
+    fails(FaultKind::timed_out, "has messages but delivers none");
 }
 
 TEST_F(AmqpTest, AConsumerEndsWhenNothingIsOnItsWayToIt) {
@@ -987,7 +987,7 @@ TEST_F(AmqpPublishing, ARefusedOne) {
     confirm(3, false);
     ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1, 3}));
-    EXPECT_EQ(amqp.publisher.refusal(), "the queue takes no more messages");
+    EXPECT_EQ(amqp.publisher.refusal(), "the queue accepts no more messages");
 }
 
 TEST_F(AmqpPublishing, AReturnedOneIsNotConfirmedThoughItIs) {
@@ -1004,7 +1004,7 @@ TEST_F(AmqpPublishing, AReturnedOneIsNotConfirmedThoughItIs) {
     confirm(4, true);
     ok();
     EXPECT_EQ(confirmed(), (std::vector<std::uint64_t>{1})) << "which of them were routed is not known";
-    EXPECT_EQ(amqp.publisher.refusal(), "there is no such queue");
+    EXPECT_EQ(amqp.publisher.refusal(), "the queue does not exist");
 }
 
 TEST_F(AmqpPublishing, ABlockedBrokerSaysWhy) {
@@ -1012,7 +1012,7 @@ TEST_F(AmqpPublishing, ABlockedBrokerSaysWhy) {
     publish(1);
     peer.say(Method::connection_blocked, 0).short_string("low on memory").end();
     amqp.publisher.start_confirming(0);
-    fails(FaultKind::timed_out, "takes no messages: low on memory");
+    fails(FaultKind::timed_out, "accepts no messages: low on memory");
 }
 
 } // namespace

@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"hang", FaultKind::timed_out, 0, "did not answer within"},
         Case{"hang_headers", FaultKind::timed_out, 200, "did not finish its answer within"},
         Case{"drip_headers", FaultKind::timed_out, 200, "did not finish its answer within"},
-        Case{"drip_body", FaultKind::timed_out, 200, "bytes came)"},
+        Case{"drip_body", FaultKind::timed_out, 200, "bytes received)"},
         Case{"close", FaultKind::closed, 0, "closed the connection without an answer"},
         Case{"rst", FaultKind::closed, 0, "closed the connection without an answer: connection reset"},
         Case{"rst_body", FaultKind::closed, 200, "closed the connection in the middle of its answer"},

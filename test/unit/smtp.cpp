@@ -185,7 +185,7 @@ TEST_F(SmtpTest, TellsWhereItWasLost) {
     EXPECT_EQ(send({hello, yes, yes, "close"}).fate, MailFate::postponed);
     const Outcome outcome = send({hello, yes, yes, yes, go, "close"});
     EXPECT_EQ(outcome.fate, MailFate::unknown);
-    EXPECT_TRUE(outcome.words.ends_with(" hung up on the mail")) << outcome.words;
+    EXPECT_TRUE(outcome.words.ends_with(" closed the connection after the mail")) << outcome.words;
     mail.url = "smtp://127.0.0.1:1";
     smtp.start(mail);
     run();
