@@ -1,9 +1,9 @@
-// Accounts: users of a broker, made and ended by SQL functions, or asked for by whoever proves that a mail
-// reached him. The caller's transaction stays open while the broker is asked, and what the broker did is not
-// undone when it rolls back; so each function can be called again, and finds what it left behind.
+// SQL functions for accounts (users of a broker) and requests for accounts, which are confirmed by a mailed
+// token. The caller's transaction stays open while the broker is asked, and a rollback does not undo changes
+// in the broker. So each function can be called again, and handles what the previous call left behind.
 //
-// A password is hashed at once, and is in no message, no table and no request: with an error of ours, not
-// even the statements that it came in are shown or logged (pg/secret.hpp).
+// A password is hashed at once, and is in no message, table or request. If one of these functions raises an
+// error, not even the statement with the password is shown or logged (pg/secret.hpp).
 
 #include "guardian/account.hpp"
 
@@ -46,13 +46,13 @@ namespace {
 
 using core::FaultKind;
 
-constexpr std::size_t most_username_bytes = 255; // that a broker takes
+constexpr std::size_t most_username_bytes = 255; // limit of the broker
 constexpr std::size_t token_size = 24;           // bytes of randomness
-constexpr int requests_per_owner = 3;            // that have not expired
-constexpr int requests_per_hour = 100;           // of all owners together
+constexpr int requests_per_owner = 3;            // not expired
+constexpr int requests_per_hour = 100;           // of all owners
 constexpr std::size_t names_in_a_mail = 20;
 
-// --- what is written
+// --- statements that write
 
 pg::Statement claim_name(R"(
     INSERT INTO cloudsat.accounts AS a (server, username, origin, password_at)
@@ -120,7 +120,7 @@ pg::Statement count_requests(R"(
     SELECT FROM cloudsat.account_requests AS r
     WHERE r.requested_at > $1)",
                              {TIMESTAMPTZOID});
-// The places of an owner are numbered and unique: however many ask at once, no more get one.
+// An owner's requests are numbered, and the numbers are unique: concurrent requests cannot exceed the limit.
 pg::Statement add_request(R"(
     INSERT INTO cloudsat.account_requests (token_hash, server, username, owner, place, requested_at,
            expires_at)
@@ -132,8 +132,8 @@ pg::Statement add_request(R"(
     ORDER BY n.place LIMIT 1
     ON CONFLICT DO NOTHING)",
                           {BYTEAOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID});
-// The token is looked for by its hash, whose digits nobody can choose: that the comparison may take longer
-// for a better guess teaches nothing.
+// Looks the token up by its hash, which nobody can choose: a comparison that takes longer for a better guess
+// reveals nothing.
 pg::Statement use_token(R"(
     UPDATE cloudsat.account_requests AS r
     SET used_at = $2
@@ -143,8 +143,8 @@ pg::Statement use_token(R"(
     RETURNING r.server, r.username, r.owner::text)",
                         {BYTEAOID, TIMESTAMPTZOID});
 
-// Who has been changed since the broker was asked is left alone. Grouping takes no loop in a loop, whatever
-// the planner believes of the table.
+// Skips users that were changed since the broker was asked. Grouping avoids a nested loop, whatever the
+// planner's statistics say.
 pg::Statement note_gone(R"(
     UPDATE cloudsat.accounts AS a
     SET gone_at = CASE WHEN a.gone_at IS NULL THEN $3 END
@@ -175,12 +175,12 @@ pg::Statement adopt(R"(
     RETURNING a.username)",
                     {TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID});
 
-// --- one at a time
+// --- locks
 
 enum class Changing : std::uint8_t { account, adoption };
 
-// Those who change an account hold this until their transaction ends; several may at once. A guard that
-// would adopt does not wait for them: a client may take all day.
+// Held until the end of a transaction that changes an account; several may hold it at once. An adopting guard
+// does not wait for them: a client may keep its transaction open for long.
 bool lock_accounts(Oid server, Changing which) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ForeignServerRelationId, server, 0x6374);
@@ -237,7 +237,7 @@ void check_password(std::string_view password) {
 
 // --- the broker
 
-// Plain. All texts live in the context.
+// Plain data. All texts live in the context.
 struct Broker {
     MemoryContext context = nullptr;
     const Server* server = nullptr;
@@ -261,21 +261,22 @@ Broker open_broker(std::string_view name) {
     const int size = static_cast<int>(words.size());
     if (kind == FaultKind::unauthorized || kind == FaultKind::forbidden) {
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                errmsg("broker \"%s\" does not let the guardian change users: %.*s", broker.server->name,
+                errmsg("broker \"%s\" does not allow the guardian to change users: %.*s", broker.server->name,
                        size, words.data()),
-                errdetail("The user of the server's user mapping needs the tag administrator there."),
-                errhint("Use rabbitmqctl set_user_tags, or another user in the mapping."));
+                errdetail("The user in the server's user mapping needs the tag administrator."),
+                errhint("Use rabbitmqctl set_user_tags, or change the user in the mapping."));
     }
     const std::string_view hint = core::plugin_hint(kind, core::Plugin::management);
     ereport(ERROR, errcode(ERRCODE_FDW_ERROR),
-            errmsg("broker \"%s\" did not do as asked: %.*s", broker.server->name, size, words.data()),
+            errmsg("request to broker \"%s\" failed: %.*s", broker.server->name, size, words.data()),
             errdetail("The kind of fault is %s.", core::name_of(kind).data()),
-            errhint("%s", hint.empty() ? "What was asked may have been done in part. Call the function again."
-                                       : hint.data()));
+            errhint("%s", hint.empty()
+                              ? "The request may have been carried out in part. Call the function again."
+                              : hint.data()));
 }
 
-// Asks, and waits for the answer, with the transaction open; can be cancelled. `missing_is_well`: 404 is an
-// answer, too.
+// Sends a request and waits for the answer, with the transaction open; can be cancelled. Missing::is_answer:
+// 404 is an answer, too.
 enum class Missing : std::uint8_t { is_fault, is_answer };
 const net::Reply& ask(const Broker& broker, net::Method method, std::initializer_list<std::string_view> path,
                       std::string_view body, core::Expect expect, Missing missing = Missing::is_fault) {
@@ -290,12 +291,12 @@ const net::Reply& ask(const Broker& broker, net::Method method, std::initializer
     return reply;
 }
 
-// The name as a segment of a path. Broker users that people made may be called anything.
+// The name as a segment of a path. Users created in the broker itself may have any name.
 std::string_view segment(const Broker& broker, std::string_view username) {
     const auto encoded = core::encode_segment(username, broker.arena);
     if (!encoded) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid user name"),
-                errdetail("It is empty, or a name of dots that has no address over HTTP."));
+                errdetail("It is empty, or consists of dots and so has no address over HTTP."));
     }
     return *encoded;
 }
@@ -332,7 +333,7 @@ void put_user(const Broker& broker, std::string_view username, std::string_view 
         core::user_document(hash, tags, broker.arena), core::Expect::anything);
 }
 
-// In each vhost that is watched and where the account has none yet: what the broker's admins changed stays.
+// In each watched vhost without permissions of the account: changes by the broker's admins remain.
 void grant_permissions(const Broker& broker, std::string_view username) {
     const std::string_view user = segment(broker, username);
     const auto granted = list(broker, {"users/", user, "/permissions"}, "vhost");
@@ -350,19 +351,19 @@ void grant_permissions(const Broker& broker, std::string_view username) {
     }
 }
 
-// What the users carry that this server of this database made, by which it knows them after a rollback.
+// The tag of users created by this server of this database, which identifies them after a rollback.
 std::string_view own_tag(const Broker& broker) {
     const core::Sha256 digest = sha256({"cloudsat", home_of(*broker.server, broker.arena)});
     return join(broker.arena, {"cloudsat-", core::token_text({digest.data(), 9}, broker.arena)});
 }
 
-// The account that the guardian itself uses is not its to change.
+// The guardian does not change its own account.
 void refuse_own_user(const Broker& broker, std::string_view username) {
     if (username == broker.server->mapping.user) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
                 errmsg("\"%.*s\" is the guardian's own user in broker \"%s\"",
                        static_cast<int>(username.size()), username.data(), broker.server->name),
-                errhint("Change it in the broker, and then the server's user mapping."));
+                errhint("Change it in the broker, then change the server's user mapping."));
     }
 }
 
@@ -397,12 +398,12 @@ std::string_view text_argument(FunctionCallInfo fcinfo, int number) {
 [[noreturn]] void refuse_taken(std::string_view username, const char* server, const char* detail,
                                const char* hint) {
     ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
-            errmsg("account \"%.*s\" of broker \"%s\" exists already", static_cast<int>(username.size()),
+            errmsg("account \"%.*s\" of broker \"%s\" already exists", static_cast<int>(username.size()),
                    username.data(), server),
             errdetail("%s", detail), hint == nullptr ? 0 : errhint("%s", hint));
 }
 
-// The origin of the account as it stands here, locked; empty when there is none. Needs SPI.
+// The origin of the account in the table, locked; empty if there is none. Needs SPI.
 std::string_view origin_of(const Datum* key) {
     const Datum values[] = {key[0], key[1]};
     bool isnull = false;
@@ -416,14 +417,14 @@ void set_owners(const Datum* key, Datum owners) {
     add_owners.run(values);
 }
 
-// --- the functions
+// --- the SQL functions
 
 Datum create_account_in_secret(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
     pg::require_argument(fcinfo, 1, "username");
     pg::require_argument(fcinfo, 2, "password");
     pg::require_argument(fcinfo, 3, "owners");
-    PreventCommandIfReadOnly("cloudsat.create_account()"); // before anything is done to the broker
+    PreventCommandIfReadOnly("cloudsat.create_account()"); // before anything is changed in the broker
     const std::string_view username = text_argument(fcinfo, 1);
     const std::string_view password = text_argument(fcinfo, 2);
     require_username(username);
@@ -432,7 +433,7 @@ Datum create_account_in_secret(FunctionCallInfo fcinfo) {
     const Broker broker = open_broker(text_argument(fcinfo, 0));
     refuse_own_user(broker, username);
 
-    // The row first: who makes the same account waits here for how it ends.
+    // The row comes first: a concurrent call for the same account waits here.
     const Datum key[] = {pg::to_text(broker.server->name), pg::to_text(username)};
     pg::spi_begin();
     const bool takeable = [&] {
@@ -447,8 +448,8 @@ Datum create_account_in_secret(FunctionCallInfo fcinfo) {
     const std::string_view tag = own_tag(broker);
     const Found found = find_user(broker, username);
     if (found.there && !(takeable && core::has_tag(found.user.tags, tag))) {
-        refuse_taken(username, broker.server->name, "The broker has a user of that name.",
-                     "Use set_account_owners() to make it somebody's, and set_account_password().");
+        refuse_taken(username, broker.server->name, "The broker has a user with this name.",
+                     "Use set_account_owners() and set_account_password() to take it over.");
     }
     core::Salt salt{};
     fill_with_randomness(salt);
@@ -476,13 +477,12 @@ Datum set_account_password_in_secret(FunctionCallInfo fcinfo) {
     pg::spi_end();
     const Found found = known ? find_user(broker, username) : Found{};
     if (!found.there) {
-        ereport(
-            ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
-            errmsg("account \"%.*s\" of broker \"%s\" does not exist", static_cast<int>(username.size()),
-                   username.data(), broker.server->name),
-            known ? errdetail("The broker has no such user (any more).") : 0,
-            known ? errhint("Use create_account().")
-                  : errhint("A user that was made in the broker gets owners by set_account_owners() first."));
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+                errmsg("account \"%.*s\" of broker \"%s\" does not exist", static_cast<int>(username.size()),
+                       username.data(), broker.server->name),
+                known ? errdetail("The broker has no such user.") : 0,
+                known ? errhint("Use create_account().")
+                      : errhint("Use set_account_owners() first if the user was created in the broker."));
     }
     core::Salt salt{};
     fill_with_randomness(salt);
@@ -502,7 +502,7 @@ Datum set_account_owners(FunctionCallInfo fcinfo) {
     if (username.empty() || username.size() > most_username_bytes) {
         ereport(
             ERROR, errcode(ERRCODE_INVALID_NAME), errmsg("invalid user name"),
-            errdetail("The name of a user in a broker has between 1 and %zu bytes.", most_username_bytes));
+            errdetail("The name of a broker's user must have between 1 and %zu bytes.", most_username_bytes));
     }
     const Datum owners = read_owners(PG_GETARG_DATUM(2), Nobody::allowed);
     const Oid server = find_server(text_argument(fcinfo, 0));
@@ -533,7 +533,7 @@ Datum delete_account(FunctionCallInfo fcinfo) {
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
                 errmsg("account \"%.*s\" of broker \"%s\" does not exist", static_cast<int>(username.size()),
                        username.data(), broker.server->name),
-                errhint("A user that was made in the broker gets owners by set_account_owners() first."));
+                errhint("Use set_account_owners() first if the user was created in the broker."));
     }
     ask(broker, net::Method::del, {"users/", segment(broker, username)}, {}, core::Expect::anything,
         Missing::is_answer);
@@ -547,28 +547,28 @@ bool is_person(const core::AddressView& address) {
     return parsed && core::local(parsed.value());
 }
 
-// A name that is an e-mail address is nobody else's.
+// A name that is an e-mail address belongs to that address only.
 bool may_have(std::string_view username, const core::AddressView& owner) {
     const auto named = core::parse_address(username);
     return !named || !core::local(named.value()) || named.value().view() == owner;
 }
 
-// Whom a token may be sent to, for which name.
+// Checks whether a token for this name may be mailed to this owner.
 void require_applicant(std::string_view username, const core::AddressView& owner, const char* owner_text) {
     if (!is_person(owner)) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("owner %s cannot get mail", owner_text),
-                errdetail("It has no local part, and the token is sent by mail."));
+                errmsg("owner %s cannot receive mail", owner_text),
+                errdetail("The address has no local part, and the token is sent by mail."));
     }
     if (!may_have(username, owner)) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("user name \"%.*s\" is the e-mail address of somebody else",
+                errmsg("user name \"%.*s\" is the e-mail address of another owner",
                        static_cast<int>(username.size()), username.data()),
-                errdetail("An account that is called like an address can be had by that address only."));
+                errdetail("An account named like an address can be requested only for that address."));
     }
     if (!has_mail_server()) {
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no mail server"),
-                errhint("Set cloudsat.smtp_url."));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("no mail server is configured"), errhint("Set cloudsat.smtp_url."));
     }
 }
 
@@ -580,7 +580,7 @@ void require_unreserved(const Server& server, std::string_view username) {
     }
 }
 
-// Keeps the request until it is confirmed or has expired, unless there are too many.
+// Stores the request until it is confirmed or expires, unless there are too many.
 void keep_request(const Server& server, std::string_view username, const char* owner_text,
                   const core::Sha256& digest, TimestampTz now, TimestampTz expires) {
     const Datum owner = CStringGetTextDatum(owner_text);
@@ -599,8 +599,8 @@ void keep_request(const Server& server, std::string_view username, const char* o
         ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                 crowded ? errmsg("too many accounts were requested within an hour")
                         : errmsg("too many accounts were requested for %s", owner_text),
-                errdetail("At most %d requests of an address may be open at once, and at most %d be made "
-                          "within an hour.",
+                errdetail("At most %d requests of an address may be open at once, and at most %d requests "
+                          "are allowed within an hour.",
                           requests_per_owner, requests_per_hour));
     }
 }
@@ -630,7 +630,7 @@ Datum request_account(FunctionCallInfo fcinfo) {
     keep_request(*server, username, owner_text, sha256({token}), now, expires);
     const Datum key[] = {pg::to_text(server->name), pg::to_text(username)};
     const bool taken = is_taken.run(key, {}, false, 1) > 0;
-    // Whether the name is free, only the mail tells.
+    // Only the mail reveals whether the name is free.
     Outbox outbox;
     outbox.add({.kind = core::NoticeKind::account,
                 .recipient = owner_text,
@@ -657,7 +657,7 @@ Datum as_row(FunctionCallInfo fcinfo, Datum server, Datum username) {
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 
-// What is kept of SPI's result when SPI ends.
+// Copies what must outlive SPI_finish().
 Datum copied(std::string_view text, MemoryContext context) {
     MemoryContext before = MemoryContextSwitchTo(context);
     const Datum copy = pg::to_text(text);
@@ -679,9 +679,9 @@ Datum confirm_account_in_secret(FunctionCallInfo fcinfo) {
     pg::spi_begin();
     const Datum use[] = {pg::to_text(bytes_of(digest)), TimestampTzGetDatum(now)};
     if (use_token.run(use) == 0) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the token is not valid"),
-                errdetail("It was mistyped, has expired, or was used already."),
-                errhint("Use request_account() to get another one."));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid token"),
+                errdetail("The token was mistyped, has expired, or was already used."),
+                errhint("Use request_account() to get a new token."));
     }
     bool isnull = false;
     const Datum server = copied(pg::view(pg::spi_value(0, 1, isnull)), caller);
@@ -695,7 +695,8 @@ Datum confirm_account_in_secret(FunctionCallInfo fcinfo) {
     pg::spi_begin();
     const std::string_view origin = origin_of(key);
     if (!origin.empty() && origin != "adopted") {
-        refuse_taken(pg::view(username), broker.server->name, "Somebody else was faster.",
+        refuse_taken(pg::view(username), broker.server->name,
+                     "Another request for this name was confirmed first.",
                      "Use request_account() with another name.");
     }
     const Datum row[] = {server, username, pg::to_text("confirmed"), TimestampTzGetDatum(now)};
@@ -705,8 +706,8 @@ Datum confirm_account_in_secret(FunctionCallInfo fcinfo) {
     set_owners(key, owners.array(TEXTOID));
     pg::spi_end();
 
-    // Of a confirmation that was rolled back the broker may have the user already: the salt, which comes from
-    // the token, tells that it is that one.
+    // The user may exist in the broker from a confirmation that was rolled back: the salt, derived from the
+    // token, identifies it.
     core::Salt salt{};
     const core::Sha256 salted = sha256({"cloudsat salt", bytes_of(digest)});
     std::copy_n(salted.begin(), salt.size(), salt.begin());
@@ -714,8 +715,8 @@ Datum confirm_account_in_secret(FunctionCallInfo fcinfo) {
     const std::string_view tag = own_tag(broker);
     if (found.there &&
         !(core::has_tag(found.user.tags, tag) && core::has_salt(found.user.password_hash, salt))) {
-        refuse_taken(pg::view(username), broker.server->name, "The broker has a user of that name.",
-                     "Use request_account() with another name, or ask the broker's admins.");
+        refuse_taken(pg::view(username), broker.server->name, "The broker has a user with this name.",
+                     "Use request_account() with another name, or ask the broker's administrators.");
     }
     put_user(broker, pg::view(username), hash_password(password, salt, broker.arena), tag);
     grant_permissions(broker, pg::view(username));
@@ -761,7 +762,7 @@ Datum admins_of(const Server& server) {
 bool sync_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
                 std::pmr::memory_resource* arena) {
     if (std::find(users.begin(), users.end(), server.mapping.user) == users.end()) {
-        return true; // a list without ourselves is not to be believed
+        return true; // a list without the guardian's own user is not reliable
     }
     if (!lock_accounts(server.oid, Changing::adoption)) {
         return false;
@@ -787,12 +788,12 @@ bool sync_users(const Server& server, std::span<const std::string_view> users, T
     core::TextWriter told(arena);
     std::size_t count = 0;
     for (uint64 row = 0; row < rows; ++row) {
-        SPI_tuptable = adopted; // whatever else was asked meanwhile
+        SPI_tuptable = adopted; // other statements ran in between
         bool isnull = false;
         const Datum username = copied(pg::view(pg::spi_value(row, 1, isnull)), CurrentMemoryContext);
         const Datum key[] = {name, username};
         const auto itself = core::parse_address(pg::view(username));
-        if (itself && core::local(itself.value())) { // is its own owner, as its queues say
+        if (itself && core::local(itself.value())) { // it is its own owner, as its queues show
             Column owner;
             owner.add(username);
             set_owners(key, owner.array(TEXTOID));

@@ -1,5 +1,5 @@
-// Accounts in a cycle: the users of the broker that were listed, met with what cloudsat.accounts knows. The
-// SQL functions for accounts are in account.cpp, too; they need no header.
+// Accounts in a cycle: compares the listed users of the broker with cloudsat.accounts. The SQL functions for
+// accounts are also in account.cpp; they need no header.
 #pragma once
 
 #include <memory_resource>
@@ -14,9 +14,9 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// Adopts users without an owner for the server's admins, who are told, and notes who is gone; `listed` is the
-// time before which the broker was asked. False when somebody is changing accounts at this moment: then
-// nothing happened, and it is for another time. Needs SPI.
+// Makes the server's admins the owners of users without one and notifies them, and records users that are
+// gone; `listed` is a time before the broker was asked. False if an account is being changed at the moment:
+// then nothing was done, and a later cycle tries again. Needs SPI.
 bool sync_users(const Server& server, std::span<const std::string_view> users, TimestampTz listed,
                 std::pmr::memory_resource* arena);
 

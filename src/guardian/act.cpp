@@ -1,4 +1,4 @@
-// Acting, see act.hpp.
+// Acting on intentions; see act.hpp.
 
 #include "guardian/act.hpp"
 
@@ -38,7 +38,7 @@ using core::FaultKind;
 constexpr std::string_view totals_look = "disable_stats=true&enable_queue_totals=true&";
 constexpr std::string_view names_look = "disable_stats=true&";
 
-// Only what an earlier transaction has written: its intention is committed, or we would not see it.
+// Intentions of earlier transactions only: they are committed, or they would be invisible.
 pg::Statement committed_intentions(R"(
     SELECT q.vhost, q.name, q.type, q.durable, q.exclusive, q.auto_delete,
            q.arguments::text, q.incident, q.intended_at, q.attempts, q.failures,
@@ -133,14 +133,14 @@ void read_intention(Intention& intention, uint64 row, std::pmr::memory_resource*
 
 enum class Seen { yes, no, unclear };
 
-// Asks one kind of listing for this one queue.
+// Requests one kind of listing for this queue.
 Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
     const Api api(*all.server, all.arena);
     const std::string_view url = api.queue_row_url(intention.vhost, intention.name, kind);
     start(*all.http, *all.server, net::Method::get, url, core::Expect::json);
     const net::Reply& reply = finish(*all.http);
     if (reply.kind == FaultKind::not_found) {
-        return Seen::no; // the vhost is gone
+        return Seen::no; // the vhost does not exist
     }
     if (reply.kind != FaultKind::none) {
         intention.reason = join(all.arena, {reply.error});
@@ -170,7 +170,7 @@ Seen look_at(Intentions& all, Intention& intention, std::string_view kind) {
     return Seen::no;
 }
 
-// Both listings must miss it before it counts as gone.
+// The queue is gone only if both listings miss it.
 Seen look_again(Intentions& all, Intention& intention) {
     const Seen with_totals = look_at(all, intention, totals_look);
     if (with_totals == Seen::yes) {
@@ -184,12 +184,12 @@ Seen look_again(Intentions& all, Intention& intention) {
     return by_name;
 }
 
-// Empty where the queue has no address over HTTP.
+// Empty if the queue has no address over HTTP.
 std::string_view url_of(const Intentions& all, const Intention& intention) {
     return Api(*all.server, all.arena).queue_url(intention.vhost, intention.name);
 }
 
-// The queue's own document tells who consumes; nothing when it does not.
+// Number of consumers from the queue's own document; nothing if it lacks them.
 std::optional<std::int64_t> consumers_over_http(Intentions& all, const Intention& intention) {
     const std::string_view url = url_of(all, intention);
     if (url.empty()) {
@@ -219,18 +219,18 @@ bool connect_amqp(Intentions& all, const Intention& intention) {
     return true;
 }
 
-// Asking over AMQP counts as use of a classic queue, and so would put off the end of one that expires.
+// A request over AMQP counts as use of a classic queue, and would delay the expiry of the queue.
 bool expires(const Intention& intention) {
     return intention.look.seen.arguments.find("\"x-expires\"") != std::string_view::npos;
 }
 
-// The freshest numbers that there are. False when there is nothing more to ask: the conclusion is drawn.
+// Gets the latest numbers. False if the conclusion is already drawn.
 bool look_closer(Intentions& all, Intention& intention) {
     core::Facts& seen = intention.look.seen;
     if (!expires(intention) && connect_amqp(all, intention)) {
         all.amqp->connection.start_count(core::name_of_text(intention.name, all.arena));
         if (finish(*all.amqp)) {
-            // What consumers hold, only the listing tells; it is up to 5 s old for quorum queues.
+            // Only the listing reports messages held by consumers; it is up to 5 s old for quorum queues.
             seen.ready = all.amqp->connection.count().ready;
             seen.messages = all.amqp->connection.count().ready + seen.unacknowledged.value_or(0);
             seen.consumers = all.amqp->connection.count().consumers;
@@ -238,8 +238,8 @@ bool look_closer(Intentions& all, Intention& intention) {
         }
         const net::AmqpFault& fault = all.amqp->connection.fault();
         if (fault.kind == FaultKind::forbidden || fault.kind == FaultKind::not_found) {
-            // It belongs to one connection alone; or it is listed and not there: its process or its node is
-            // down.
+            // It is exclusive to one connection; or it is listed but unavailable, because its process or node
+            // is down.
             intention.conclusion =
                 fault.kind == FaultKind::forbidden ? Conclusion::failed : Conclusion::withdrawn;
             intention.reason = join(all.arena, {fault.text});
@@ -253,7 +253,7 @@ bool look_closer(Intentions& all, Intention& intention) {
     return true;
 }
 
-// Archiving stands back from it, or has not begun: whether it may take messages is looked at now.
+// Archiving was withheld, or has not begun: checks whether it may take messages now.
 bool is_to_be_archived(Intentions& all, const Intention& intention) {
     if (!intention.archive_idle || !intention.look.limits.archive_size ||
         all.server->options.amqp_url.empty()) {
@@ -270,7 +270,7 @@ bool is_to_be_archived(Intentions& all, const Intention& intention) {
     return may_be_archived(*all.server, *all.http, all.vhost, all.arena, queue);
 }
 
-// What came of a request that ended in such a fault.
+// The outcome of a request that ended in such a fault.
 void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::string_view words) {
     intention.reason = join(all.arena, {words});
     switch (core::outcome_of(kind)) {
@@ -294,7 +294,7 @@ void judge_outcome(Intentions& all, Intention& intention, FaultKind kind, std::s
     }
 }
 
-// Over AMQP the broker tells how many messages went.
+// Over AMQP, the broker reports the number of deleted messages.
 void request_deletion(Intentions& all, Intention& intention) {
     if (connect_amqp(all, intention)) {
         all.amqp->connection.start_remove(core::name_of_text(intention.name, all.arena));
@@ -309,7 +309,7 @@ void request_deletion(Intentions& all, Intention& intention) {
     const std::string_view url = url_of(all, intention);
     if (url.empty()) {
         intention.conclusion = Conclusion::failed;
-        intention.reason = "it can be deleted over AMQP only, and the broker could not be reached so";
+        intention.reason = "it can be deleted only over AMQP, and the broker could not be reached over AMQP";
         return;
     }
     start(*all.http, *all.server, net::Method::del, url, core::Expect::anything);
@@ -317,7 +317,7 @@ void request_deletion(Intentions& all, Intention& intention) {
     judge_outcome(all, intention, reply.kind, reply.error);
 }
 
-// Which of them are on hold, by what is said on the board now.
+// Which of them are on hold now, by the replies on the board.
 void hear(const Server& server, std::span<Intention> list) {
     auto* threads = static_cast<OpenThread*>(palloc(sizeof(OpenThread) * list.size() + 1));
     std::size_t count = 0;
@@ -343,7 +343,7 @@ bool archive_has_room(const Server& server, const Intention& intention) {
                 limits, count_archived(server, intention.vhost, intention.name, *limits.max_archive_size)));
 }
 
-// What this side says of them now: limits, owners, the board.
+// The present state on this side: limits, owners, the board.
 void consult(const Intentions& all, std::span<Intention> list) {
     auto* names = static_cast<QueueName*>(palloc(sizeof(QueueName) * list.size() + 1));
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -400,7 +400,7 @@ Intentions* open_intentions(const Server* server, net::Http& http, MemoryContext
 }
 
 void look(Intentions& all, Intention& intention) {
-    // A request whose outcome is unknown may still be under way in the broker.
+    // A request with unknown outcome may still be in progress in the broker.
     if (intention.acted_at != 0 && GetCurrentTimestamp() - intention.acted_at < core::hold_after_action &&
         intention.attempts > 0) {
         return;
@@ -439,7 +439,7 @@ void look(Intentions& all, Intention& intention) {
     switch (resolution.resolve) {
     case core::Resolve::gone:
         intention.conclusion = Conclusion::gone;
-        intention.reason = "it was gone when looked at again";
+        intention.reason = "it was gone at the second look";
         break;
     case core::Resolve::withdraw:
         intention.conclusion = Conclusion::withdrawn;
@@ -468,14 +468,14 @@ void reconsider(const Intentions& all, Intention& intention) {
 
 void act(Intentions& all, Intention& intention) {
     if (!intention.due || (all.called_off != nullptr && all.called_off())) {
-        return; // whoever looks next decides by what holds then
+        return; // the next look decides by the state then
     }
     request_deletion(all, intention);
 }
 
 namespace {
 
-// What came of an intention, on its way into the tables, the board and the mail.
+// The outcome of an intention, for the tables, the board and the mail.
 struct Record {
     const Intentions& all;
     const Intention& intention;
@@ -511,7 +511,7 @@ Record record_of(const Intentions& all, const Intention& intention) {
     return r;
 }
 
-// Who is told.
+// Returns the addresses that were notified.
 Addresses reply(const Record& r, core::Disposition disposition, std::string_view text) {
     return r.intention.in_incident ? reply_in_incident(*r.all.server, r.intention.incident,
                                                        r.intention.owner_name, disposition, text)
@@ -548,7 +548,7 @@ void record_deleted(Record& r) {
     const Intention& intention = r.intention;
     const core::Facts& seen = intention.look.seen;
     if (intention.conclusion == Conclusion::gone) {
-        r.line.messages.reset(); // nobody knows how many went
+        r.line.messages.reset(); // the number of deleted messages is unknown
         r.incident.size.reset();
     }
     const Datum values[] = {r.server,

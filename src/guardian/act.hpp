@@ -1,15 +1,15 @@
-// Acting on intentions: look at the queue again, delete it or withdraw, and record what came of it. The
-// intention was committed by an earlier transaction, so whatever happens in between, it is there to be
-// finished or withdrawn:
+// Acting on intentions: takes a second look at the queue, deletes it or withdraws, and records the outcome.
+// The intention was committed by an earlier transaction, so it can be completed or withdrawn whatever happens
+// in between:
 //
-//     in a transaction:  open_intentions()   what is to be done, under the limits in force now
+//     in a transaction:  open_intentions()   intentions, and the limits in force now
 //     anywhere:          look()              asks the broker; waits, can be cancelled
-//     in a transaction:  reconsider()        a moment ago a policy may have come, or a belay
-//     anywhere:          act()               tells the broker
+//     in a transaction:  reconsider()        checks for a new policy or belay
+//     anywhere:          act()               sends the request to the broker
 //     in a transaction:  conclude()          records the outcome
 //
-// All by the holder of the server's lock. A process that ends between act() and conclude() leaves the
-// intention open; the next one looks again, finds no queue, and records the deletion.
+// The caller holds the server's lock throughout. If a process ends between act() and conclude(), the
+// intention stays open; the next process looks again, finds no queue, and records the deletion.
 #pragma once
 
 #include <memory_resource>
@@ -28,7 +28,7 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// What came of an intention. `left` leaves it open: the broker could not be asked, or it is too early to ask
+// Outcome of an intention. `left` leaves it open: the broker could not be asked, or it is too early to ask
 // again.
 enum class Conclusion { left, withdrawn, deleted, gone, failed, unknown };
 
@@ -36,8 +36,8 @@ struct Intention {
     std::string_view vhost;
     std::string_view name;
     core::SecondLook look;
-    std::string_view owner_name; // empty when there is nobody to tell
-    TimestampTz belayed_at = 0;  // by which it is on hold; 0: it is not
+    std::string_view owner_name; // empty if there is no owner to notify
+    TimestampTz belayed_at = 0;  // time of the belay in force; 0 if none
     bool in_incident = false;
     pg_uuid_t incident{};
     std::int64_t cycle = 0;
@@ -53,13 +53,13 @@ struct Intention {
     TimestampTz acted_at = 0;
 
     // from look()
-    bool due = false; // nothing speaks against it
+    bool due = false; // nothing prevents it
 
     // from look(), reconsider() and act()
     Conclusion conclusion = Conclusion::left;
     std::string_view reason;
-    bool sent = false;     // a DELETE went out
-    bool hopeless = false; // it does not work as long as the server is as it is
+    bool sent = false;     // a DELETE was sent
+    bool hopeless = false; // cannot succeed before the server's options change
 };
 
 struct Intentions {
@@ -67,12 +67,12 @@ struct Intentions {
     net::Http* http = nullptr;
     std::pmr::memory_resource* arena = nullptr;
     std::span<Intention> list;
-    net::Amqp* amqp = nullptr; // null without amqp_url, or when there was no getting through
-    std::string_view vhost;    // that it is connected to
-    bool archives = true;      // the guard acts; poll() does not archive
-    bool unreachable = false;  // the broker did not answer: leave the rest for later
-    // Asked last of all before a queue is deleted: is what is known of the server out of date? Null: it
-    // cannot be.
+    net::Amqp* amqp = nullptr; // null without amqp_url, or if the broker was not reached
+    std::string_view vhost;    // of the AMQP connection
+    bool archives = true;      // the guard acts; false for poll(), which does not archive
+    bool unreachable = false;  // the broker did not answer: the rest waits
+    // Checked last, before a queue is deleted: whether the known state of the server is out of date. Null if
+    // it cannot be.
     bool (*called_off)() = nullptr;
 };
 
@@ -83,6 +83,6 @@ void look(Intentions& intentions, Intention& intention);
 void reconsider(const Intentions& intentions, Intention& intention);
 void act(Intentions& intentions, Intention& intention);
 void conclude(const Intentions& intentions, const Intention& intention);
-void disconnect(Intentions& intentions); // of the broker; anywhere
+void disconnect(Intentions& intentions); // closes the connection to the broker; anywhere
 
 } // namespace cloudsat::guardian

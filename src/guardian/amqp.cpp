@@ -1,4 +1,4 @@
-// Talking AMQP, see amqp.hpp.
+// AMQP connection of the process; see amqp.hpp.
 
 #include "guardian/amqp.hpp"
 
@@ -14,7 +14,7 @@
 namespace cloudsat::guardian {
 namespace {
 
-// A value of the database has less than 1 GB; the broker itself allows 512 MB at most.
+// A database value is smaller than 1 GB; the broker allows at most 512 MB.
 constexpr std::size_t largest_value = 1'000'000'000;
 
 } // namespace
@@ -44,7 +44,7 @@ bool connect(net::Amqp& amqp, const Server& server, std::string_view vhost, std:
     login.reply_timeout_ms = static_cast<long>(std::min(options.timeout, reply_timeout) / 1000);
     login.max_body = std::min(static_cast<std::size_t>(options.max_body), largest_value);
     login.tls_verify = options.tls_verify != 0;
-    { // what has a destructor does not live while anything may raise
+    { // objects with a destructor must not be alive when an error is raised
         std::array<std::byte, 2048> room;
         std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
         login.vhost = core::name_of_text(vhost, &arena);

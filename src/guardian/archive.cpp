@@ -1,4 +1,4 @@
-// Archiving, see archive.hpp.
+// Archiving; see archive.hpp.
 
 #include "guardian/archive.hpp"
 
@@ -36,18 +36,18 @@ namespace {
 using core::FaultKind;
 
 constexpr std::int64_t shortest_pass = core::micros_per_second;
-// A broker that says nothing for so long while messages are taken is left for this time.
+// Reply timeout while taking messages; after it, this pass is over for the broker.
 constexpr std::int64_t reply_timeout = 10 * core::micros_per_second;
 
-// What is on its way at once: enough for the broker to be busy while a batch is committed, and not so much
-// that a crash on either side repeats much, or that large messages fill the broker's memory.
+// Bytes in flight: enough to keep the broker busy while a batch is committed, but little enough that a crash
+// on either side repeats few messages, and that large messages do not fill the broker's memory.
 constexpr std::int64_t bytes_on_their_way = 4 * 1024 * 1024;
 constexpr std::int64_t most_gets = 100;
 constexpr std::int64_t most_deliveries = 1000;
 constexpr std::int64_t first_messages = 20;
 
-// The statistics that tell of consumers and policies are up to 10 s late. Who has not told of them for so
-// long does not tell of them at all.
+// Statistics on consumers and policies lag up to 10 s. If they are missing for this long, the broker does not
+// report them at all.
 constexpr std::int64_t latest_statistics = 60 * core::micros_per_second;
 
 pg::Statement overgrown_queues(R"(
@@ -153,7 +153,7 @@ bool is_belayed(const Server& server, const ArchiveQueue& queue) {
                                                     .belayed_at = queue.belayed_at});
 }
 
-// The queues whose messages are to be taken, by the limits in force now: the judge may have known older ones.
+// The queues to archive, by the limits in force now: the judge may have used older ones.
 std::span<ArchiveQueue> choose(const Server& server, std::pmr::memory_resource* arena, TimestampTz now) {
     const Datum values[] = {pg::to_text(server.name), TimestampTzGetDatum(now),
                             Int32GetDatum(core::archive_failures_for_good)};
@@ -198,7 +198,7 @@ bool statistics_may_be_late(const ArchiveQueue& queue) {
     return GetCurrentTimestamp() < queue.at + latest_statistics;
 }
 
-// The statistics do not tell what is to be known: they get their time, and then archiving stands back.
+// The statistics lack the needed data: waits for them first, then withholds archiving.
 void await_statistics(ArchiveQueue& queue, std::string_view reason) {
     const bool told = queue.withheld || statistics_may_be_late(queue);
     conclude(queue, told ? ArchiveOutcome::passed : ArchiveOutcome::withheld, reason);
@@ -214,13 +214,13 @@ void fail_by_amqp(Archiving& a, ArchiveQueue& queue) {
     a.unreachable = core::nobody_to_ask(a.amqp->connection.fault().kind) ? queue.reason : std::string_view{};
 }
 
-// As many at once as fill a few megabytes.
+// Prefetch: as many messages as fill a few megabytes.
 std::uint16_t window_for(std::int64_t average_bytes, net::Taking way) {
     const std::int64_t most = way == net::Taking::get ? most_gets : most_deliveries;
     return static_cast<std::uint16_t>(std::clamp<std::int64_t>(bytes_on_their_way / average_bytes, 1, most));
 }
 
-// What the statistics say of the size of a message; 0 when they do not: they are up to 10 s behind.
+// Average size of a message by the statistics; 0 if they lack it, as they lag up to 10 s.
 std::int64_t average_of(const core::QueueDetail& detail) {
     const std::int64_t ready = detail.facts.ready.value_or(0);
     return detail.ready_bytes && ready > 0 ? std::max<std::int64_t>(*detail.ready_bytes / ready, 1) : 0;
@@ -234,7 +234,7 @@ std::int64_t average_of(std::span<const net::Delivery> batch) {
     return std::max<std::int64_t>(static_cast<std::int64_t>(bytes / batch.size()), 1);
 }
 
-// The queue's own document; or, where it has no address over HTTP, a page with its row.
+// The queue's own document; or, without an address over HTTP, a page of a listing with its row.
 std::string_view url_of(const Archiving& a, const ArchiveQueue& queue) {
     constexpr std::string_view columns =
         "columns=name,vhost,type,state,durable,exclusive,auto_delete,messages,messages_ready,"
@@ -245,13 +245,13 @@ std::string_view url_of(const Archiving& a, const ArchiveQueue& queue) {
     return !own.empty() ? own : api.queue_row_url(queue.vhost, queue.name, columns);
 }
 
-// Looks at the queue's own document, whether messages may be taken from it. No connection to the queue is
-// needed for that, and so nothing is disturbed.
+// Reads the queue's own document to find out whether messages may be taken. Needs no connection to the queue,
+// so it disturbs nothing.
 void look(Archiving& a, ArchiveQueue& queue) {
     start(*a.http, *a.server, net::Method::get, url_of(a, queue), core::Expect::json);
     const net::Reply& reply = finish(*a.http);
     if (reply.kind == FaultKind::not_found) {
-        conclude(queue, ArchiveOutcome::passed); // the next poll will tell what became of it
+        conclude(queue, ArchiveOutcome::passed); // the next poll will show what happened to it
         return;
     }
     if (reply.kind != FaultKind::none) {
@@ -282,15 +282,15 @@ void look(Archiving& a, ArchiveQueue& queue) {
         return;
     }
     if (!detail.policies_told) {
-        await_statistics(queue, "the broker does not tell which policies apply to it");
+        await_statistics(queue, "the broker does not report which policies apply to it");
         return;
     }
-    // A quorum queue answers a get by writing to all its members' disks; and what else is a consumer's right
-    // is not given there (no exclusive queue, none that goes with its last consumer).
+    // A quorum queue writes to the disks of all members when it answers a get. The reasons against a consumer
+    // do not apply to it: it cannot be exclusive, and is not deleted with its last consumer.
     const bool quorum = queue.seen.type == "quorum";
     if (quorum && queue.failures >= core::most_failures_of_quorum) {
         conclude(queue, ArchiveOutcome::withheld,
-                 "attempts have failed, and each takes its messages closer to the delivery limit");
+                 "attempts have failed, and each brings its messages closer to the delivery limit");
         return;
     }
     queue.way = quorum ? net::Taking::consume : net::Taking::get;
@@ -298,7 +298,7 @@ void look(Archiving& a, ArchiveQueue& queue) {
     queue.consumers_told = detail.consumers_told;
 }
 
-// Connects where the queue is, and counts what is there now.
+// Connects to the queue's virtual host and counts the present messages.
 bool count_messages(Archiving& a, ArchiveQueue& queue) {
     if (!a.amqp->connection.connected() || a.vhost != queue.vhost) {
         a.amqp->connection.start_close();
@@ -317,18 +317,18 @@ bool count_messages(Archiving& a, ArchiveQueue& queue) {
     return true;
 }
 
-// Begins to take what is too much.
+// Begins to take the excess messages.
 void begin_round(Archiving& a, ArchiveQueue& queue) {
     if (!count_messages(a, queue)) {
         return;
     }
     const net::QueueCount count = a.amqp->connection.count();
-    // One that came a moment ago may want the queue for itself: the statistics do not know it yet. A quorum
-    // queue goes on counting our own of the last round for some seconds; and that no other has it for
-    // himself, it says when ours begins.
+    // A recent consumer may want the queue for itself, and the statistics do not show it yet. A quorum queue
+    // keeps counting the archive's own consumer of the last round for some seconds; if another client has it
+    // exclusively, the start of the consumer fails.
     const bool ours = queue.way == net::Taking::consume && queue.taken;
     if (count.consumers > queue.consumers_told.value_or(0) && !ours) {
-        await_statistics(queue, "the broker does not tell whether a consumer is exclusive");
+        await_statistics(queue, "the broker does not report whether a consumer is exclusive");
         return;
     }
     const std::int64_t held =
@@ -338,7 +338,7 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
         std::min(count.ready, queue.size - core::rearm_size(queue.limits.archive_size.value_or(0)));
     if (count.ready == 0 && queue.size > core::rearm_size(queue.limits.archive_size.value_or(0))) {
         conclude(queue, queue.taken ? ArchiveOutcome::passed : ArchiveOutcome::withheld,
-                 "consumers hold its messages, and none of them can be taken");
+                 "consumers hold all of its messages, so none can be taken");
         return;
     }
     if (surplus <= 0) {
@@ -357,7 +357,7 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
         conclude(queue, ArchiveOutcome::resumed);
         return;
     }
-    // Of messages that nobody knows the size of, a few are taken first.
+    // If the size of messages is unknown, takes a few first.
     const bool known = queue.average_bytes > 0;
     if (!known) {
         most = std::min(most, first_messages);
@@ -371,7 +371,7 @@ void begin_round(Archiving& a, ArchiveQueue& queue) {
     }
 }
 
-// One batch; true when it has messages.
+// One batch; true if it has messages.
 bool take_batch(Archiving& a, ArchiveQueue& queue) {
     net::BatchLimits limits;
     limits.lead = VARHDRSZ;
@@ -398,7 +398,7 @@ core::Incident incident_of(const Archiving& a, const ArchiveQueue& queue) {
     return incident;
 }
 
-// What is written about one queue in one transaction.
+// The changes of one queue in one transaction.
 class ChangeWriter {
 public:
     ChangeWriter(Archiving& a, ArchiveQueue& queue) : a_(a), queue_(queue), now_(GetCurrentTimestamp()) {}
@@ -413,7 +413,7 @@ public:
         case ArchiveOutcome::none:
         case ArchiveOutcome::passed:
             break;
-        case ArchiveOutcome::small: { // and so it ends; and the listings may tell old numbers for a while
+        case ArchiveOutcome::small: { // so it ends; listings may show stale numbers for a while
             const Datum values[] = {server(), vhost(), name(), TimestampTzGetDatum(now_)};
             note_small.run(values);
             break;
@@ -425,7 +425,7 @@ public:
             break;
         case ArchiveOutcome::withheld:
             state("withheld");
-            if (queue_.withheld) { // which has been told
+            if (queue_.withheld) { // which was reported
                 if (reason_withheld(*a_.server, queue_.vhost, queue_.name, a_.arena, Sight::latest) !=
                     queue_.reason) {
                     event(Event::archive_withheld, &queue_.limits);
@@ -559,8 +559,7 @@ Archiving* open_archiving(const Server* server, net::Http& http, MemoryContext c
     a->batch_memory = pg::make<pg::ContextResource>(context, a->batch_context);
     a->end = now + std::clamp(server->options.poll_interval, shortest_pass, longest_pass);
     a->queues = queues;
-    // In the order of their names, so that a virtual host is connected to once; each pass begins with
-    // another.
+    // Sorted by name, so that each virtual host is connected to once; each pass starts with another queue.
     const auto first = static_cast<std::size_t>(queues.front().cycle) % queues.size();
     std::rotate(queues.begin(), queues.begin() + static_cast<std::ptrdiff_t>(first), queues.end());
     pg::make<Hangup>(context, &http);
@@ -604,8 +603,8 @@ bool may_be_archived(const Server& server, net::Http& http, std::string_view& co
 
 namespace {
 
-// The next one to have its turn. Where nobody answers, the attempts at those that a deletion waits for have
-// failed as well: each on its own would hold them back the longer the more they are.
+// The next queue to archive. If the broker does not answer, every queue whose deletion waits for archiving
+// counts a failed attempt: trying each on its own would delay the deletions with the number of queues.
 ArchiveQueue* next_queue(Archiving& a) {
     while (a.next < a.queues.size() && (!a.unreachable.empty() || !is_late(a))) {
         ArchiveQueue& queue = a.queues[a.next++];
@@ -648,13 +647,13 @@ bool take(Archiving& a) {
             break;
         case Archiving::Stage::taking:
             if (is_late(a) || queue.belayed) {
-                a.amqp->consumer.stop(); // what is on its way still comes
+                a.amqp->consumer.stop(); // messages in flight still arrive
             }
             if (take_batch(a, queue)) {
                 return true;
             }
             if (queue.outcome == ArchiveOutcome::none && a.amqp->consumer.exhausted()) {
-                // look how much there is now, unless time is up
+                // count the messages again, unless time is up
                 a.stage = Archiving::Stage::round;
                 queue.outcome = is_late(a) || queue.belayed ? ArchiveOutcome::passed : ArchiveOutcome::none;
             }

@@ -1,4 +1,4 @@
-// The audit, see audit.hpp.
+// The audit; see audit.hpp.
 
 #include "guardian/audit.hpp"
 

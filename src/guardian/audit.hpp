@@ -1,4 +1,4 @@
-// Lines for cloudsat.queue_events, gathered and written by one statement.
+// Rows for cloudsat.queue_events, collected and written by one statement.
 #pragma once
 
 #include <optional>
@@ -39,8 +39,8 @@ struct EventLine {
     Event event = Event::appeared;
     std::optional<std::int64_t> messages;
     const pg_uuid_t* incident = nullptr;
-    std::string_view reason;              // for people; empty: none
-    const core::Limits* limits = nullptr; // worth telling when they had a part in it
+    std::string_view reason;              // for people; empty if none
+    const core::Limits* limits = nullptr; // set if they influenced the event
 };
 
 class Audit {

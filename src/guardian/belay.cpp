@@ -1,4 +1,4 @@
-// Belay, see belay.hpp.
+// Belay; see belay.hpp.
 
 #include "guardian/belay.hpp"
 
@@ -26,7 +26,7 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// OFFSET 0 keeps the threads apart: each is a look into the key of account_owners.
+// OFFSET 0 keeps the threads apart, so that each is an index scan on the key of account_owners.
 pg::Statement mapped_owners(R"(
     SELECT n.i, a.owner::text
     FROM unnest($2) WITH ORDINALITY AS n(owner, i)
@@ -37,10 +37,10 @@ pg::Statement mapped_owners(R"(
     ORDER BY n.i)",
                             {TEXTOID, TEXTARRAYOID});
 
-// A thread of which so many strangers, or so many words of the guardian, were looked at says no more.
+// Limits of messages by outsiders and by the guardian that are read per thread; further ones are ignored.
 constexpr int most_strangers = 16;
 constexpr int most_answers = 200;
-constexpr int most_lately = 100; // words of one stranger since the last poll
+constexpr int most_lately = 100; // messages of one outsider since the last poll
 constexpr int any_number = std::numeric_limits<int>::max();
 
 core::Uuid uuid_of(const pg_uuid_t& uuid) {
@@ -54,7 +54,7 @@ pg_uuid_t uuid_of(const core::Uuid& uuid) {
     return result;
 }
 
-// Replies have later uuids than what they reply to, unless the clock was set back in between: a day's grace.
+// Replies have later uuids than their parents unless the clock was set back: allows for a day.
 core::Uuid day_before(const pg_uuid_t& uuid) {
     constexpr std::uint64_t day_ms = 24 * 60 * 60 * 1000;
     std::uint64_t ms = 0;
@@ -70,7 +70,7 @@ core::Uuid day_before(const pg_uuid_t& uuid) {
     return result;
 }
 
-// Those who have a say in a thread.
+// Addresses entitled to reply in a thread.
 struct Voices {
     Datum* list = nullptr;
     int count = 0, capacity = 0;
@@ -94,7 +94,7 @@ struct Voices {
 };
 static_assert(pg::Plain<Voices>);
 
-// The owners by account_owners, or else the one whose mailbox the name is; and the admins, who are the first.
+// The owners by account_owners, or else the mailbox that the name is; and the admins, who come first.
 std::span<Voices> voices_in(const Server& server, std::span<const OpenThread> threads) {
     auto* list = static_cast<Voices*>(palloc_extended(sizeof(Voices) * threads.size(), MCXT_ALLOC_HUGE));
     const std::span<Voices> result(new (list) Voices[threads.size()], threads.size());
@@ -128,7 +128,7 @@ bool is_word(const board::MessageRow& row, void* /*context*/) {
     const core::Disposition disposition = disposition_of(row);
     return disposition == core::Disposition::belay || disposition == core::Disposition::end;
 }
-// Below the deepest reply there is no room for an answer.
+// A reply at the maximum depth cannot be answered.
 bool has_room(const board::MessageRow& row) {
     return DatumGetInt32(row.value(board::Field::depth)) < board::settings().max_thread_depth;
 }
@@ -150,7 +150,7 @@ void read_word(OpenThread& thread, const board::MessageRow& row) {
     thread.belay = disposition_of(row) == core::Disposition::belay;
 }
 
-// Looks for an answer of the guardian to a word of this stranger.
+// Looks for an answer of the guardian to a message of this outsider.
 struct Told {
     board::SpeechReader* parents;
     core::AddressView stranger;

@@ -28,7 +28,7 @@ void start(net::Http& http, const Server& server, net::Method method, std::strin
            core::Expect expect, std::string_view body) {
     const core::ServerOptions& options = server.options;
     const bool metrics =
-        expect == core::Expect::metrics; // the Prometheus plugin takes no password, so it is given none
+        expect == core::Expect::metrics; // the Prometheus plugin needs no password, so it gets none
     net::Request request;
     request.method = method;
     request.url = url;
@@ -46,7 +46,7 @@ void start(net::Http& http, const Server& server, net::Method method, std::strin
 
 const net::Reply& finish(net::Http& http, net::Http* meanwhile) {
     static const uint32 event = CLOUDSAT_WAIT_EVENT("CloudsatBroker");
-    constexpr int turn_ms = 20; // only one of the two wakes us; the other gets a turn at least so often
+    constexpr int turn_ms = 20; // only one of the two wakes us; the other gets a turn at least this often
     const auto both = [&] { return meanwhile != nullptr && meanwhile != &http && meanwhile->running(); };
     while (!http.done()) {
         int timeout = http.timeout_ms();

@@ -15,7 +15,7 @@ namespace cloudsat::guardian {
 
 using core::join;
 
-// Drops the request that is under way when the memory context goes that it is made in.
+// Drops the request in progress when its memory context is reset or deleted.
 struct Hangup {
     net::Http* http;
     explicit Hangup(net::Http* which) noexcept : http(which) {}
@@ -28,13 +28,13 @@ struct Hangup {
     }
 };
 
-// The process's HTTP connections: one to the management API, one for the metrics. That is enough, since a
-// process asks one broker at a time. Made at first use.
+// The process's HTTP connections: one for the management API, one for the metrics, because a process talks to
+// one broker at a time. Created at first use.
 net::Http& http_of_process();
 net::Http& metrics_http_of_process();
 
-// Asks; and waits for the answer, which lives until the next question. Another request that is under way
-// meanwhile is kept going. finish() raises when cancelled; neither needs a transaction.
+// start() sends a request; finish() waits for the answer, which lives until the next request, and meanwhile
+// advances another request in progress. finish() raises when cancelled; neither needs a transaction.
 void start(net::Http& http, const Server& server, net::Method method, std::string_view url,
            core::Expect expect, std::string_view body = {});
 const net::Reply& finish(net::Http& http, net::Http* meanwhile = nullptr);

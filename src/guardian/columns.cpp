@@ -1,4 +1,4 @@
-// Columns as arrays, see columns.hpp.
+// Columns as arrays; see columns.hpp.
 
 #include "guardian/columns.hpp"
 

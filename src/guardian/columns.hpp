@@ -1,6 +1,6 @@
-// Columns of rows that go to the server as arrays, one statement for all of them: SELECT ... FROM unnest($1,
-// $2, ...). (unnest of several arrays is syntax, not a function that a search_path could replace; qualified,
-// it would be one.) Plain and palloc'd: an ereport may jump over it.
+// Columns of rows, sent as arrays so that one statement writes all of them: SELECT ... FROM unnest($1, $2,
+// ...). (unnest of several arrays is syntax, not a function that a search_path could replace;
+// schema-qualified, it would be a function.) Plain and palloc'd: an ereport may jump over it.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ class Column {
 public:
     void add(Datum value, bool isnull = false);
     void add_null() { add(Datum{0}, true); }
-    // an empty text is a null: a listing that told nothing
+    // an empty text is null: the listing did not report it
     void add_told(std::string_view value) { value.empty() ? add_null() : add(pg::to_text(value)); }
     void add_text(std::string_view value) { add(pg::to_text(value)); }
     void add_int8(std::int64_t value) { add(Int64GetDatum(value)); }

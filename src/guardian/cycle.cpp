@@ -1,4 +1,4 @@
-// The beginning of a cycle, see cycle.hpp: what the tables know of a broker, as the pure part wants it.
+// The beginning of a cycle, see cycle.hpp: loads what the tables know of a broker.
 
 #include "guardian/cycle.hpp"
 
@@ -22,8 +22,8 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// A row of polls that another server of this database wrote when it had this name: it was dropped, or has
-// another name now.
+// A row of polls written under this name by another server of this database, which was dropped or renamed
+// since.
 pg::Statement forget_poll(R"(
     DELETE FROM cloudsat.polls AS p
     WHERE p.server = $1
@@ -48,7 +48,7 @@ std::array forgets{
                   {TEXTOID}),
 };
 
-// A row of polls that was written for this very server under another name, which no server has any more.
+// A row of polls written by this very server under a former name that no server has now.
 pg::Statement former_name(R"(
     SELECT p.server
     FROM cloudsat.polls AS p
@@ -72,7 +72,7 @@ std::array renames{
 };
 #undef CLOUDSAT_RENAME
 
-// A server that was renamed brings along what is known of its queues. History and events keep the name of
+// Moves the known state of a renamed server's queues to the new name. History and events keep the name of
 // their time.
 void follow_rename(Cycle& cycle) {
     const Datum wanted[] = {pg::to_text(home_of(*cycle.server, cycle.arena)),
@@ -89,7 +89,7 @@ void follow_rename(Cycle& cycle) {
     read_poll(*cycle.server, cycle.arena, cycle.past);
 }
 
-// One thing that was under way with a queue of the server that had this name.
+// An open incident or intention of a queue whose server had this name.
 struct Loose {
     Datum vhost, name, owner;
     pg_uuid_t incident;
@@ -104,8 +104,8 @@ void tie_up(const Server& server, std::span<const Loose> ends) {
             reply_in_incident(
                 server, end.incident, end.owned ? pg::view(end.owner) : std::string_view{},
                 core::Disposition::end,
-                "This incident is over as far as the guardian goes: the server was dropped, and another"
-                " has taken its name. What still holds is told anew.");
+                "The guardian has closed this incident: the server was dropped, and another server has"
+                " its name now. A new warning follows if the queue still calls for it.");
         }
         if (end.intended) {
             audit.add({.vhost = pg::view(end.vhost),
@@ -187,7 +187,7 @@ Cycle* begin(const Server* server, net::Http& http, MemoryContext context) {
         follow_rename(*cycle);
     }
     pg::spi_end();
-    lock_queues(); // may have to wait, and while we wait the question would grow old
+    lock_queues(); // may have to wait, which would make the request stale
     start_fetch(*cycle);
     load_queues(*cycle);
     return cycle;

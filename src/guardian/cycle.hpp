@@ -1,12 +1,12 @@
-// One cycle with a broker: what is known, what is fetched, what is recorded. The pieces are separate so that
-// a worker holds no transaction while it waits for the broker:
+// One cycle with a broker: load the known state, fetch, record. The steps are separate so that a worker holds
+// no transaction while it waits for the broker:
 //
-//     in a transaction:  begin()    reads the server's options and what is known of its queues
-//     anywhere:          fetch()    asks the broker; waits on latch, socket and time, can be cancelled
-//     in a transaction:  record()   judges and writes; nothing counts before the caller has committed
+//     in a transaction:  begin()    reads the server's options and the known state of its queues
+//     anywhere:          fetch()    asks the broker; waits on latch, socket and timeout, can be cancelled
+//     in a transaction:  record()   judges and writes; takes effect when the caller commits
 //
-// All three by the holder of the server's lock (guardian/server.hpp). A cycle lives in its memory context and
-// goes with it; when that is reset while a request is under way, the request is dropped.
+// The caller holds the server's lock (guardian/server.hpp) in all three. A cycle lives in its memory context;
+// resetting that drops a request in progress.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// What a row of cloudsat.queues holds beside what core judges. Times are 0 for null.
+// Columns of cloudsat.queues that core does not judge. Times are 0 for null.
 struct RowExtras {
     TimestampTz first_seen = 0;
     TimestampTz gone_at = 0;
@@ -94,20 +94,19 @@ struct Cycle {
     MemoryContext context = nullptr;
     const Server* server = nullptr;
     net::Http* http = nullptr;
-    net::Http* metrics = nullptr; // another connection, to metrics_url; null without one
-    std::pmr::memory_resource* arena =
-        nullptr;  // for what lives as long as the cycle; nothing is given back singly
-    PollRow past; // as the last poll left it; empty before the first
+    net::Http* metrics = nullptr;               // a second connection, to metrics_url; null without one
+    std::pmr::memory_resource* arena = nullptr; // for data that lives as long as the cycle; freed as a whole
+    PollRow past;                               // from the last poll; empty before the first
     core::Sweep* sweep = nullptr;
-    bool archives = true; // it is followed by archiving; poll()'s is not
+    bool archives = true; // archiving follows; false for poll()
 
     // from fetch()
     TimestampTz began = 0;
-    bool reached = false;  // the broker listed at least one vhost's queues
-    bool complete = false; // it listed all of them, as far as we may see: absence counts
+    bool reached = false;  // the broker listed the queues of at least one vhost
+    bool complete = false; // it listed all visible queues: absence counts
     bool all_names = false;
     bool all_bindings = false;
-    bool users_asked = false; // the broker has answered; without an administrator's tag it lists none
+    bool users_asked = false; // the broker has answered; it lists none without the administrator tag
     std::span<const std::string_view> users;
     Fault fault;
     std::int64_t bytes = 0;
@@ -117,7 +116,7 @@ struct Cycle {
 };
 
 struct Report {
-    bool ok = false; // the broker was seen whole
+    bool ok = false; // the poll saw the whole broker
     std::int64_t queues = 0;
     std::int64_t changed = 0;
     std::int64_t events = 0;
@@ -129,8 +128,8 @@ struct Report {
     TimestampTz next_poll = 0;
 };
 
-// What is left of another server that had this name is over and forgotten: the queues of this one are new.
-// begin() sees to it; so must who looks at what is known before.
+// Closes and deletes the state of another server that had this name: the queues of this one are new. begin()
+// calls it; so must other readers of the known state.
 void forget_namesake(const Server& server);
 
 Cycle* begin(const Server* server, net::Http& http, MemoryContext context);

@@ -1,4 +1,4 @@
-// Where enforce is in force, see enforcement.hpp; and SQL function cloudsat.confirm_enforce(server).
+// Where enforce is in effect, see enforcement.hpp; and SQL function cloudsat.confirm_enforce(server).
 
 #include "guardian/enforcement.hpp"
 
@@ -29,11 +29,11 @@ pg::Statement move_here(R"(
       AND p.enforce_home <> $2)",
                         {TEXTOID, TEXTOID});
 
-// True when enforce was held back.
+// True if enforce was held back.
 Datum confirm_enforce(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
     PreventCommandIfReadOnly("cloudsat.confirm_enforce()");
-    find_server(pg::view(PG_GETARG_DATUM(0))); // raises when there is none, or it is no broker
+    find_server(pg::view(PG_GETARG_DATUM(0))); // raises if there is none, or it is not a broker
     pg::spi_begin();
     const bool moved = enforce_here(pg::view(PG_GETARG_DATUM(0)));
     pg::spi_end();

@@ -1,7 +1,7 @@
-// Where a broker's limits may be enforced: where somebody said so. The foreign server of a database that was
-// restored elsewhere, or copied, says `enforce 'on'` as the original does, and points to the same broker; but
-// nobody said it there. So polls.enforce_home remembers in which cluster and database enforce was first seen,
-// or last confirmed, and anywhere else it is held back.
+// A broker's limits may be enforced only in the database in which enforce was set. A database that was
+// restored elsewhere or copied has the same foreign server with `enforce 'on'`, pointing to the same broker,
+// although enforce was not set there. polls.enforce_home therefore records the cluster and database in which
+// enforce was first seen or last confirmed; in any other, enforce is held back.
 #pragma once
 
 #include "guardian/server.hpp"
@@ -11,13 +11,13 @@ namespace cloudsat::guardian {
 // This cluster and database. Palloc'd.
 const char* home_of_enforcement();
 
-// Switches enforce off in a server just loaded, when it is to be held back here. Needs a transaction.
+// Switches enforce off in a freshly loaded server if it must be held back here. Needs a transaction.
 void hold_back(Server& server);
 
-// Notes that enforce is meant for this cluster and database; false if it was before. Needs SPI.
+// Records that enforce is meant for this cluster and database; false if it already was. Needs SPI.
 bool enforce_here(std::string_view server);
 
-// What to say of it.
+// DETAIL of a warning about it
 constexpr const char* not_confirmed =
     "It was confirmed for another database or cluster, of which this one may be a copy.";
 const char* how_to_confirm(const Server& server); // palloc'd

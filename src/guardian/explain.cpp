@@ -1,6 +1,5 @@
-// SQL function cloudsat.explain_queue(server, vhost, name): gathers what is known of a queue and what decides
-// about it. Reads only, under the caller's rights and the snapshot of his query; what it comes to is core's
-// to say.
+// SQL function cloudsat.explain_queue(server, vhost, name): gathers the known state of a queue and the rules
+// about it. Only reads, with the caller's rights and the snapshot of the query; core draws the conclusions.
 
 #include <string_view>
 
@@ -30,7 +29,7 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// So far back goes the trend.
+// Time covered by the trend.
 constexpr std::int64_t window = 600 * core::micros_per_second;
 constexpr long most_samples = 10'000;
 
@@ -42,7 +41,7 @@ pg::Statement row_of_polls(R"(
     WHERE p.server = $1)",
                            {TEXTOID});
 
-// In the window, and the one that held when it began.
+// The samples in the window, and the last one before it.
 pg::Statement samples(R"(
     SELECT s."time", CASE WHEN $6 THEN s.ready ELSE s.messages END
     FROM ((SELECT h."time", h.messages, h.ready FROM cloudsat.queue_history AS h
@@ -89,7 +88,7 @@ TimestampTz time_at(int column) {
     return isnull ? 0 : DatumGetTimestampTz(value);
 }
 
-// The question, and where the answers are kept.
+// The question and the collected answers.
 struct Inquiry {
     const Server* server = nullptr;
     std::pmr::memory_resource* arena = nullptr;
@@ -162,7 +161,7 @@ void read_row(Inquiry& inquiry, core::QueueCase& result) {
     result.judged_so = row.known.limits == result.limits && row.known.owner_name == result.owner_name &&
                        row.known.owner == result.owner;
     if (!result.judged_so && result.standing.archive == core::Archive::withheld) {
-        result.standing.archive = core::Archive::none; // as the next poll will have it
+        result.standing.archive = core::Archive::none; // as the next poll will see it
     }
     result.growth = row.known.growth;
     result.incident_size = extras.incident ? std::optional(extras.incident_size) : std::nullopt;
@@ -187,7 +186,7 @@ void read_row(Inquiry& inquiry, core::QueueCase& result) {
     }
 }
 
-// What was said in the thread since the last poll; the next one will hear it.
+// Messages in the thread since the last poll, which the next poll will take into account.
 void read_thread(Inquiry& inquiry, core::QueueCase& result) {
     OpenThread& thread = inquiry.thread;
     if (!inquiry.in_incident) {

@@ -1,5 +1,5 @@
-// Fetching, see fetch.hpp: which documents a cycle asks for, and what it makes of faults. Needs no
-// transaction, writes nothing, judges nothing. Documents are decoded whole before one row of them is used.
+// Fetching, see fetch.hpp: selects the documents that a cycle requests, and classifies faults. Needs no
+// transaction; does not write or judge. A document is decoded completely before any row of it is used.
 
 #include "guardian/fetch.hpp"
 
@@ -38,22 +38,22 @@ constexpr std::string_view statistics_query = "?columns=name,type,durable,exclus
 constexpr std::string_view bindings_query =
     "?columns=source,vhost,destination,destination_type,routing_key,arguments";
 
-// How often all names and all bindings are read although nothing calls for it.
+// Interval at which all names and bindings are read without any other reason.
 constexpr TimestampTz names_every = 5 * 60 * USECS_PER_SEC;
 constexpr TimestampTz bindings_every = 5 * 60 * USECS_PER_SEC;
 constexpr TimestampTz users_every = 5 * 60 * USECS_PER_SEC;
-// More new queues than this in one vhost, and all its bindings are read instead of each queue's own.
+// With more new queues than this in one vhost, all its bindings are read instead of each queue's own.
 constexpr std::size_t most_single_bindings = 20;
-// Streams have no size in totals, and each costs a request of some 3 ms; of more than this, each cycle asks a
-// part.
+// Totals have no size of streams, and each stream costs a request of about 3 ms. With more streams than this,
+// each cycle asks for a part of them.
 constexpr std::size_t most_single_streams = 100;
 
-// A cycle under way, with what only fetching needs.
+// A cycle in progress, with data that only fetching needs.
 struct Fetching {
     Cycle& cycle;
     Api api;
     bool partial = false;   // some vhost could not be read
-    bool stop = false;      // it makes no sense to go on asking
+    bool stop = false;      // further requests make no sense
     std::size_t vhosts = 0; // that the broker shows
 };
 
@@ -73,19 +73,19 @@ core::Facts facts_of(const core::QueueRow& row) noexcept {
     return facts;
 }
 
-// The first fault is the one that is told.
+// Only the first fault is reported.
 void note(Cycle& cycle, FaultKind kind, std::string_view what, std::string_view text) {
     if (cycle.fault.kind == FaultKind::none) {
         cycle.fault = {kind, join(cycle.arena, {what, ": ", text})};
     }
 }
 
-// After these there is nobody to ask any more.
+// After these faults, no request can succeed.
 bool ends_conversation(FaultKind kind) noexcept {
     return core::nobody_to_ask(kind) || kind == FaultKind::closed || kind == FaultKind::protocol;
 }
 
-// Waits for the answer to what was asked, and counts the time.
+// Waits for the answer to the request, and measures the time.
 const net::Reply& answer(Fetching& f, net::Http& http) {
     instr_time began;
     INSTR_TIME_SET_CURRENT(began);
@@ -103,8 +103,8 @@ const net::Reply& ask(Fetching& f, std::string_view url, core::Expect expect) {
     return answer(f, *f.cycle.http);
 }
 
-// A listing of one vhost; or of all, with the vhost of each row, where this one has no address over HTTP. The
-// queries end with the columns that they want.
+// URL of a listing of one vhost; or of all vhosts, with the column vhost, if this one has no address over
+// HTTP. The queries end with the list of columns.
 std::string_view listing_url(const Fetching& f, std::string_view kind, std::string_view vhost,
                              std::string_view query) {
     return f.api.vhost_url(kind, vhost,
@@ -114,7 +114,7 @@ std::string_view listing_url(const Fetching& f, std::string_view kind, std::stri
 enum class Asked { ok, missing, timed_out, failed };
 
 // One listing of queues; `use` gets each row, and must not raise. The fault is noted unless the vhost is
-// missing or the caller has another way.
+// missing or the caller has another listing to try.
 Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, bool last_way,
                   const core::QueueUse& use) {
     const std::string_view url = listing_url(f, "queues", vhost, query);
@@ -144,16 +144,16 @@ Asked read_queues(Fetching& f, std::string_view vhost, std::string_view query, b
         return Asked::failed;
     }
     f.cycle.unusable += unusable.value();
-    // a listing of all vhosts is there whether this one is or not
+    // a listing of all vhosts exists whether or not this vhost does
     const bool there = of_vhost > 0 || f.cycle.sweep->vhosts()[*f.cycle.sweep->find_vhost(vhost)].listed ||
                        core::segment_of_text(vhost, f.cycle.arena);
     return there ? Asked::ok : Asked::missing;
 }
 
-// Which vhosts there are. Without that list there is no sweep.
+// Reads the list of vhosts. Without it there is no sweep.
 bool read_vhosts(Fetching& f) {
     Cycle& cycle = f.cycle;
-    const net::Reply& reply = answer(f, *cycle.http); // start_fetch() has asked
+    const net::Reply& reply = answer(f, *cycle.http); // start_fetch() sent the request
     if (reply.kind != FaultKind::none) {
         note(cycle, reply.kind, "vhosts", reply.error);
         return false;
@@ -178,7 +178,7 @@ bool read_vhosts(Fetching& f) {
 }
 
 void saw(Cycle& cycle, std::uint32_t vhost, std::string_view name, core::Facts facts, SizeSource source) {
-    // A stopped vhost tells old numbers at first and then zeros.
+    // A stopped vhost first reports stale numbers, then zeros.
     if (cycle.sweep->vhosts()[vhost].stopped) {
         facts.messages.reset();
         facts.ready.reset();
@@ -187,12 +187,12 @@ void saw(Cycle& cycle, std::uint32_t vhost, std::string_view name, core::Facts f
     cycle.sweep->saw_size(vhost, name, facts, source);
 }
 
-// The sizes of all vhosts in one document. False when it is of no use; totals take its place then.
+// The sizes of all vhosts in one document. False if it is unusable; then totals are read instead.
 bool read_metrics(Fetching& f) {
     Cycle& cycle = f.cycle;
-    const net::Reply& reply = answer(f, *cycle.metrics); // start_fetch() has asked
+    const net::Reply& reply = answer(f, *cycle.metrics); // start_fetch() sent the request
     if (reply.kind != FaultKind::none) {
-        // the sweep goes on without metrics, so polls.last_error is all that tells of it
+        // the sweep continues without metrics, so only polls.last_error reports this
         const std::string_view hint = core::plugin_hint(reply.kind, core::Plugin::prometheus);
         note(cycle, reply.kind, "metrics",
              hint.empty() ? reply.error : join(cycle.arena, {reply.error, ". ", hint}));
@@ -208,8 +208,7 @@ bool read_metrics(Fetching& f) {
             last = listed ? cycle.sweep->vhosts()[*found].name : std::string_view{};
             vhost = found.value_or(0);
         }
-        // A size that somebody's forged name hides counts as not seen, and so it is read in the totals
-        // (find_split).
+        // A size hidden by a forged name counts as not seen, so it is read from the totals (find_split).
         if (last.empty() || !row.messages) {
             return;
         }
@@ -237,7 +236,7 @@ void read_sizes(Fetching& f, std::uint32_t vhost) {
     const std::string_view name = cycle.sweep->vhosts()[vhost].name;
     SizeSource source = SizeSource::totals;
     const auto use = [&](const core::QueueRow& row) { saw(cycle, vhost, row.name, facts_of(row), source); };
-    // One stuck queue hangs the totals of its whole vhost; statistics, slow and old as they are, still come.
+    // One stuck queue blocks the totals of its whole vhost; the slower and older statistics still come.
     Asked asked = read_queues(f, name, totals_query, false, use);
     if (asked == Asked::timed_out) {
         source = SizeSource::statistics;
@@ -247,7 +246,7 @@ void read_sizes(Fetching& f, std::uint32_t vhost) {
         cycle.sweep->vhosts()[vhost].sized = true;
         cycle.sweep->vhosts()[vhost].totals = source == SizeSource::totals;
     } else {
-        f.partial = true; // a vhost that is missing now was there a moment ago: the next cycle sees clearer
+        f.partial = true; // a vhost that is missing now existed a moment ago: the next cycle will be complete
     }
 }
 
@@ -264,7 +263,7 @@ void read_names(Fetching& f, std::uint32_t vhost) {
     }
 }
 
-// A vhost with queues that we know, but which the broker does not list: gone, or not ours to see any more.
+// A vhost with known queues that the broker does not list: gone, or no longer visible to this user.
 void read_unlisted(Fetching& f, std::uint32_t vhost) {
     Cycle& cycle = f.cycle;
     const auto ignore = [](const core::QueueRow&) {};
@@ -285,8 +284,8 @@ template <class Wanted, class Read> void for_vhosts(Fetching& f, Wanted wanted, 
     }
 }
 
-// Asks for what the sweep can do without. Null when there is nothing to read: a fault is noted, but that the
-// queue has gone meanwhile is none.
+// Requests a document that the sweep can do without. Null if there is nothing to read: a fault is noted,
+// except that the queue is gone.
 const net::Reply* ask_detail(Fetching& f, std::string_view url, std::string_view what) {
     if (url.empty()) {
         return nullptr;
@@ -302,7 +301,7 @@ const net::Reply* ask_detail(Fetching& f, std::string_view url, std::string_view
     return nullptr;
 }
 
-// One stream's size, by the only listing that has it.
+// Reads the size of one stream from the only listing that has it.
 void read_stream(Fetching& f, const core::Sighting& stream) {
     Cycle& cycle = f.cycle;
     const std::string_view url =
@@ -326,7 +325,7 @@ void read_stream(Fetching& f, const core::Sighting& stream) {
     for (const core::QueueRow& row : listing.value().rows) {
         if (row.name == stream.name()) {
             core::Facts facts = facts_of(row);
-            facts.state = {}; // as totals told it
+            facts.state = {}; // as totals reported it
             saw(cycle, stream.vhost(), stream.name(), facts, SizeSource::statistics);
         }
     }
@@ -346,7 +345,7 @@ void read_streams(Fetching& f) {
     if (streams == 0) {
         return;
     }
-    // all of them, or another part in each cycle
+    // all of them, or a different part in each cycle
     std::size_t skip = streams > most_single_streams
                            ? static_cast<std::size_t>(f.cycle.past.cycle) * most_single_streams % streams
                            : 0;
@@ -369,7 +368,7 @@ void read_streams(Fetching& f) {
     }
 }
 
-// Of a listing that may have more, the bindings that were asked for.
+// The requested bindings in a listing that may have others, too.
 std::span<const core::BindingRow> rows_of(std::span<const core::BindingRow> rows, std::string_view vhost,
                                           std::string_view queue, std::pmr::memory_resource* arena) {
     const auto wanted = [&](const core::BindingRow& row) {
@@ -409,8 +408,8 @@ bool is_new(const core::Sighting& sighting) noexcept {
     return sighting.named() && !sighting.live();
 }
 
-// Bindings change rarely: all of them every few minutes, and those of new queues at once. What goes wrong
-// here is noted, and spoils nothing else.
+// Bindings change rarely: all of them are read every few minutes, and those of new queues at once. A fault
+// here is noted, and affects nothing else.
 void read_all_bindings(Fetching& f) {
     Cycle& cycle = f.cycle;
     cycle.all_bindings = cycle.past.bindings_at == 0 ||
@@ -440,8 +439,8 @@ void read_all_bindings(Fetching& f) {
     }
 }
 
-// Users without an owner are adopted by the admins; without admins there is nothing to ask for. Listing users
-// takes an administrator, which a guardian that only watches had better not be: so a refusal is no fault.
+// The admins adopt users without an owner; without admins the list is not requested. Listing users takes an
+// administrator, and a guardian that only watches should not be one, so a refusal is not a fault.
 void read_users(Fetching& f) {
     Cycle& cycle = f.cycle;
     const bool due = cycle.past.users_at == 0 || cycle.began - cycle.past.users_at >= users_every ||
@@ -487,15 +486,16 @@ void read_known_unlisted(Fetching& f) {
         f, [](const core::Vhost& v) { return !v.listed && v.differs; }, read_unlisted);
 }
 
-// Every broker has a vhost. Who sees none has no rights; who watches none has mistyped its pattern.
+// Every broker has a vhost. If none is visible, the user lacks permissions; if none is watched, the pattern
+// is wrong.
 void note_no_vhost(Fetching& f) {
     f.partial = true;
     if (f.vhosts == 0) {
         note(f.cycle, FaultKind::unauthorized, "vhosts",
-             "the broker shows none to this user, who needs permissions on them");
+             "the broker shows no virtual host to this user, which needs permissions in them");
     } else {
         note(f.cycle, FaultKind::not_found, "vhosts",
-             "none that the broker shows to this user matches the option vhosts");
+             "no virtual host that the broker shows to this user matches the option vhosts");
     }
 }
 
@@ -517,7 +517,7 @@ void sweep_over(Fetching& f) {
 
     read_differing_names(f);
     if (by_metrics) {
-        sweep.find_split(); // names that the metrics do not have
+        sweep.find_split(); // for names that the metrics lack
         for_vhosts(
             f, [](const core::Vhost& v) { return v.listed && v.split && !v.totals; }, read_sizes);
     }
@@ -530,13 +530,13 @@ void sweep_over(Fetching& f) {
     if (std::ranges::none_of(sweep.vhosts(), [](const core::Vhost& v) { return v.listed || v.differs; })) {
         note_no_vhost(f);
     }
-    cycle.reached = cycle.reached || !f.partial; // the last vhost that was known may be gone now
+    cycle.reached = cycle.reached || !f.partial; // the last known vhost may be gone now
     cycle.complete = !f.partial;
     if (cycle.reached) {
         read_all_bindings(f);
         read_users(f);
     }
-    // Though there is nothing to watch: what was begun in virtual hosts that were watched before is to end.
+    // Even if no virtual host is watched: what was begun in formerly watched ones must end.
     cycle.reached = cycle.reached || f.vhosts > 0;
 }
 
@@ -560,7 +560,7 @@ void fetch(Cycle& cycle) {
     sweep_over(f);
     cycle.http->release();
     if (cycle.metrics != nullptr) {
-        cycle.metrics->abandon(); // it may be under way still, when the vhosts were not to be had
+        cycle.metrics->abandon(); // may still be in progress if the list of vhosts failed
     }
 }
 

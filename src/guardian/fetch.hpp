@@ -5,8 +5,8 @@
 
 namespace cloudsat::guardian {
 
-// Asks what each cycle begins with, the vhosts and the metrics, both at once. begin() does it before it reads
-// what is known, so that the broker has something to do meanwhile; fetch() waits for the answers.
+// Sends the first requests of each cycle, vhosts and metrics, at once. begin() calls it before it loads the
+// known state, so that the broker works meanwhile; fetch() waits for the answers.
 void start_fetch(Cycle& cycle);
 
 void fetch(Cycle& cycle);

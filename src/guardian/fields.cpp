@@ -1,4 +1,4 @@
-// Columns of a table, see fields.hpp.
+// Columns of a table; see fields.hpp.
 
 #include "guardian/fields.hpp"
 

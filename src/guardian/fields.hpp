@@ -1,6 +1,6 @@
-// Columns of a table, each declared once: its name, how its values are sent and read, and the member of a row
-// that holds them. The statement that writes rows and the reader of a row are made from the list, so a column
-// is added in two places: in its table and in its list. Knows nothing of what the tables are about.
+// Columns of a table, each declared once: its name, how its values are sent and read, and the member of the
+// row struct. The statement that writes rows and the reader of rows are generated from the list, so a new
+// column changes two places: its table and its list. Independent of the tables' contents.
 #pragma once
 
 #include <array>
@@ -26,22 +26,22 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// What an update of a row that is there does with a column.
+// Effect of an update of an existing row on a column.
 enum class OnUpdate : std::uint8_t {
     replace,
-    keep_if_null, // a null leaves what is there
-    keep          // only an insert sets it
+    keep_if_null, // null keeps the present value
+    keep          // only set by an insert
 };
 
-// How values of a member go to the server and come back: `type` is what they are sent as, `cast` makes the
-// column's type of it. A null is the value that a member begins with.
+// How values of a member are sent and read: `type` is the type sent, `cast` converts it to the column's type.
+// Null is the initial value of the member.
 struct AsText { // empty is null
     static constexpr Oid type = TEXTOID;
     static constexpr const char* cast = "";
     static void add(Column& column, std::string_view value) { column.add_told(value); }
     static void read(Datum value, std::string_view& out) { out = pg::view(value); }
 };
-struct AsJson : AsText { // not read: a document may be large, and few readers want it
+struct AsJson : AsText { // not read: a document may be large, and few readers need it
     static constexpr const char* cast = "::jsonb";
     static void read(Datum /*value*/, std::string_view& /*out*/) {}
 };
@@ -105,7 +105,7 @@ constexpr Field<As, Member> field(const char* name, Member member, OnUpdate on_u
 #define CLOUDSAT_MEMBER(path) [](auto& row) -> auto& { return row.path; }
 // clang-format on
 
-// What the statement needs to know of a field.
+// The part of a field that the statement needs.
 struct FieldOfTable {
     const char* name;
     Oid type;
@@ -123,8 +123,8 @@ constexpr std::array<FieldOfTable, sizeof...(As)> describe(const std::tuple<Fiel
         fields);
 }
 
-// A table whose rows are of one server each: `server` is the first column of its key, and the first `keys`
-// fields are the rest. Written by one statement, for any number of rows.
+// A table whose rows belong to one server each: `server` is the first column of its key, and the first `keys`
+// fields are the rest. One statement writes any number of rows.
 class ServerTable {
 public:
     constexpr ServerTable(const char* name, int keys) : name_(name), keys_(keys) {}
@@ -166,8 +166,8 @@ private:
     Column columns_[count];
 };
 
-// Takes rows of the table apart, which were read with all columns. Texts point into the row, or are copied to
-// the arena if there is one.
+// Reads rows of the table that were selected with all columns. Texts point into the row, or are copied to the
+// arena if there is one.
 template <ServerTable& table, const auto& fields> class RowReader {
 public:
     explicit RowReader(TupleDesc row) {

@@ -1,4 +1,4 @@
-// Incidents on the board, see incident.hpp.
+// Incidents on the board; see incident.hpp.
 
 #include "guardian/incident.hpp"
 
@@ -16,7 +16,7 @@
 namespace cloudsat::guardian {
 namespace {
 
-// The copies of the warning are the guardian's own replies to it.
+// Copies of the warning are the guardian's own replies to it.
 pg::Statement warned_addresses(R"(
     SELECT t.chan::text
     FROM (SELECT w.chan, 0 AS turn FROM cloudsat.messages AS w
@@ -32,7 +32,7 @@ pg::Statement warned_addresses(R"(
     ORDER BY t.turn, t.chan)",
                                {UUIDOID});
 
-// All are addresses by the time they come here: the validator and the rules have seen to it.
+// The validator and the rules have checked that these are addresses.
 core::Address address_of(std::string_view text) {
     const auto address = core::parse_address(text);
     if (!address) {

@@ -1,4 +1,5 @@
-// Incidents are threads: the guardian opens one with a warning to the owner, and replies in it to the end.
+// Incidents as threads: the guardian opens a thread with a warning to the owner, and replies in it until the
+// end.
 #pragma once
 
 #include <string_view>
@@ -14,17 +15,17 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// Posts a warning from the guardian's address to the first of the owners, and to each other one the same as
-// a reply; returns the thread. Needs a transaction and SPI, as does everything here.
+// Posts a warning from the guardian's address to the first owner, and a copy as a reply to each other owner;
+// returns the thread. Like all functions here, needs a transaction and SPI.
 pg_uuid_t open_incident(const Server& server, Addresses owners, std::string_view text);
 
-// Those who were warned in this thread, whatever became of the owner since; nobody when the warning has been
+// The addresses warned in this thread, even if they own the queue no longer; none if the warning has been
 // cleaned up.
 Addresses warned_in(const pg_uuid_t& incident);
 
-// Replies in the thread to each who was warned. When the warning has been cleaned up, the text is posted to
-// the owners on its own instead; `owner` is their name, empty when there is none who can be told. Returns the
-// addresses that were told, which live as long as SPI.
+// Replies in the thread to each warned address. If the warning has been cleaned up, posts the text to the
+// owners on its own; `owner` is their name, empty if there is no owner to notify. Returns the notified
+// addresses, which live as long as SPI.
 Addresses reply_in_incident(const Server& server, const pg_uuid_t& incident, std::string_view owner,
                             core::Disposition disposition, std::string_view text);
 

@@ -1,4 +1,4 @@
-// Writing notices, see outbox.hpp.
+// Writing notices; see outbox.hpp.
 
 #include "guardian/outbox.hpp"
 
@@ -23,12 +23,12 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// Not the first failure: a broker that restarts is gone for a moment.
+// Not at the first failure: a broker that restarts is away for a moment.
 constexpr int failures_to_tell = 3;
 
-// Whoever may declare queues chooses their names. So a name alone makes nobody's mailbox a recipient, but
-// that somebody is known as an owner or admin of this broker, or that his domain is named (mail_domains). The
-// places of the parameters: the server's name, the admins, the domains.
+// Clients choose the names of queues. So a name alone makes a mailbox a recipient only if it is known as an
+// owner or admin of this broker, or its domain is listed in mail_domains. The arguments are parameters of the
+// statement: the server's name, the admins, the domains.
 #define IS_KNOWN(recipient, server, admins)                                                                  \
     "(" recipient " = ANY (SELECT a.owner FROM cloudsat.account_owners AS a"                                 \
     "  WHERE a.server = " server ")"                                                                         \
@@ -44,7 +44,7 @@ pg::Statement insert(R"(
            NOT m.told AND NOT m.known, m.subject, m.body,
            CASE WHEN m.told OR m.mailed THEN 'waiting' ELSE 'dropped' END,
            CASE WHEN (m.told OR m.mailed) IS NOT TRUE
-                THEN 'known from the name of the queue alone, and not in mail_domains' END
+                THEN 'known only from the name of the queue, and not in mail_domains' END
     FROM (SELECT n.*, n.kind = ANY (ARRAY['broker_down', 'broker_up', 'account']) AS told,
                       )" IS_KNOWN("n.recipient", "$2",
                                   "$11") R"( AS known, )" MAY_BE_MAILED("n.recipient", "$2", "$11",
@@ -66,7 +66,7 @@ pg::Statement rights(R"(
           FROM (SELECT r::cloudsat.address FROM unnest($2) AS r) AS n(recipient)) AS o)",
                      {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID});
 
-// What waits for one of these recipients, the first to go.
+// The first pending notice for one of these recipients.
 pg::Statement first_waiting(R"(
     SELECT format('a notice to %s waits until %s', o.recipient, date_trunc('second', o.due))
            || coalesce(': ' || o.outcome, '')
@@ -109,7 +109,7 @@ Datum as_array(std::string_view list) {
     return items.size() == 0 ? PointerGetDatum(construct_empty_array(TEXTOID)) : items.array(TEXTOID);
 }
 
-// The options of a server that the sending of mails asks for. What is wrong with any changes nothing.
+// The options of a server that sending mails needs. Invalid options are ignored.
 core::ServerOptions mail_options(std::string_view server) {
     core::ServerOptions options;
     const ForeignServer* found = GetForeignServerByName(pnstrdup(server.data(), server.size()), true);
@@ -224,7 +224,7 @@ void tell_admins(const Server& server, const BrokerNews& news, TimestampTz at,
     const uint64 rows = last_told.run(values, {}, false, 1);
     bool isnull = false;
     const bool told = rows > 0 && pg::view(pg::spi_value(0, 1, isnull)) == "broker_down";
-    if (down == told) { // known already; or the end of what nobody was told of
+    if (down == told) { // known already; or the end of something never reported
         return;
     }
     const std::string_view since = time_text(news.last_success, arena);

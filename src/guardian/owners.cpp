@@ -1,4 +1,4 @@
-// Owners, see owners.hpp.
+// Owners; see owners.hpp.
 
 #include "guardian/owners.hpp"
 

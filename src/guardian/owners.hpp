@@ -1,4 +1,4 @@
-// Whose a queue is: the name that its own name begins with, and the addresses behind that.
+// Owners of a queue: the name that its own name contains, and the addresses behind that name.
 #pragma once
 
 #include <span>
@@ -10,11 +10,11 @@ namespace cloudsat::guardian {
 
 using Addresses = std::span<const std::string_view>;
 
-// The name as an address with a local part, in its canonical form; empty when it is none. Palloc'd.
+// The name as a canonical address with a local part; empty if it is not one. Palloc'd.
 std::string_view as_mailbox(std::string_view owner);
 
-// The addresses of an owner, the lowest first: those that cloudsat.account_owners has for the name, or else
-// the name itself when it is an address with a local part. Needs SPI, and lives as long.
+// The addresses of an owner in ascending order: those in cloudsat.account_owners for the name, or else the
+// name itself if it is an address with a local part. Needs SPI, and lives as long.
 Addresses owners_of(const Server& server, std::string_view owner);
 
 } // namespace cloudsat::guardian

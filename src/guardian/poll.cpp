@@ -1,5 +1,5 @@
-// SQL function cloudsat.poll(server): one cycle in the calling session. The session's transaction stays open
-// while the broker is asked, which a worker's does not; so this is for people, tests and small brokers.
+// SQL function cloudsat.poll(server): one cycle in the calling session. Unlike in a worker, the transaction
+// stays open while the broker is asked; so this is for people, tests and small brokers.
 
 #include <string_view>
 
@@ -36,7 +36,7 @@ Datum as_row(FunctionCallInfo fcinfo, const Report& report) {
 
 Datum poll(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "server");
-    PreventCommandIfReadOnly("cloudsat.poll()"); // before anything is done to a queue
+    PreventCommandIfReadOnly("cloudsat.poll()"); // before any queue is changed
     const Oid oid = find_server(pg::view(PG_GETARG_DATUM(0)));
     lock_server(oid, LockKind::transaction);
 

@@ -1,4 +1,4 @@
-// The row of cloudsat.polls, see poll_row.hpp.
+// The row of cloudsat.polls; see poll_row.hpp.
 
 #include "guardian/poll_row.hpp"
 

@@ -1,8 +1,8 @@
-// What becomes of messages that are published to a queue, see queue_limits.hpp.
+// Limits that apply to messages published to a queue; see queue_limits.hpp.
 //
-// The queue's own document tells the policies that apply, up to 10 s late. So they are read themselves: which
-// policy applies is told at once by a listing without statistics. Which operator policy does is told nowhere
-// else, so the broker is asked whose pattern matches.
+// The queue's own document reports its policies up to 10 s late, so they are read directly. A listing without
+// statistics reports the policy that applies at once. Nothing else reports the operator policy, so the broker
+// is asked whose pattern matches.
 
 #include "guardian/queue_limits.hpp"
 
@@ -27,7 +27,7 @@ constexpr std::string_view with_statistics =
     "arguments,effective_policy_definition&";
 constexpr std::string_view without_statistics = "disable_stats=true&columns=name,vhost,type,policy&";
 
-// null when there is no answer; then the fault is noted
+// null if there is no answer; then the fault is noted
 const net::Reply* ask(Look& look, std::string_view url) {
     net::Http& http = http_of_process();
     start(http, *look.server, net::Method::get, url, core::Expect::json);
@@ -47,7 +47,7 @@ void note(Look& look, const core::DecodeFault& fault) {
     look.found.words = fault.detail;
 }
 
-// A listing that has the queue alone, or nothing when the pattern does not match its name.
+// A listing with the queue alone, or empty if the pattern does not match its name.
 std::string_view url_of_row(const Look& look, std::string_view columns, std::string_view pattern = {}) {
     return look.api.queue_row_url(look.vhost, look.queue, columns, pattern);
 }
@@ -66,7 +66,8 @@ bool read_queue(Look& look, std::string_view url, core::QueueDetail& detail) {
     return true;
 }
 
-// The queue's own document, or where its name has no address over HTTP, the page of a listing that has it.
+// Reads the queue's own document or, if its name has no address over HTTP, the page of a listing with its
+// row.
 bool read_own(Look& look) {
     const std::string_view own = look.api.queue_url(look.vhost, look.queue);
     return read_queue(look, !own.empty() ? own : url_of_row(look, with_statistics), look.found.detail);
@@ -105,8 +106,8 @@ bool apply_policy(Look& look, std::string_view& type) {
     return seen; // else it was deleted in between
 }
 
-// Of several with the same priority nobody knows which one counts: then they all do. A pattern that the
-// broker cannot look for is taken for one that matches.
+// With several policies of the same priority, it is unknown which one applies: then all of them count. A
+// pattern that the broker cannot search for is assumed to match.
 bool apply_operator_policy(Look& look, std::string_view type) {
     std::span<const core::BrokerPolicy> policies;
     if (!read_policies(look, "operator-policies", type, policies)) {
@@ -132,7 +133,7 @@ bool apply_operator_policy(Look& look, std::string_view type) {
 void find_ceiling(Look& look) {
     const core::ServerOptions& options = look.server->options;
     if (!options.vhosts.empty() && !matches(look.vhost, options.vhosts)) {
-        return; // it is none of the guardian's
+        return; // not watched by the guardian
     }
     const QueueName name{look.vhost, look.queue};
     const Rules rules = find_rules(*look.server, {&name, 1})[0];

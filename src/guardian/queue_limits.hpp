@@ -1,5 +1,5 @@
-// What becomes of messages that are published to a queue: the limits by which the broker drops them, as they
-// are at this moment, and the size at which the guardian itself archives or deletes. For replay().
+// Limits that apply to messages published to a queue at this moment: those at which the broker drops
+// messages, and the size at which the guardian archives or deletes. For replay().
 #pragma once
 
 #include <memory_resource>
@@ -13,12 +13,12 @@ namespace cloudsat::guardian {
 
 enum class Known : std::uint8_t {
     yes,
-    not_yet, // what the broker tells is not complete, or does not agree
+    not_yet, // the broker's reports are incomplete or inconsistent
     missing, // it has no such queue
-    fault,   // it does not tell
+    fault,   // the request failed
 };
 
-// Plain; its texts live in the arena.
+// Plain data; its texts live in the arena.
 struct QueueLimits {
     Known known = Known::not_yet;
     core::FaultKind kind = core::FaultKind::none;
@@ -29,8 +29,8 @@ struct QueueLimits {
 };
 static_assert(pg::Plain<QueueLimits>);
 
-// Asks the broker over HTTP, some small requests one after the other, and reads the rules in force. The names
-// are texts as core/wire/broker_name.hpp has them. Needs SPI; palloc's in the current context.
+// Sends a few small requests over HTTP, one after the other, and reads the rules in force. The names are
+// texts as in core/wire/broker_name.hpp. Needs SPI; pallocs in the current context.
 QueueLimits look_at_limits(const Server& server, std::string_view vhost, std::string_view queue,
                            std::pmr::memory_resource* arena);
 

@@ -1,4 +1,4 @@
-// Rows of cloudsat.queues, see queue_row.hpp. The list of fields is what both directions agree on.
+// Rows of cloudsat.queues, see queue_row.hpp. Both directions use the same list of fields.
 
 #include "guardian/queue_row.hpp"
 
@@ -27,13 +27,13 @@ namespace {
 
 pg::Name queues_table(pg::Name::Kind::table, "queues");
 
-// The values of an enum are oids: the name of each is asked for once.
+// Values of an enum are oids: the label of each is looked up once.
 core::Level level_of(Oid label) {
     struct Known {
         Oid label;
         core::Level level;
     };
-    static Known known[4]; // of another making of the type there are others, which take their places
+    static Known known[4]; // a recreated type has new ones, which replace these
     static std::size_t next = 0;
     for (const Known& one : known) {
         if (one.label == label) {
@@ -130,7 +130,7 @@ constexpr std::tuple queue_fields{
     field<AsTime>("gone_at", CLOUDSAT_MEMBER(extras.gone_at))};
 
 ServerTable queue_table("queues", 2);
-// What the row does not say in a column of its own.
+// Derives what has no column of its own.
 void derive(QueueRow& row) {
     const RowExtras& extras = row.extras;
     core::Standing& standing = row.known.standing;
@@ -151,7 +151,7 @@ struct QueueColumns : Rows<queue_table, queue_fields> {};
 QueueScan::QueueScan(const Cycle& cycle)
     : server_(cycle.server->name), table_(table_open(queues_table.oid(), AccessShareLock)),
       slot_(table_slot_create(table_, nullptr)) {
-    CommandCounterIncrement(); // what this transaction did to the rows before counts
+    CommandCounterIncrement(); // sees earlier changes of this transaction
     snapshot_ = RegisterSnapshot(GetTransactionSnapshot());
     scan_ = table_beginscan(table_, snapshot_, 0, nullptr);
     scratch_ = pg::new_context(CurrentMemoryContext, "cloudsat arguments");
@@ -185,7 +185,7 @@ std::optional<std::string_view> QueueScan::other_arguments(std::string_view told
     } else {
         Jsonb* known = DatumGetJsonbP(slot_->tts_values[arguments_column_ - 1]);
         const bool both_empty = told == "{}" && JB_ROOT_IS_OBJECT(known) && JB_ROOT_COUNT(known) == 0;
-        if (!both_empty) { // of most queues they are
+        if (!both_empty) { // as for most queues
             const Datum now =
                 DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(told.data(), told.size())));
             if (compareJsonbContainers(&known->root, &DatumGetJsonbP(now)->root) != 0) {
@@ -238,10 +238,10 @@ void lock_queues() {
 }
 
 void load_queues(Cycle& cycle) {
-    // about as many as last time, and some that are new
+    // about as many as last time, and some new ones
     const auto before = static_cast<std::size_t>(cycle.past.queues.value_or(0));
     cycle.sweep->reserve(before + before / 8);
-    std::string_view last; // most rows are of the same vhost as the one before
+    std::string_view last; // most rows have the same vhost as the previous one
     std::uint32_t vhost = 0;
     QueueScan scan(cycle);
     while (const QueueRow* row = scan.next()) {

@@ -1,4 +1,4 @@
-// Rows of cloudsat.queues, read into a cycle and written from it. Knows the columns; decides nothing.
+// Rows of cloudsat.queues, read into a cycle and written from it. Knows the columns; makes no decisions.
 #pragma once
 
 #include <optional>
@@ -18,16 +18,16 @@ struct TupleTableSlot;
 
 namespace cloudsat::guardian {
 
-// By which a server is found again after it was renamed.
+// Identifies a server after a rename.
 std::string_view home_of(const Server& server, std::pmr::memory_resource* arena);
 
-// For reading, until the transaction ends.
+// For reading, until the end of the transaction.
 void lock_queues();
 
-// Tells the sweep of every row of the server.
+// Adds every row of the server to the sweep.
 void load_queues(Cycle& cycle);
 
-// A row, as it is or shall be.
+// A row, present or intended.
 struct QueueRow {
     std::string_view vhost;
     std::string_view name;
@@ -37,15 +37,15 @@ struct QueueRow {
 struct QueueReader;
 struct QueueColumns;
 
-// Reads the rows themselves, one at a time: all of them at once would be the most that a cycle holds. They
-// are those of the moment of the making; what is written meanwhile does not show.
+// Reads the rows one at a time: all of them together would be the largest part of a cycle's memory. The
+// snapshot is taken at construction; later writes are not visible.
 class QueueScan {
 public:
     explicit QueueScan(const Cycle& cycle);
     // The next row of the server; null at the end. Lives until the next call.
     const QueueRow* next();
-    // The arguments of that row, if they are others than these. jsonb knows that {"a":1,"b":2} and
-    // {"b": 2, "a": 1} are the same.
+    // The arguments of that row if they differ from these. Compares as jsonb: {"a":1,"b":2} equals {"b": 2,
+    // "a": 1}.
     std::optional<std::string_view> other_arguments(std::string_view told);
     void end(); // an ERROR ends it, too
 
@@ -62,11 +62,11 @@ private:
 };
 static_assert(pg::Plain<QueueScan>);
 
-// One row; false if there is none. Its texts are kept in the arena. Needs SPI.
+// One row; false if there is none. Its texts are copied to the arena. Needs SPI.
 bool read_queue(const Server& server, std::string_view vhost, std::string_view name,
                 std::pmr::memory_resource* arena, QueueRow& row);
 
-// Rows to write: one statement writes them all.
+// Rows to write, all by one statement.
 class QueueRows {
 public:
     QueueRows();

@@ -1,5 +1,5 @@
-// Recording, see record.hpp: one short transaction in which a sweep is judged and written, set by set. The
-// decisions are core's (sweep_diff, judge, cadence); here they become rows, events and words on the board.
+// Recording, see record.hpp: one short transaction that judges and writes a sweep, set by set. Core decides
+// (sweep_diff, judge, cadence); this file turns the decisions into rows, events and messages on the board.
 
 #include "guardian/record.hpp"
 
@@ -41,8 +41,8 @@ pg::Statement insert_history(R"(
                              {TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
                               INT8ARRAYOID});
 
-// What is known and what was told lie side by side, and each binding that nobody told goes. Grouping is by
-// hash or by sorting, whatever the planner believes of the table: an anti-join may become a loop in a loop.
+// Merges known and reported bindings, and deletes those that were not reported. Grouping uses a hash or a
+// sort, whatever the planner's statistics say: an anti-join may become a nested loop.
 pg::Statement delete_bindings(R"(
     DELETE FROM cloudsat.bindings AS d
     WHERE d.ctid = ANY (ARRAY(
@@ -69,7 +69,7 @@ pg::Statement insert_bindings(R"(
     ON CONFLICT DO NOTHING)",
                               {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
                                TEXTARRAYOID});
-// OFFSET 0 keeps the queues apart: each is a look into the key.
+// OFFSET 0 keeps the queues apart, so that each is an index scan on the key.
 pg::Statement delete_bindings_of(R"(
     DELETE FROM cloudsat.bindings AS d
     WHERE d.ctid = ANY (ARRAY(
@@ -82,13 +82,13 @@ pg::Statement delete_bindings_of(R"(
             OFFSET 0) AS q)))",
                                  {TEXTOID, TEXTARRAYOID, TEXTARRAYOID});
 
-// What one batch writes, gathered.
+// The writes of one batch.
 struct BatchWrites {
     QueueRows rows;
     Audit audit;
     Outbox outbox;
     Column sample_vhosts, sample_names, sample_messages, sample_ready, sample_unacknowledged;
-    Column lost_vhosts, lost_names; // queues that are no more, so neither are their bindings
+    Column lost_vhosts, lost_names; // queues that no longer exist, and so lose their bindings
 };
 static_assert(pg::Plain<BatchWrites>);
 
@@ -98,11 +98,11 @@ struct Candidate {
     RowExtras kept;
 };
 
-// However many queues there are, only so many are in memory with all that is known of them.
+// Maximum number of queues whose full state is in memory at a time.
 constexpr std::size_t batch_size = 2048;
 
-// Of a batch, so many archived messages are counted. The queues take turns; one whose turn it is not is
-// neither archived nor deleted.
+// Maximum number of archived messages counted per batch. The queues take turns; the others are neither
+// archived nor deleted.
 constexpr std::int64_t most_counted = 1'000'000;
 
 struct Recording {
@@ -110,12 +110,12 @@ struct Recording {
 
     Cycle& cycle;
     TimestampTz now = 0;
-    std::string_view rules; // fingerprint in force now; empty: nothing was matched
-    bool all_rules = false; // it is another one than that of the last poll
+    std::string_view rules; // fingerprint in force now; empty if nothing was matched
+    bool all_rules = false; // it differs from that of the last poll
     core::StepContext context;
     std::int64_t changed = 0, events = 0;
 
-    // of the batch, which has an SPI connection of its own and is gone with it
+    // of the batch, which has its own SPI connection and ends with it
     Candidate* candidates = nullptr;
     std::size_t count = 0;
     std::pmr::memory_resource* arena = nullptr;
@@ -126,13 +126,12 @@ struct Recording {
     BatchWrites* writes = nullptr;
 };
 
-// There is a thread in which somebody may have said something.
+// There is a thread that may have new messages.
 bool is_open(const core::Entry& entry, const RowExtras& kept) {
     return kept.incident && !entry.row.gone;
 }
 
-// Whose limits and owner are to be looked up: queues that are new, and all, when what decides about them has
-// changed.
+// Whose limits and owner must be looked up: new queues, and all queues if the rules have changed.
 bool needs_rules(const Recording& r, const core::Entry& entry) {
     return r.all_rules || !entry.known || (entry.row.gone && entry.named);
 }
@@ -157,13 +156,13 @@ void apply_rules(Recording& r) {
             entry.known && (entry.row.limits != rule.limits || entry.row.policy != rule.policy ||
                             entry.row.owner != rule.owner || entry.row.owner_name != rule.owner_name);
         if (entry.ruled && entry.row.standing.archive == core::Archive::withheld) {
-            entry.row.standing.archive = core::Archive::none; // by other rules it may be taken
+            entry.row.standing.archive = core::Archive::none; // it may be taken under other rules
         }
-        // What failed under other rules, options or rights is tried again at once.
+        // What failed under other rules, options or permissions is retried at once.
         if (r.all_rules && (entry.row.standing.retry_after != 0 || kept.archive_retry != 0)) {
             entry.row.standing.retry_after = 0;
             kept.archive_retry = 0;
-            // and before this poll has it deleted
+            // and before this poll decides to delete it
             entry.row.standing.archive_failures =
                 std::min(entry.row.standing.archive_failures, core::archive_failures_for_good - 1);
             entry.ruled = true;
@@ -175,8 +174,7 @@ void apply_rules(Recording& r) {
     }
 }
 
-// How many messages the archive has of those queues for which it is full: as many as it may, or is there
-// room?
+// Counts the archived messages of queues whose archive is full, to find out whether there is room again.
 void count_archived(Recording& r) {
     std::int64_t counted = 0;
     const std::span<Candidate> candidates(r.candidates, r.count);
@@ -205,7 +203,7 @@ core::Incident incident_of(const Cycle& cycle, const core::Entry& entry, const c
     return incident;
 }
 
-// One queue's step, as events, words and a row.
+// One queue's step, as events, messages and a row.
 class ChangeWriter {
 public:
     ChangeWriter(Recording& r, const core::Entry& entry, const core::Step& step, RowExtras& kept)
@@ -251,7 +249,7 @@ private:
                               .limits = limits});
     }
 
-    // Returns who was told.
+    // Returns the notified addresses.
     Addresses reply(core::Disposition disposition, std::string_view text) {
         if (!kept_.incident) {
             return {};
@@ -262,7 +260,7 @@ private:
                                  disposition, text);
     }
 
-    // What became of the archiving that is over now.
+    // Reports the end of archiving.
     void end_archiving() {
         if (kept_.archived > 0) {
             r_.writes->audit.add({.vhost = vhost(),
@@ -291,7 +289,7 @@ private:
 
     std::string_view thread() const { return thread_name(*kept_.incident, r_.arena); }
 
-    // The queue that the incident was about is no more.
+    // The queue of the incident no longer exists.
     void end_former() {
         if (step_.vanished || step_.redeclared) {
             end_archiving();
@@ -332,8 +330,7 @@ private:
             kept_.archive_failures = 0;
             kept_.archive_retry = 0;
         }
-        // An owner may have stopped being one while the queue was archived; who was warned is told of the
-        // end.
+        // An owner may have lost the ownership while the queue was archived; warned addresses get the end.
         const bool over = kept_.incident && entry_.row.standing.level == core::Level::archiving &&
                           step_.row.standing.level == core::Level::normal;
         if (verdict.recovered || over) {
@@ -369,14 +366,14 @@ private:
     RowExtras& kept_;
 };
 
-// What was said of one incident, as an event, an answer, and what its row shall hold.
+// Turns a message of an incident into an event, an answer, and a change of the row.
 void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, RowExtras& kept) {
     const bool belayed = thread.is_belayed();
     if (belayed == entry.row.standing.belayed) {
         return;
     }
     entry.row.standing.belayed = belayed;
-    entry.row.standing.pending = core::Level::normal; // when it ends, there are two more polls
+    entry.row.standing.pending = core::Level::normal; // after the end of a hold, two polls are needed
     entry.ruled = true;
     kept.belayed_by = belayed ? join(r.arena, {thread.by}) : std::string_view{};
     kept.belayed_at = belayed ? thread.at : 0;
@@ -385,7 +382,7 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, RowEx
                          .event = belayed ? Event::belayed : Event::belay_ended,
                          .messages = entry.row.facts.messages,
                          .incident = &*kept.incident,
-                         .reason = join(r.arena, {"as ", thread.by, " said"}),
+                         .reason = join(r.arena, {"requested by ", thread.by}),
                          .limits = nullptr});
     const core::Incident incident = incident_of(r.cycle, entry, entry.row);
     answer(*r.cycle.server, thread,
@@ -393,10 +390,10 @@ void take_word(Recording& r, const OpenThread& thread, core::Entry& entry, RowEx
                    : core::say_belay_ended(incident, thread.by, r.arena));
 }
 
-// For what is committed late.
+// Allows for late commits.
 constexpr std::int64_t grace_of_strangers = 60 * core::micros_per_second;
 
-// Hears what was said in the threads of the incidents that are on.
+// Reads the messages in the threads of open incidents.
 void hear(Recording& r) {
     const std::span<Candidate> candidates(r.candidates, r.count);
     auto* threads = static_cast<OpenThread*>(palloc(sizeof(OpenThread) * candidates.size()));
@@ -443,13 +440,12 @@ core::StepContext context_of(const Recording& r, bool believe_absent) {
     return context;
 }
 
-// A broker that has just come back may not list all of its queues yet; and clients declare anew those that
-// went with it.
+// A broker that has just come back may not list all queues yet, and clients redeclare those that were lost.
 bool is_starting(const Recording& r) {
     return r.up_since != 0 && r.now < r.up_since + core::hold_after_return;
 }
 
-// Whether the queues that both listings miss are to be called gone; notes how many are not.
+// Whether queues that both listings miss are recorded as gone; notes how many are not.
 bool believe_absence(Recording& r) {
     const Cycle& cycle = r.cycle;
     if (!cycle.complete || is_starting(r)) {
@@ -536,15 +532,14 @@ void add(Recording& r, const core::Entry& entry, const RowExtras& kept) {
         r.candidates = static_cast<Candidate*>(palloc(sizeof(Candidate) * batch_size));
     }
     Candidate& candidate = *new (&r.candidates[r.count++]) Candidate{entry, kept};
-    core::Known& row = candidate.entry.row; // the next row of the table takes its place
+    core::Known& row = candidate.entry.row; // the next row of the table overwrites it
     row.facts.type = join(r.arena, {row.facts.type});
     row.facts.state = join(r.arena, {row.facts.state});
     row.owner_name = join(r.arena, {row.owner_name});
     candidate.kept.belayed_by = join(r.arena, {kept.belayed_by});
 }
 
-// Of known queues whose arguments were told, keeps those that differ: what is the same need not be looked at
-// again.
+// Keeps the reported arguments of known queues only where they differ: equal ones are not compared again.
 void compare_arguments(Recording& r, QueueScan& scan, core::Entry& entry) {
     if (entry.row.gone || entry.seen.arguments.empty()) {
         return;
@@ -556,7 +551,7 @@ void compare_arguments(Recording& r, QueueScan& scan, core::Entry& entry) {
     }
 }
 
-// The rows of the table, each with what was seen of it.
+// The rows of the table, each with its sighting.
 void judge_known(Recording& r) {
     core::Sweep& sweep = *r.cycle.sweep;
     QueueScan scan(r.cycle);
@@ -567,7 +562,7 @@ void judge_known(Recording& r) {
         const auto vhost = sweep.find_vhost(row->vhost);
         core::Sighting* sighting = vhost ? sweep.find(*vhost, row->name, ordinal++) : nullptr;
         if (sighting == nullptr || !sighting->known()) {
-            continue; // somebody has put it there since the sweep began: the next one will know
+            continue; // a row added since the sweep began: the next sweep will know it
         }
         sighting->met = true;
         entry.row = row->known;
@@ -583,14 +578,14 @@ void judge_known(Recording& r) {
     scan.end();
 }
 
-// Queues that have no row.
+// Queues without a row.
 void judge_new(Recording& r) {
     begin_batch(r);
     for (const core::Sighting& sighting : r.cycle.sweep->sightings()) {
         if (!sighting.met && sighting.named()) {
             core::Entry entry;
             entry.see(sighting);
-            entry.known = false; // nor has one that somebody has removed since the sweep began
+            entry.known = false; // nor one whose row was removed since the sweep began
             add(r, entry, RowExtras{});
         }
     }
@@ -623,7 +618,7 @@ void write_bindings(const Recording& r) {
     }
 }
 
-// One line in the log for each change of state, not for each poll.
+// Logs changes of the state only, not each poll.
 void log_change(const Cycle& cycle, bool ok) {
     const PollRow& past = cycle.past;
     const std::string_view kind = core::name_of(cycle.fault.kind);
@@ -645,7 +640,7 @@ void write_poll(const Recording& r, Report& report) {
     const Server& server = *cycle.server;
     const core::ServerOptions& options = server.options;
     const PollRow& past = cycle.past;
-    PollRow row = past; // what this poll cannot tell stays
+    PollRow row = past; // keeps what this poll cannot tell
     row.home = home_of(server, cycle.arena);
     row.enforce_home = home_of_enforcement();
     row.enforce_held_back = server.held_back;
@@ -671,7 +666,7 @@ void write_poll(const Recording& r, Report& report) {
         row.error_at = cycle.began;
     }
     row.missing = static_cast<std::int64_t>(r.absent);
-    // Too many absent: one more of such polls. A poll that did not see everything says nothing about it.
+    // Counts polls with too many absent queues. An incomplete poll proves nothing about absence.
     if (cycle.complete) {
         row.missing_polls = r.absent > 0 ? past.missing_polls + 1 : 0;
     }
@@ -689,7 +684,7 @@ void write_poll(const Recording& r, Report& report) {
         row.rules = r.rules;
     }
     write_poll(server, row);
-    // while enforce is off here, switching it on is something that is done here
+    // while enforce is off here, a later switch-on is intended for this database
     if (options.enforce == 0 && !server.held_back && past.enforce_home != row.enforce_home) {
         enforce_here(server.name);
     }
@@ -702,7 +697,7 @@ Report record(Cycle& cycle) {
     INSTR_TIME_SET_CURRENT(began);
     Recording r(cycle);
     r.now = GetCurrentTimestamp();
-    // When the broker answers again after it did not, that is noted; decisions wait for a while after it.
+    // Notes when the broker answers again; decisions are suspended for a while after it.
     const PollRow& past = cycle.past;
     r.up_since = !cycle.reached ? 0 : past.failures > 0 && past.up_since == 0 ? cycle.began : past.up_since;
 

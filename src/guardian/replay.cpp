@@ -1,13 +1,14 @@
-// SQL function cloudsat.replay(): archived messages go back to their queue. What the broker has confirmed is
-// removed here, in the caller's transaction; whatever is not sure stays, and may so come twice.
+// SQL function cloudsat.replay(): publishes archived messages back to their queue. Messages that the broker
+// has confirmed are removed here, in the caller's transaction; uncertain ones stay, and may be delivered
+// twice.
 //
-// A broker confirms what it drops a moment later: messages beyond a queue's limits (or, to make room for
-// them, the oldest), and those that do not live long there. So the limits are read first, and of a queue with
-// limits no more is sent than fits, counted anew each few hundred messages, when all before are confirmed.
-// Nor is the queue lifted above the size at which the guardian itself archives or deletes it.
+// A broker confirms messages that it drops a moment later: messages beyond a queue's limits (or the oldest
+// ones, to make room for them), and those with a short life. So the limits are read first. A queue with
+// limits gets no more than fits, counted again every few hundred messages, when all earlier ones are
+// confirmed. Nor is the queue raised above the size at which the guardian itself archives or deletes it.
 //
-// Limits may change meanwhile. They are read again each second and at the end, and what was confirmed is
-// removed only when they are not stricter than before.
+// Limits may change meanwhile. They are read again each second and at the end, and confirmed messages are
+// removed only if the limits are not stricter than before.
 
 #include <algorithm>
 #include <limits>
@@ -36,10 +37,10 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// What is published and not confirmed yet. A broker under an alarm reads no more than its buffers hold.
+// Bytes published and not confirmed yet. A broker under an alarm reads no more than its buffers hold.
 constexpr std::size_t unconfirmed_limit = 1024 * 1024;
 constexpr int most_rows = 500; // fetched at once
-// Messages that are passed over do not count, but there is an end to looking for others.
+// Skipped messages do not count, but the search for others is limited.
 constexpr std::int64_t most_passed_over = 10'000;
 
 constexpr const char* chosen_messages = R"(
@@ -50,8 +51,8 @@ constexpr const char* chosen_messages = R"(
       AND m.queue = $3
     ORDER BY m.id LIMIT $4 FOR UPDATE SKIP LOCKED)";
 
-// By their places: they are locked by us, so they stay there; and a search by key would find its way through
-// those that were removed before.
+// By ctid: the rows are locked, so they stay in place; a search by key would scan the entries of removed
+// rows.
 pg::Statement remove_messages(R"(
     DELETE FROM cloudsat.archived_messages AS m
     WHERE m.ctid = ANY ($1))",
@@ -60,7 +61,7 @@ pg::Statement remove_messages(R"(
 constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t most_between_counts = 500;
 
-// The statistics of a queue are up to 10 s old, and those of a new queue are not there yet.
+// Statistics of a queue are up to 10 s old, and those of a new queue do not exist yet.
 constexpr std::int64_t statistics_timeout = 12 * core::micros_per_second;
 constexpr long pause_ms = 500;
 constexpr std::int64_t look_interval = core::micros_per_second;
@@ -71,21 +72,21 @@ struct Replay {
     MemoryContext context = nullptr; // as long as the call
     MemoryContext turn = nullptr;    // reset at each turn
     Datum server_name{}, vhost{}, queue{};
-    std::string_view queue_name;  // as the broker has it
-    QueueLimits limits;           // as they were read last
-    MemoryContext look = nullptr; // where their texts live
+    std::string_view queue_name;  // as in the broker
+    QueueLimits limits;           // as last read
+    MemoryContext look = nullptr; // holds their texts
     TimestampTz looked_at = 0;
-    core::DropLimits promised;      // those that hold for what was sent
+    core::DropLimits promised;      // those in force for the sent messages
     std::int64_t first_bytes = 0;   // in the queue
-    std::int64_t below_ceiling = 0; // how many may be sent in this call
+    std::int64_t below_ceiling = 0; // messages that may be sent in this call
     bool limited = false;           // by length or by bytes
     std::int64_t ready = 0;         // in the queue at the last count, and at the first
     std::int64_t first_ready = 0;
-    std::int64_t room = 0; // how many messages and bytes may be sent before the next count
+    std::int64_t room = 0; // messages and bytes that may be sent before the next count
     std::int64_t room_bytes = 0;
     std::int64_t sent_bytes = 0;
-    std::int64_t short_lived = 0;      // messages that were passed over
-    ItemPointerData* places = nullptr; // by the number that the connection gave them, from 1
+    std::int64_t short_lived = 0;      // skipped messages
+    ItemPointerData* places = nullptr; // by the connection's message number, from 1
     std::int64_t published = 0;
     std::int64_t capacity = 0;
     std::int64_t removed = 0;
@@ -102,7 +103,7 @@ void remember(Replay& r, const ItemPointerData& place) {
     r.places[r.published++] = place;
 }
 
-// Those that the broker has taken over are removed here.
+// Removes the messages that the broker has taken over.
 void remove_confirmed(Replay& r) {
     const auto confirmed = r.amqp->publisher.confirmed();
     if (confirmed.empty()) {
@@ -118,13 +119,13 @@ void remove_confirmed(Replay& r) {
     remove_messages.run(values);
 }
 
-// One archived message, as it was fetched.
+// One archived message as fetched.
 struct Message {
     ItemPointerData place;
     std::string_view properties;
     std::string_view body;
 
-    // The broker counts bodies; newer ones count more of a message.
+    // The broker counts bodies; newer versions count more of a message.
     std::int64_t bytes() const { return static_cast<std::int64_t>(properties.size() + body.size()); }
 };
 
@@ -140,7 +141,7 @@ Message message_at(uint64 row) {
 void put_in_line(Replay& r, const Message& message) {
     {
         pg::ContextResource memory(r.turn);
-        // what is no properties can only have been put here by hand
+        // invalid properties can only have been inserted manually
         r.amqp->publisher.publish(
             core::amqp::renew_properties(message.properties, &memory).value_or(std::string_view("\0\0", 2)),
             message.body);
@@ -168,7 +169,7 @@ bool count_ready(Replay& r) {
     return true;
 }
 
-// Waits until enough is confirmed to go on; false when there is a reason to stop.
+// Waits until enough is confirmed to continue; false if there is a reason to stop.
 bool confirm(Replay& r, std::size_t unconfirmed) {
     r.amqp->publisher.start_confirming(unconfirmed);
     const std::string_view why =
@@ -179,8 +180,8 @@ bool confirm(Replay& r, std::size_t unconfirmed) {
     return why.empty();
 }
 
-// How much fits into the queue now, when all that was sent is confirmed. Unacknowledged messages may come
-// back and then count, too. Who takes messages meanwhile frees bytes, but nobody tells how many.
+// Computes the present room in the queue, once all sent messages are confirmed. Unacknowledged messages may
+// come back, so they count. Consumers free bytes meanwhile, but the broker does not report how many.
 void measure(Replay& r) {
     r.room = most_between_counts;
     r.room_bytes = unlimited;
@@ -197,14 +198,14 @@ bool fits(const Replay& r, const Message& message) {
     return r.room >= 1 && r.room_bytes >= message.bytes();
 }
 
-// Makes sure that the message fits into the queue; false when it does not, with the reason.
+// Makes sure that the message fits into the queue; false if it does not, with the reason.
 bool find_room(Replay& r, const Message& message) {
     const core::Ceiling& ceiling = r.limits.ceiling;
     if (ceiling.size && r.below_ceiling < 1) {
         if (!confirm(r, 0)) {
             return false;
         }
-        stop(r, psprintf("the queue would grow above its %s, " INT64_FORMAT ", and be %s",
+        stop(r, psprintf("the queue would exceed its %s, " INT64_FORMAT ", and be %s",
                          ceiling.archived ? "archive_size" : "delete_size", *ceiling.size,
                          ceiling.archived ? "archived again" : "deleted"));
         return false;
@@ -217,7 +218,7 @@ bool find_room(Replay& r, const Message& message) {
     }
     const core::QueueDetail& detail = r.limits.detail;
     if (detail.max_bytes && r.ready > r.first_ready + r.published) {
-        stop(r, "others publish to the queue, whose size in bytes is limited");
+        stop(r, "other clients publish to the queue, whose size in bytes is limited");
         return false;
     }
     measure(r);
@@ -231,9 +232,9 @@ bool find_room(Replay& r, const Message& message) {
     return true;
 }
 
-// --- what the broker says of the queue
+// --- the broker's reports on the queue
 
-// Reads the limits anew. The memory of the ones before is given back.
+// Reads the limits again and frees the previous ones.
 void look(Replay& r) {
     MemoryContext context = pg::new_context(r.context, "cloudsat look");
     MemoryContext before = MemoryContextSwitchTo(context);
@@ -258,7 +259,7 @@ core::Room room_below_ceiling(const Replay& r) {
                             r.ready);
 }
 
-// Sets out how much may be sent; false while the statistics are behind in what matters for that.
+// Computes how much may be sent; false while the statistics lag in a relevant number.
 bool reckon(Replay& r, std::int64_t max) {
     const core::QueueDetail& detail = r.limits.detail;
     const core::Room room = room_below_ceiling(r);
@@ -270,8 +271,8 @@ bool reckon(Replay& r, std::int64_t max) {
            (!detail.max_bytes && room.least >= std::min(room.most, max));
 }
 
-// Finds out what limits the queue has and how far it is from them; waits for the broker's statistics where
-// they are needed. Leaves a reason when nothing may be sent. Without limits nothing is sent: that is an
+// Reads the limits of the queue and the distance from them; waits for the broker's statistics if they are
+// needed. Sets a reason if nothing may be sent. If the limits cannot be read, nothing is sent: that is an
 // error.
 void find_limits(Replay& r, std::int64_t max) {
     pg::make<Hangup>(r.context, &http_of_process());
@@ -280,19 +281,19 @@ void find_limits(Replay& r, std::int64_t max) {
         look(r);
         if (r.limits.known == Known::fault) {
             ereport(ERROR, errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
-                    errmsg("broker \"%s\" does not tell the limits of the queue: %.*s", r.server->name,
+                    errmsg("broker \"%s\" does not report the limits of the queue: %.*s", r.server->name,
                            static_cast<int>(r.limits.words.size()), r.limits.words.data()),
                     errdetail("The kind of fault is %s.", core::name_of(r.limits.kind).data()));
         }
         if (r.limits.known == Known::missing || (counts(r) && !count_ready(r))) {
-            return; // AMQP will say so
+            return; // AMQP will report it
         }
         const bool behind = !reckon(r, max);
         if ((r.limits.known == Known::yes && !behind) || GetCurrentTimestamp() >= end) {
             const core::QueueDetail& detail = r.limits.detail;
             const std::string_view why = core::reason_to_keep(detail);
             if (!why.empty() || (behind && detail.max_bytes)) {
-                stop(r, !why.empty() ? why : "the broker does not tell yet how many bytes the queue holds");
+                stop(r, !why.empty() ? why : "the broker does not report yet how many bytes the queue holds");
             }
             return;
         }
@@ -301,23 +302,24 @@ void find_limits(Replay& r, std::int64_t max) {
     }
 }
 
-// Why it is not known that the queue has kept what it has confirmed since the last look; empty when it has.
+// Why the queue may not have kept the messages confirmed since the last look; empty if it has.
 std::string_view reason_to_doubt(const Replay& r) {
     switch (r.limits.known) {
     case Known::missing:
-        return "there is no such queue";
+        return "the queue does not exist";
     case Known::fault:
-        return "the broker does not tell the limits of the queue any more";
+        return "the broker no longer reports the limits of the queue";
     case Known::not_yet:
         return "the policies that apply to the queue are changing";
     case Known::yes:
         break;
     }
-    return r.limits.detail.allows_less_than(r.promised) ? "the limits of the queue became stricter meanwhile"
-                                                        : "";
+    return r.limits.detail.allows_less_than(r.promised)
+               ? "the limits of the queue became stricter during the replay"
+               : "";
 }
 
-// Removes here what the broker has confirmed and the queue has kept; false when there is a reason to stop.
+// Removes messages that the broker has confirmed and the queue has kept; false if there is a reason to stop.
 bool settle(Replay& r) {
     if (r.amqp->publisher.confirmed().empty()) {
         return true;
@@ -331,8 +333,8 @@ bool settle(Replay& r) {
     return true;
 }
 
-// From time to time everything is looked at again. What clients take meanwhile makes room below the ceiling
-// for the next call only: nobody tells yet whether it comes back.
+// Looks at everything again from time to time. Messages taken by clients meanwhile make room below the
+// ceiling only for the next call: they may still come back.
 bool go_on(Replay& r) {
     if (GetCurrentTimestamp() < r.looked_at + look_interval) {
         return true;
@@ -345,13 +347,13 @@ bool go_on(Replay& r) {
     return true;
 }
 
-// One row of what was fetched; false when there is a reason to stop.
+// One fetched row; false if there is a reason to stop.
 bool send_row(Replay& r, uint64 row) {
     MemoryContext before = MemoryContextSwitchTo(r.turn); // a body may be large, and is copied to be read
     const Message message = message_at(row);
     bool more = go_on(r);
     if (!more) {
-        // and a reason tells why
+        // go_on() has set the reason
     } else if (core::amqp::expiration_ms(message.properties).value_or(unlimited) < core::shortest_life_ms) {
         more = ++r.short_lived < most_passed_over;
     } else if (find_room(r, message)) {
@@ -375,7 +377,7 @@ void publish_all(Replay& r, std::int64_t max) {
         elog(ERROR, "could not prepare \"%s\": %s", chosen_messages, SPI_result_code_string(SPI_result));
     }
     Portal portal = SPI_cursor_open(nullptr, plan, values, nullptr, false);
-    long rows = 1; // the first one tells how large they are
+    long rows = 1; // the first one shows how large they are
     bool more = true;
     while (more) {
         SPI_cursor_fetch(portal, true, rows);
@@ -383,7 +385,7 @@ void publish_all(Replay& r, std::int64_t max) {
         const uint64 count = SPI_processed;
         std::size_t bytes = 1;
         for (uint64 row = 0; row < count && more; ++row) {
-            SPI_tuptable = fetched; // whatever else was asked meanwhile
+            SPI_tuptable = fetched; // other statements ran in between
             const std::int64_t before = r.sent_bytes;
             more = send_row(r, row);
             bytes += static_cast<std::size_t>(r.sent_bytes - before);
@@ -398,9 +400,9 @@ void publish_all(Replay& r, std::int64_t max) {
     if (r.reason == nullptr && r.published > 0) {
         confirm(r, 0);
     }
-    settle(r); // what was confirmed before a fault, too
+    settle(r); // including what was confirmed before a fault
     if (r.reason == nullptr && r.short_lived > 0) {
-        stop(r, psprintf(INT64_FORMAT " stay, because they expire within a minute", r.short_lived));
+        stop(r, psprintf(INT64_FORMAT " stay because they expire within a minute", r.short_lived));
     }
 }
 
@@ -440,7 +442,7 @@ Datum replay(FunctionCallInfo fcinfo) {
     const std::string_view queue_name = core::name_of_text(pg::view(PG_GETARG_DATUM(2)), arena);
     if (queue_name.empty() || queue_name.size() > core::amqp::longest_short_string) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("the name of a queue has between 1 and 255 bytes"));
+                errmsg("the name of a queue must have between 1 and 255 bytes"));
     }
     const Server* server = load_server(find_server(pg::view(PG_GETARG_DATUM(0))), context);
     if (server->options.amqp_url.empty()) {

@@ -1,4 +1,4 @@
-// Results of statements, see result.hpp.
+// Results of statements; see result.hpp.
 
 #include "guardian/result.hpp"
 

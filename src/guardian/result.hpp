@@ -1,4 +1,4 @@
-// Reading the rows of a statement's result into what outlives it. For act, archive and rules.
+// Copies values of a statement's result into memory that outlives it. For act, archive and rules.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,12 @@
 
 namespace cloudsat::guardian {
 
-// Column `number` (from 1) of row `row` (from 0) of the last result; a null is empty, and its text is kept in
-// the arena.
+// Column `number` (from 1) of row `row` (from 0) of the last result, copied to the arena; empty for null.
 std::string_view kept_text(std::pmr::memory_resource* arena, uint64 row, int number);
 std::optional<bool> optional_bool(uint64 row, int number);
 std::optional<std::int64_t> optional_int8(uint64 row, int number);
 
-// The text that jsonb would print, by which arguments of queues are compared; empty stays empty. Needs no
+// The text that jsonb would print, used to compare arguments of queues; empty stays empty. Needs no
 // transaction.
 std::string_view canonical_json(std::string_view json);
 

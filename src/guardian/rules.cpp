@@ -1,4 +1,4 @@
-// Limits and owners of queues, see rules.hpp.
+// Limits and owners of queues; see rules.hpp.
 
 #include "guardian/rules.hpp"
 
@@ -30,7 +30,7 @@ pg::Statement policies_fingerprint(R"(
                                    {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID,
                                     INT8OID});
 
-// The one place that says which policies match a queue `n`, and which of them counts.
+// The only definition of which policies match a queue `n`, and which of them applies.
 // clang-format off
 #define MATCHING_POLICIES                                                                                    \
     " FROM cloudsat.queue_policies AS q"                                                                     \
@@ -40,9 +40,9 @@ pg::Statement policies_fingerprint(R"(
     " ORDER BY q.priority DESC, q.id "
 // clang-format on
 
-// A policy may give some sizes and leave the others to the server: they must rise all the same, so the
-// server's yield. Of a name that is percent-encoded (core/wire/broker_name.hpp), the owner is decoded; one
-// with a NUL is none. A queue that a policy makes unbounded is archived only where a policy says so, too.
+// A policy may set some sizes and leave others to the server. The sizes must still increase, so the server's
+// yield. The owner in a percent-encoded name (core/wire/broker_name.hpp) is decoded; one with a NUL counts as
+// none. A queue that a policy makes unbounded is archived only if a policy sets archive_size.
 pg::Statement rules_of_queues(R"(
     SELECT n.i, p.id,
            coalesce(p.warn_size, least($4, p.delete_size, p.archive)),
@@ -110,7 +110,7 @@ std::string_view fingerprint_rules(const Server& server) {
 
 namespace {
 
-// A row of rules_of_queues. Messages can be taken over AMQP alone: without it there is no archive.
+// A row of rules_of_queues. Archiving needs AMQP.
 void read_rules(Rules& rule, uint64 row, bool may_archive) {
     bool isnull = false;
     const Datum policy = pg::spi_value(row, 2, isnull);

@@ -1,6 +1,6 @@
-// Which limits and which owner a queue has: the server's options, overruled by the first of
-// cloudsat.queue_policies that matches. Matching costs regular expressions, so rows remember the answer; a
-// fingerprint tells when to ask again.
+// The limits and the owner of a queue: the server's options, overridden by the first matching row of
+// cloudsat.queue_policies. Matching evaluates regular expressions, so rows store the result; a fingerprint
+// shows when to match again.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace cloudsat::guardian {
 
 struct Rules {
     core::Limits limits;
-    std::int64_t policy = 0; // 0: the server's own limits
+    std::int64_t policy = 0; // 0 for the server's own limits
     core::Owner owner = core::Owner::none;
     std::string_view owner_name;
-    bool archived_by_policy = false; // archive_size is the policy's own
+    bool archived_by_policy = false; // archive_size is set by a policy
 };
 
 struct QueueName {
@@ -27,17 +27,17 @@ struct QueueName {
     std::string_view name;
 };
 
-// Of everything that decides what find_rules answers. Needs SPI; palloc'd in the current context.
+// Covers everything that decides the result of find_rules. Needs SPI; palloc'd in the current context.
 std::string_view fingerprint_rules(const Server& server);
 
-// What is looked at: everything up to this moment, or what the query sees that is under way.
+// Snapshot: the latest, or that of the running query.
 enum class Sight { latest, of_query };
 
 // The rules of each queue, in the same order, palloc'd in the current context. Needs SPI.
 std::span<Rules> find_rules(const Server& server, std::span<const QueueName> queues,
                             Sight sight = Sight::latest);
 
-// All policies that match a queue, as the query sees them; the first one counts. Needs SPI.
+// All policies that match a queue, as the query sees them; the first one applies. Needs SPI.
 std::span<const core::PolicyMatch> find_policies(const Server& server, const QueueName& queue,
                                                  std::pmr::memory_resource* arena);
 

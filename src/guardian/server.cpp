@@ -1,5 +1,5 @@
-// Brokers as foreign servers, see server.hpp. What an option may be is said in
-// core/guardian/server_options.cpp; here is what only the server can check, and how a wrong one is reported.
+// Brokers as foreign servers; see server.hpp. core/guardian/server_options.cpp defines valid options; this
+// file has the checks that need the server, and the error reports.
 
 #include "guardian/server.hpp"
 
@@ -68,7 +68,7 @@ OptionPlace place_of(Oid catalog) {
     pg_unreachable();
 }
 
-// A value that is secret is not shown; nor is a URL that may hold a password.
+// Secret values are not shown, nor are URLs that may contain a password.
 [[noreturn]] void refuse_value(const OptionRule& rule, const char* value, const char* detail) {
     const bool secret = rule.mapping == &core::MappingOptions::password ||
                         ((rule.kind == OptionKind::url || rule.kind == OptionKind::amqp_url) &&
@@ -81,7 +81,7 @@ OptionPlace place_of(Oid catalog) {
     pg_unreachable();
 }
 
-// A text for ereport from one that may lack its NUL.
+// A C string for ereport from a view that may lack its NUL.
 const char* c_string(std::string_view text) {
     return pnstrdup(text.data(), text.size());
 }
@@ -134,14 +134,15 @@ void check_addresses(const OptionRule& rule, const char* value) {
         if (!address) {
             const std::string_view rule_text = core::explain(address.error().rule);
             refuse_value(rule, value,
-                         psprintf("\"%s\" is no address: %.*s, at byte %zu.", c_string(*item),
+                         psprintf("\"%s\" is not an address: %.*s, at byte %zu.", c_string(*item),
                                   static_cast<int>(rule_text.size()), rule_text.data(),
                                   address.error().place));
         }
     }
 }
 
-// Files are read with the rights of the database server, so who may not read its files may not name one.
+// Files are read with the rights of the database server, so a role that may not read its files may not name
+// one.
 void check_file(const OptionRule& rule, const char* value) {
     if (!is_absolute_path(value)) {
         refuse_value(rule, value, c_string(core::expected(rule.kind)));
@@ -151,7 +152,7 @@ void check_file(const OptionRule& rule, const char* value) {
             ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("permission denied to set option \"%.*s\"", static_cast<int>(rule.name.size()),
                    rule.name.data()),
-            errdetail("Only superusers and members of pg_read_server_files may name files of the server."));
+            errdetail("Only superusers and members of pg_read_server_files may name files on the server."));
     }
 }
 
@@ -169,7 +170,7 @@ void check_value(const OptionRule& rule, const char* value, core::OptionFault fa
                            : rule.kind == OptionKind::bytes  ? " bytes"
                                                              : "";
         refuse_value(rule, value,
-                     psprintf("It must lie between " INT64_FORMAT "%s and " INT64_FORMAT "%s.",
+                     psprintf("It must be between " INT64_FORMAT "%s and " INT64_FORMAT "%s.",
                               rule.least / scale, unit, rule.most / scale, unit));
     }
     }
@@ -198,8 +199,8 @@ void check_value(const OptionRule& rule, const char* value, core::OptionFault fa
 void check_server(const core::ServerOptions& options) {
     if (const auto conflict = core::find_conflict(options)) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("option \"%.*s\" contradicts another one", static_cast<int>(conflict->option.size()),
-                       conflict->option.data()),
+                errmsg("option \"%.*s\" conflicts with another option",
+                       static_cast<int>(conflict->option.size()), conflict->option.data()),
                 errdetail("%.*s", static_cast<int>(conflict->detail.size()), conflict->detail.data()));
     }
 }
@@ -207,20 +208,20 @@ void check_server(const core::ServerOptions& options) {
 void check_mapping(const core::MappingOptions& mapping) {
     if (mapping.user.empty()) {
         ereport(ERROR, errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-                errmsg("option \"user\" is missing"), errdetail("The broker wants a user name."));
+                errmsg("option \"user\" is missing"), errdetail("The broker requires a user name."));
     }
     if (mapping.user.find(':') != std::string_view::npos) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for option \"user\""),
-                errdetail("HTTP authentication allows no colon in a user name."));
+                errdetail("HTTP authentication does not allow a colon in a user name."));
     }
     if (mapping.password.empty() == mapping.password_file.empty()) {
         ereport(ERROR, errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-                errmsg("exactly one of the options \"password\" and \"password_file\" is needed"),
-                errhint("A password in a file is not dumped, and not shown in pg_user_mappings."));
+                errmsg("exactly one of the options \"password\" and \"password_file\" is required"),
+                errhint("A password in a file is neither dumped nor shown in pg_user_mappings."));
     }
 }
 
-// Reads an option into whichever of the two it belongs to.
+// Stores the option in the server's or the mapping's options, whichever it belongs to.
 core::OptionFault read(const OptionRule& rule, const char* value, core::ServerOptions& server,
                        core::MappingOptions& mapping) noexcept {
     return rule.place == OptionPlace::mapping ? core::read_option(rule, value, mapping)
@@ -251,7 +252,7 @@ Datum validate_in_secret(FunctionCallInfo fcinfo) {
     PG_RETURN_VOID();
 }
 
-// Options may be passwords, or URLs that should not hold one and do.
+// Options may be passwords, or URLs that contain one by mistake.
 Datum _rabbitmq_validator(FunctionCallInfo fcinfo) {
     return pg::in_secret(fcinfo, validate_in_secret);
 }
@@ -263,16 +264,16 @@ void read_options(List* given, OptionPlace place, core::ServerOptions& server,
         auto* element = static_cast<DefElem*>(lfirst(cell));
         const OptionRule* rule = core::find_option(place, element->defname);
         const char* value = defGetString(element);
-        // Somebody switched the validator off, or an older release let it pass.
+        // The validator was switched off, or an older release accepted the value.
         if (rule == nullptr || read(*rule, value, server, mapping) != core::OptionFault::none) {
             ereport(ERROR, errcode(ERRCODE_FDW_ERROR),
                     errmsg("option \"%s\" is not usable", element->defname),
-                    errhint("Set it anew by ALTER SERVER or ALTER USER MAPPING."));
+                    errhint("Set it again with ALTER SERVER or ALTER USER MAPPING."));
         }
     }
 }
 
-// The options of the mapping for the owner of the server, else of the one for PUBLIC.
+// Options of the user mapping of the server's owner, or else of PUBLIC.
 List* mapping_options(const ForeignServer& server, TransactionId& revision) {
     HeapTuple tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(server.owner),
                                       ObjectIdGetDatum(server.serverid));
@@ -308,7 +309,7 @@ TransactionId revision_of(Oid server) {
 
 LOCKTAG lock_tag(Oid server) {
     LOCKTAG tag;
-    // beside the advisory locks of users, whose fourth field is 1 or 2
+    // distinct from users' advisory locks, whose fourth field is 1 or 2
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ForeignServerRelationId, server, 0x6373);
     return tag;
 }
@@ -335,7 +336,7 @@ Oid find_server(std::string_view name) {
 namespace {
 
 Server* read_server(const ForeignServer& found, MemoryContext context) {
-    // A queue's name is UTF-8 and may hold any character: only such a database can keep it.
+    // The name of a queue is UTF-8 and may contain any character, so other encodings cannot store it.
     if (GetDatabaseEncoding() != PG_UTF8) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("the guardian needs a database encoded in UTF8"),

@@ -1,5 +1,5 @@
-// A broker as the guardian needs it: the options of its foreign server, and whom to be there. The validator
-// of those options is here too (SQL function _cloudsat.rabbitmq_validator).
+// A broker as the guardian needs it: the options of its foreign server and the credentials. Also the
+// validator of those options (SQL function _cloudsat.rabbitmq_validator).
 #pragma once
 
 #include <string_view>
@@ -9,40 +9,40 @@
 
 namespace cloudsat::guardian {
 
-// Plain; all texts live in the context that load_server was given.
+// Plain data; all texts live in the context passed to load_server.
 struct Server {
     Oid oid = InvalidOid;
     const char* name = "";
     core::ServerOptions options;
     core::MappingOptions mapping;
     std::string_view password;  // from the mapping, or read from its password_file
-    std::uint64_t revision = 0; // of the server and its mapping: another one when either was altered
-    bool held_back = false;     // `enforce` is on, but is to be confirmed for this database: off until then
-    std::string_view why_not = "enforce is off"; // nothing is deleted, when it is not enforced
+    std::uint64_t revision = 0; // of the server and its mapping: changes when either is altered
+    bool held_back = false;     // `enforce` is on but needs confirmation in this database: off until then
+    std::string_view why_not = "enforce is off"; // reason for deleting nothing while limits are not enforced
 };
 
-// The server's oid. 42704 when there is no such server, 42809 when it is no broker.
+// The server's oid. 42704 if the server does not exist, 42809 if it is not a broker.
 Oid find_server(std::string_view name);
 
-// Reads the options of the server alone: for what asks the broker nothing. The mapping stays empty.
+// Reads only the options of the server, for uses without requests to the broker. The mapping stays empty.
 const Server* load_options(Oid server, MemoryContext context);
 
-// Reads the options of the server, and the user mapping of its owner or else of PUBLIC. Needs a transaction;
-// raises when what is needed is missing or wrong, with a hint.
+// Reads the options of the server and the user mapping of its owner, or else of PUBLIC. Needs a transaction;
+// raises an error with a hint if something is missing or invalid.
 const Server* load_server(Oid server, MemoryContext context);
 
-// Does the text match the pattern? Both UTF-8; a pattern that does not compile raises. Needs no transaction:
-// patterns are compared by code point, without regard to any locale.
+// Whether the text matches the pattern. Both are UTF-8; raises if the pattern does not compile. Needs no
+// transaction: patterns are compared by code point, independent of any locale.
 bool matches(std::string_view text, std::string_view pattern);
 
-// Whether the server watches a virtual host of its broker, by its option `vhosts`.
+// Whether the option `vhosts` of the server includes this virtual host.
 bool watches(const Server& server, std::string_view vhost);
 
-// Only one cycle at a time may be under way with a server. The lock belongs to the session until
-// unlock_server, or, when `transactional`, to the transaction.
+// Allows only one cycle of a server at a time. The lock belongs to the session until unlock_server, or to the
+// transaction, by kind.
 enum class LockKind { session, transaction };
 bool try_lock_server(Oid server, LockKind kind);
 void lock_server(Oid server, LockKind kind); // waits; can be cancelled
-void unlock_server(Oid server);              // a session's
+void unlock_server(Oid server);              // for a session's lock
 
 } // namespace cloudsat::guardian

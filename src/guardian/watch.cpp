@@ -1,10 +1,10 @@
-// Who watches a broker, see watch.hpp. The watch is a lock of the server's lock manager, so it goes with its
-// process, whatever becomes of that. Advisory locks belong to a database; these name none, and so are seen by
-// all.
+// Who watches a broker, see watch.hpp. The watch is a lock of PostgreSQL's lock manager, so it ends with its
+// process in any case. Advisory locks belong to a database; these belong to none, so that all databases see
+// them.
 //
-//     broker    Exclusive: watches the whole of it; Share: a part of it
+//     broker    Exclusive: watches the whole broker; Share: a part of it
 //     part      Exclusive: watches this part
-//     server    Exclusive, after those: they are this server's, which whoever calls poll() for it can tell by
+//     server    Exclusive, taken after those: marks them as this server's for callers of its poll()
 
 #include "guardian/watch.hpp"
 
@@ -30,13 +30,13 @@ extern "C" {
 namespace cloudsat::guardian {
 namespace {
 
-// The fourth field tells these apart from the advisory locks of users, which have 1 or 2 there, and from that
-// of a server's cycle (server.cpp).
+// The fourth field distinguishes these locks from users' advisory locks, which have 1 or 2 there, and from
+// the lock of a server's cycle (server.cpp).
 constexpr uint16 broker_lock = 0x6374;
 constexpr uint16 part_lock = 0x6375;
 constexpr uint16 server_lock = 0x6376;
 
-// A row that another server of this database left under the same name says nothing of this one.
+// Ignores a row that another server of this database wrote under the same name.
 pg::Statement last_polls(R"(
     SELECT CASE WHEN p.home = $2 THEN p.last_poll END,
            NOT starts_with(p.home, $3)
@@ -90,7 +90,7 @@ bool same(const LOCKTAG& a, const LOCKTAG& b) {
            a.locktag_type == b.locktag_type;
 }
 
-// The process that keeps us from the watch, or 0.
+// The process that holds a conflicting watch, or 0.
 int find_watcher(const LockData& locks, const Watch& watch) {
     const LOCKTAG broker = tag_of(watch.broker, broker_lock);
     const LOCKTAG part = tag_of(watch.part, part_lock);
@@ -105,7 +105,7 @@ int find_watcher(const LockData& locks, const Watch& watch) {
     return 0;
 }
 
-// The server of this database for which that process watches; null when it is of another database.
+// The server of this database for which that process watches; null if it is of another database.
 const char* server_of(const LockData& locks, int pid) {
     for (int i = 0; i < locks.nelements; ++i) {
         const LockInstanceData& lock = locks.locks[i];
@@ -119,7 +119,7 @@ const char* server_of(const LockData& locks, int pid) {
     return nullptr;
 }
 
-// Is it the guard of this very server?
+// Whether that process is the guard of this very server.
 bool watches_for(const LockData& locks, int pid, const Watch& watch) {
     const LOCKTAG server = server_tag(watch);
     return std::any_of(locks.locks, locks.locks + locks.nelements, [&](const LockInstanceData& lock) {
@@ -131,7 +131,7 @@ const char* describe(const LockData& locks, int pid) {
     const PGPROC* process = pid != 0 ? BackendPidGetProc(pid) : nullptr;
     const char* database = process != nullptr ? get_database_name(process->databaseId) : nullptr;
     if (database == nullptr) {
-        return "a process that ends";
+        return "a process that is exiting";
     }
     const char* server = server_of(locks, pid);
     return server != nullptr ? psprintf("process %d for server \"%s\"", pid, server)
@@ -191,12 +191,12 @@ void end_watch(const Watch& watch) {
 void require_watch(const Server& server) {
     const Watch watch = watch_of(server);
     if (take_all(watch, false) || !take(server_tag(watch), ExclusiveLock, false)) {
-        return; // nobody else has it; or the guard of this server has it, and leaves this turn to us
+        return; // unwatched; or the guard of this server has the watch and is not using it
     }
     ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
-            errmsg("the broker of server \"%s\" is watched already", server.name),
-            errdetail("By %s.", describe_watcher(watch)),
-            errhint("Drop one of the two servers, or give each its own \"vhosts\"."));
+            errmsg("the broker of server \"%s\" is already watched", server.name),
+            errdetail("It is watched by %s.", describe_watcher(watch)),
+            errhint("Drop one of the two servers, or set a different \"vhosts\" for each."));
 }
 
 const char* describe_watcher(const Watch& watch) {

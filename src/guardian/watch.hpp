@@ -1,9 +1,9 @@
-// Who watches a broker: one server at a time, in whichever database of the cluster. Two that watch the same
-// would warn twice, share out its messages between two archives, and each delete by its own limits. Servers
-// that name different virtual hosts may share a broker.
+// Who watches a broker: one server at a time, in any database of the cluster. Two watchers would warn twice,
+// split the messages between two archives, and each delete by its own limits. Servers with different virtual
+// hosts may share a broker.
 //
-// A broker is known by host, port and path of its management_url. Other clusters cannot be seen from here:
-// for what a copy of a database does there is enforcement.hpp.
+// A broker is identified by host, port and path of its management_url. Other clusters are not visible;
+// enforcement.hpp covers copies of a database there.
 #pragma once
 
 #include <cstdint>
@@ -16,37 +16,36 @@ extern "C" {
 
 namespace cloudsat::guardian {
 
-// What a server watches: a broker, or the part of it that its option `vhosts` names.
+// What a server watches: a broker, or the part of it that its option `vhosts` selects.
 struct Watch {
     Oid server = InvalidOid;
     std::uint64_t broker = 0;
-    std::uint64_t part = 0; // 0: the whole broker
+    std::uint64_t part = 0; // 0 for the whole broker
 
     friend bool operator==(const Watch&, const Watch&) = default;
 };
 
 Watch watch_of(const Server& server);
 
-// What the tables say of who polled a server's broker: this very server, or one that it was copied from.
+// The last polls of a server's broker according to the tables: by this very server, or by its original.
 struct PolledBy {
-    TimestampTz us = 0; // when last; 0: never
+    TimestampTz us = 0; // time of the last one; 0 if never
     bool elsewhere = false;
 };
 PolledBy polled_by(const Server& server); // needs a transaction
 
-// The watch belongs to the session, until end_watch or the end of the process. Never waits. Both by the
-// holder of the server's lock.
+// The watch belongs to the session, until end_watch or the end of the process. Never waits. The caller of
+// both holds the server's lock.
 bool try_watch(const Watch& watch);
 void end_watch(const Watch& watch);
 
-// For one transaction, in which the guard of the same server may have the watch. 55006 when anybody else has
-// it.
+// For one transaction; the guard of the same server may have the watch. 55006 if another one has it.
 void require_watch(const Server& server);
 
-// Who has it, for people: "process 123 in database "x"". Palloc'd. Needs a transaction.
+// The watcher, for people: "process 123 in database "x"". Palloc'd. Needs a transaction.
 const char* describe_watcher(const Watch& watch);
 
-// The same, unless nobody or the guard of this very server has it: then null.
+// The same, but null if the broker is unwatched or watched by the guard of this very server.
 const char* describe_other_watcher(const Watch& watch);
 
 } // namespace cloudsat::guardian

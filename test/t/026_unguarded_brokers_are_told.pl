@@ -39,7 +39,7 @@ until_polled('a broker is polled');
 rename $file, "$file.away" or die $!;
 polls_say('its guard fails: .*password', 'its guard cannot read the password: polls says that nobody guards it, and why');
 until_true("$notices" =~ s/SELECT (.*) FROM/SELECT $1 = 'broker_down' FROM/r, 'the admins are told once');
-like(sql('SELECT body FROM cloudsat.outbox'), qr/its guard fails.*The last poll that saw all of it began at 20/s, 'why, and since when');
+like(sql('SELECT body FROM cloudsat.outbox'), qr/its guard fails.*The last complete poll began at 20/s, 'why, and since when');
 like(slurp_file($node->logfile), qr/LOG:  broker "pulse" is not guarded: its guard fails: /, 'so does the log');
 rename "$file.away", $file or die $!;
 until_true(q{SELECT consecutive_failures = 0 FROM cloudsat.polls}, 'it recovers: so say polls');

@@ -67,9 +67,9 @@ is(column($jobs, 'belayed_by, belayed_at = (SELECT "timestamp" FROM cloudsat.mes
 	'alice@example.com|t|warned', 'and writes it down');
 is(events($jobs), 'warned belayed', 'also as an event');
 is(sql(q{SELECT detail->>'reason', messages, incident IS NOT NULL FROM cloudsat.queue_events WHERE event = 'belayed'}),
-	'as alice@example.com said|3000|t', 'with who said so');
+	'requested by alice@example.com|3000|t', 'with who said so');
 is(said($jobs), 'guardian>alice, alice>guardian belay, guardian>alice info', 'and answers');
-like(as('alice', 'SELECT message FROM cloudsat.inbox ORDER BY uuid DESC LIMIT 1'), qr/is on hold, as alice\@example\.com says.*1600 messages or fewer/,
+like(as('alice', 'SELECT message FROM cloudsat.inbox ORDER BY uuid DESC LIMIT 1'), qr/was put on hold by alice\@example\.com: .*1600 messages or fewer/,
 	'that it holds, and until when');
 is(poll(), '0|0', 'once');
 queue($jobs, messages => 90000);
@@ -96,7 +96,7 @@ is(as('mallory', "SELECT FROM cloudsat.reply('$thread', 'belay', 'stop')") . as(
 like(as('mallory', "SELECT FROM cloudsat.reply('alice\@example.com', '.', 'x', '$thread', 'belay')"), qr/^42501: /, 'though not as the owner');
 poll() for 1 .. 2;
 is(events($other), 'warned', 'and is not obeyed');
-is(as('mallory', q{SELECT count(*), min(message) LIKE '%you are none of them.' FROM cloudsat.inbox}), '1|t', 'but told so, once');
+is(as('mallory', q{SELECT count(*), min(message) LIKE '%You are not one of them.' FROM cloudsat.inbox}), '1|t', 'but told so, once');
 as('mallory', "SELECT FROM cloudsat.reply('$thread', 'belay', 'please')");
 is(poll(), '0|0', 'once and for all');
 queue($other, messages => 90000);
@@ -116,7 +116,7 @@ is(answers('ops', 'belay', $third), '', 'an admin answers deep in the thread');
 poll();
 is(column($third, 'belayed_by'), 'ops@example.com', 'and is obeyed, whatever the case of the address');
 is(sql(qq{SELECT count(*) FROM cloudsat.messages WHERE root = '$thread' AND poster = 'guardian\@pulse.example.com'
-	AND chan = ANY ('{alice\@example.com,ops\@example.com}') AND message LIKE '%is on hold%'}), '2', 'the owner is told, too');
+	AND chan = ANY ('{alice\@example.com,ops\@example.com}') AND message LIKE '%was put on hold by %'}), '2', 'the owner is told, too');
 answers('mallory', 'end', $third);
 as('mallory', "SELECT FROM cloudsat.reply('$thread', 'end', 'it is over')");
 queue($third, messages => 90000);
@@ -145,7 +145,7 @@ is(events($late), 'warned delete_intended', 'a deletion is intended');
 answers('alice', 'belay', $late);
 poll();
 is(events($late), 'warned delete_intended delete_withdrawn belayed', 'a belay withdraws it');
-is(sql(qq{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = '$late' AND event = 'delete_withdrawn'}), 'it was belayed', 'and that is why');
+is(sql(qq{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = '$late' AND event = 'delete_withdrawn'}), 'it is on hold', 'and that is why');
 like(listed(), qr/late/, 'the queue is there');
 queue($late, messages => 0);
 poll();

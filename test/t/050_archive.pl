@@ -108,7 +108,7 @@ becomes(column('bounded', 'archive'), '', 'until the queue is small');
 
 # --- where it stands back
 my %reason = (
-	mine => 'belongs to one connection', guarded => 'exclusive consumer', leased => 'expires', single => 'single active consumer',
+	mine => 'exclusive to one connection', guarded => 'exclusive consumer', leased => 'expires', single => 'single active consumer',
 	fragile => 'delivery limit');
 for my $queue (sort keys %reason) {
 	becomes(events($queue), 'archive_withheld', "$queue: the archive stands back");

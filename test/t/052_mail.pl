@@ -129,7 +129,7 @@ poll_other() for 1 .. 3;
 $mail = $sink->next('of an outage the admins are told');
 like($mail->{head}, qr/^X-To: ops\@example.com\r/m, 'those who have a mailbox');
 is($mail->{subject}, '[other] The broker cannot be polled', 'that the broker cannot be polled');
-like($mail->{body}, qr/cannot be polled: .*500.*\.\n\nThe last poll that saw all of it began at 20[-\d]{8} [\d:]{8}\+00\./, 'and why, and since when');
+like($mail->{body}, qr/cannot be polled: .*500.*\.\n\nThe last complete poll began at 20[-\d]{8} [\d:]{8}\+00\./, 'and why, and since when');
 poll_other();
 is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE server = 'other'}), 1, 'once');
 $other->behave_well;

@@ -48,12 +48,12 @@ sql($fake->server_sql('pulse', timeout => '20s', reserved_owners => '^root@'));
 # --- before anything is known
 is(explain($unsaid, qw(queue broker owner policy)), 'unknown|never polled|dora@example.com|', 'a queue that nobody has seen');
 is(outlook($unsaid), 'up to 2000: nothing, above 2000: warned, above 8000: warned, would_delete', 'and what it would be in for');
-is(detail($unsaid, 'above 8000'), 'told: dora@example.com; not deleted: enforce is off', 'which says why');
+is(detail($unsaid, 'above 8000'), 'warned: dora@example.com; not deleted: enforce is off', 'which says why');
 is(explain($unsaid, 'next_poll') . detail($unsaid, 'next_poll'), 'nothingno poll has seen it', 'nothing comes of what is not there');
 is(outlook('queue/root@example.com/x') . detail('queue/root@example.com/x', 'any size'), 'any size: nothing' . 'its owner is reserved',
 	'of a reserved owner nothing ever does');
 is(outlook('plain'), 'up to 2000: nothing, above 2000: nothing, above 8000: would_delete', 'without an owner nobody is warned');
-is(detail('plain', 'above 2000'), 'nobody is warned: it has no owner who could be warned', 'which it says');
+is(detail('plain', 'above 2000'), 'no owner is warned: it has no owner to warn', 'which it says');
 
 # --- whose limits count
 is(limits($alice), '|2000||8000', 'the server has defaults');
@@ -90,10 +90,10 @@ is(explain('big', 'max_archive_size'), '77', 'what the archive may hold is the s
 policy('queue, archive_size', q{'^never', -1});
 is(limits('never') . ' ' . detail('never', 'archive_size'), '10|1000||8000 policy 10; nothing is archived', 'archive_size -1');
 policy('queue, unbounded', q{'^free', true});
-is(detail('free', 'archive_size'), 'policy 11 makes it unbounded, and has no archive_size; nothing is archived', 'unbounded is not archived');
+is(detail('free', 'archive_size'), 'policy 11 makes it unbounded and has no archive_size; nothing is archived', 'unbounded is not archived');
 is(outlook('queue/x@example.com/free'), outlook($alice), 'a pattern is not anchored by itself, but this one is');
 is(outlook('free') . '|' . detail('free', 'above 8000'),
-	'up to 1000: nothing, above 1000: nothing, above 8000: nothing|nobody is warned: it has no owner who could be warned; not deleted: a policy makes it unbounded',
+	'up to 1000: nothing, above 1000: nothing, above 8000: nothing|no owner is warned: it has no owner to warn; not deleted: a policy makes it unbounded',
 	'nor deleted');
 sql(q{ALTER SERVER pulse OPTIONS (DROP amqp_url, DROP archive_size, DROP max_archive_size)});
 is(detail('big', 'archive_size'), 'the server has no amqp_url; nothing is archived', 'without AMQP nothing is archived');
@@ -130,7 +130,7 @@ my $incident = column($held, 'incident');
 sql(qq{SELECT cloudsat.register(ARRAY['unbounded\@example.com']::cloudsat.address[]); SELECT cloudsat.reply('$incident', 'belay', 'mine')});
 is(explain($held, qw(belayed next_poll)), 'unbounded@example.com|belayed', 'a belay is heard');
 as_foretold('and by the next poll, too');
-is(explain($held, qw(belayed next_poll)) . '|' . detail($held, 'above 8000'), 'unbounded@example.com|nothing|not deleted: it was belayed', 'and is obeyed');
+is(explain($held, qw(belayed next_poll)) . '|' . detail($held, 'above 8000'), 'unbounded@example.com|nothing|not deleted: it is on hold', 'and is obeyed');
 policy('queue, unbounded', q{'unbounded', true});
 sql(q{UPDATE cloudsat.polls SET enforce_home = '1/2'});
 is(explain('plain', 'enforce') . '|' . detail('plain', 'above 8000') =~ s/.*; //r, 'held back|not deleted: enforce is held back', 'a copy of a database says that it holds back');
@@ -144,7 +144,7 @@ is(explain($bob, qw(deletion next_poll)), 'intended|deleted', 'an open intention
 is(outlook($bob), 'up to 8000: delete_withdrawn, above 8000: deleted', 'which the size at the second look decides');
 policy('queue, exempt', q{'^queue/bob', true});
 is(explain($bob, 'next_poll') . '|' . detail($bob, 'next_poll'), 'delete_withdrawn|a policy exempts it', 'a policy that is added withdraws it');
-is(detail($bob, 'policy') =~ s/.*; //r, 'not yet judged by these rules: they count from the next poll on', 'though the row does not know yet');
+is(detail($bob, 'policy') =~ s/.*; //r, 'not yet judged by these rules: they apply from the next poll on', 'though the row does not know yet');
 poll();
 is(sql(qq{SELECT string_agg(event || ' ' || coalesce(detail->>'reason', ''), ', ' ORDER BY id) FROM cloudsat.queue_events
 	WHERE name = '$bob' AND event ~ 'delete|recovered'}), 'delete_intended , delete_withdrawn a policy exempts it, recovered ', 'and so it comes');
@@ -168,7 +168,7 @@ is(explain($carol, 'time_to_warn_size') . ' ' . detail($carol, 'time_to_warn_siz
 sql(qq{DELETE FROM cloudsat.queue_history WHERE name = '$carol'; UPDATE cloudsat.queues SET growth = 0 WHERE name = '$carol';
 	INSERT INTO cloudsat.queue_history ("time", server, vhost, name, messages)
 	SELECT now() - i * interval '10 s', 'pulse', '/', '$carol', i % 2 * 1500 FROM generate_series(0, 70) AS i});
-is(explain($carol, 'time_to_warn_size') . '|' . detail($carol, 'trend') =~ s/.*; //r, '|it swings more than it grows', 'a size that swings is no trend');
+is(explain($carol, 'time_to_warn_size') . '|' . detail($carol, 'trend') =~ s/.*; //r, '|it fluctuates more than it grows', 'a size that swings is no trend');
 policy('queue, basis', q{'^queue/carol', 'ready'});
 is(explain($carol, 'trend'), '', 'of what is ready there is no history here');
 
@@ -178,9 +178,9 @@ $node->psql('postgres', q{SELECT cloudsat.poll('pulse')});
 is(explain($carol, 'broker') . '|' . detail($carol, 'broker') =~ s/last.*?; //r, 'failing|1 poll has failed: server_error', 'a broker that fails');
 $fake->behave_well;
 poll();
-is(explain($carol, 'next_poll') . '|' . detail($carol, 'next_poll'), 'nothing|the broker has only just come back, and its numbers may be old',
+is(explain($carol, 'next_poll') . '|' . detail($carol, 'next_poll'), 'nothing|the broker has only just come back, and its numbers may be stale',
 	'or has just come back');
-is(detail($carol, 'above 2000'), 'told: carol@example.com', 'which will be over');
+is(detail($carol, 'above 2000'), 'warned: carol@example.com', 'which will be over');
 sql(q{ALTER SERVER pulse OPTIONS (ADD vhosts '^other$')});
 is(explain($carol, 'next_poll') . '|' . detail($carol, 'next_poll') . '|' . outlook($carol), 'nothing|its virtual host is not watched|', 'or is not watched');
 sql(q{ALTER SERVER pulse OPTIONS (DROP vhosts)});

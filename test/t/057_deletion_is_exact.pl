@@ -64,7 +64,7 @@ $broker->amqp('delete', 'drained', ',', 'declare', 'busy', 'durable', ',', 'publ
 intended('busy');
 $held = $broker->hold('consume', 'busy', 2);
 poll();
-like(last_event('busy'), qr/^delete_withdrawn\|\d+\|somebody consumes from it now$/, 'so does one that is consumed from now');
+like(last_event('busy'), qr/^delete_withdrawn\|\d+\|it has a new consumer$/, 'so does one that is consumed from now');
 is(column('busy', 'consumers'), '1', 'which is noted');
 poll_until('busy', 'unacknowledged', '2');
 poll_until('busy', 'gone_at IS NOT NULL', 't');
@@ -79,7 +79,7 @@ $broker->amqp('delete', 'other', ',', 'declare', 'missing', 'durable', ',', 'pub
 intended('missing');
 $broker->amqp('delete', 'missing');
 poll();
-is(last_event('missing'), 'deleted||it was gone when looked at again', 'a missing queue is not asked for');
+is(last_event('missing'), 'deleted||it was gone at the second look', 'a missing queue is not asked for');
 
 # --- one that expires is not asked over AMQP, which would be use; one of somebody else's connection is refused
 $broker->amqp('declare', 'expiring', 'durable', 'x-expires=600000', ',', 'publish', 'expiring', 60);
@@ -107,7 +107,7 @@ for my $case (['refused', 'amqp://127.0.0.1:1'], ['deaf', undef]) {
 	my $path = '/queues/' . Cloudsat::Broker::escape($broker->vhost) . "/new-$name";
 	for (1 .. 100) { last if ($broker->api(GET => $path)->{consumers} // 0) > 0; Time::HiRes::sleep(0.1) }
 	poll();
-	like(last_event("new-$name"), qr/somebody consumes from it now$/, "$name: a new consumer is seen all the same");
+	like(last_event("new-$name"), qr/it has a new consumer$/, "$name: a new consumer is seen all the same");
 	$held->finish;
 	$broker->amqp('delete', "new-$name");
 }

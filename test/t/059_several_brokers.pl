@@ -105,7 +105,7 @@ until_true(status(q{state = 'standing by' AND note LIKE 'the broker is watched b
 like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for same stands by: its broker is watched already\n.*DETAIL:  By process \d+ for server "one"\.\n.*HINT:  Drop/, 'so does the log');
 is(sql(q{SELECT count(*) FROM cloudsat.polls WHERE server = 'same'}), 0, 'it asks nothing');
 my (undef, undef, $refused) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.poll('same')");
-like($refused, qr/ERROR:  55006: the broker of server "same" is watched already\nDETAIL:  By process \d+ for server "one"\.\nHINT:/, 'poll() is refused');
+like($refused, qr/ERROR:  55006: the broker of server "same" is already watched\nDETAIL:  It is watched by process \d+ for server "one"\.\nHINT:/, 'poll() is refused');
 is(sql(q{SELECT queues FROM cloudsat.poll('one')}), 2, 'but not to the server that watches it');
 sql(q{ALTER SERVER same OPTIONS (ADD vhosts '^other$'); ALTER SERVER one OPTIONS (ADD vhosts '^/$')});
 next_polls($_, "with virtual hosts of its own, $_ is polled") for qw(one same);

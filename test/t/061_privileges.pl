@@ -47,7 +47,7 @@ like(fault(), qr/^unauthorized\|.*Not management user/, 'the broker cannot be po
 $broker->must_api(DELETE => "/permissions/$place/$user");
 user('management');
 is(poll(), '', 'without an entry of permissions');
-like(fault(), qr/^unauthorized\|vhosts: the broker shows none to this user/, 'there is nothing to see, which is a fault');
+like(fault(), qr/^unauthorized\|vhosts: the broker shows no virtual host to this user/, 'there is nothing to see, which is a fault');
 may();
 is(poll(), '1', 'with an empty one all is seen');
 is(sql('SELECT name, messages, level FROM cloudsat.queues'), 'first|60|normal', 'the queue');

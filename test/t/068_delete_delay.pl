@@ -42,7 +42,7 @@ is(events('nobodys'), '', 'nor is a queue deleted whose owner nobody knows');
 is(column('nobodys', 'delay_from IS NOT NULL'), 't', 'of which the delay counts since it is above delete_size');
 like(sql(q{SELECT message FROM cloudsat.messages ORDER BY uuid LIMIT 1}), qr/Above 100 it will be deleted, with all its messages, at the earliest 1 hour after this warning\./,
 	'the warning says how long there is');
-is(explained($held, 'delete_delay') =~ s/00:5\d:\d\d/T/r, '01:00:00|option of server pulse; T of it to go', 'the explanation, too');
+is(explained($held, 'delete_delay') =~ s/00:5\d:\d\d/T/r, '01:00:00|option of server pulse; T of it left', 'the explanation, too');
 is(explained($held, 'next_poll'), 'nothing|not deleted: delete_delay has not passed yet', 'and what keeps it');
 like(explained($held, 'above 100'), qr/^delete_intended\|/, 'and what comes after it');
 
@@ -75,7 +75,7 @@ poll();
 is(events($slow), 'warned delete_intended delete_withdrawn', 'a longer one withdraws what is intended');
 is(sql(qq{SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE event = 'delete_withdrawn'}), 'delete_delay has not passed yet', 'which is why');
 is(column($slow, 'delete_delay'), '48:00:00', 'the row has the limit in force');
-is(explained($slow, 'delete_delay') =~ s/4[67]:\d\d:\d\d of/T of/r, "48:00:00|policy 2; T of it to go", 'and the explanation whose it is');
+is(explained($slow, 'delete_delay') =~ s/4[67]:\d\d:\d\d of/T of/r, "48:00:00|policy 2; T of it left", 'and the explanation whose it is');
 
 # --- a warning that did not say that the queue will be deleted gives nobody time
 sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'off')});
@@ -84,9 +84,9 @@ flood($_, 300) for $late, 'nobodys_late';
 poll() for 1 .. 2;
 is(events($late), 'warned would_delete', 'enforce is off: it is warned about');
 is(column($late, 'delay_from IS NULL'), 't', 'and no delay counts');
-is(explained($late, 'delete_delay'), '01:00:00|option of server pulse; counts from when enforce is on', 'as the explanation says');
-like(sql(q{SELECT message FROM cloudsat.messages WHERE message LIKE '%/late"%Were limits%' ORDER BY uuid LIMIT 1}),
-	qr/Were limits enforced for this broker, it would be deleted, at the earliest 1 hour after the warning\.$/m, 'and what is said in its thread');
+is(explained($late, 'delete_delay'), '01:00:00|option of server pulse; counts from when enforce is switched on', 'as the explanation says');
+like(sql(q{SELECT message FROM cloudsat.messages WHERE message LIKE '%/late"%If limits%' ORDER BY uuid LIMIT 1}),
+	qr/If limits were enforced for this broker, it would be deleted, at the earliest 1 hour after the warning\.$/m, 'and what is said in its thread');
 sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'on')});
 poll() for 1 .. 3;
 is(join('+', map { events($_) } $late, 'nobodys_late'), 'warned would_delete deletable+would_delete', 'enforce is on: that is told, and nothing is deleted');

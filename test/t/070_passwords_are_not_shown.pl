@@ -33,7 +33,7 @@ like($refused, qr/ERROR:  22023: invalid value for parameter "cloudsat.smtp_url"
 unlike($refused, qr/$secret/, 'without the password');
 $fake->behave('/api/users/u', 'status', code => 500);
 my $call = "cloudsat.create_account('pulse', 'u', '$secret', '{a\@b.c}')";
-my $fault = qr/HV000: broker "pulse" did not do as asked/;
+my $fault = qr/HV000: request to broker "pulse" failed/;
 hides("SELECT $call", $fault, 'a plain statement');
 hides("DO \$\$BEGIN PERFORM $call; END\$\$", $fault, 'PL/pgSQL');
 hides("DO \$\$BEGIN EXECUTE 'SELECT " . ($call =~ s/'/''/gr) . "'; END\$\$", $fault, 'EXECUTE');
@@ -42,7 +42,7 @@ $node->safe_psql('postgres', "CREATE FUNCTION inner_one() RETURNS void LANGUAGE 
 hides('SELECT outer_one()', $fault, 'a function in a function');
 hides("DO \$\$BEGIN BEGIN PERFORM $call; EXCEPTION WHEN others THEN RAISE; END; END\$\$", $fault, 'an error that is raised again');
 hides("DO \$\$BEGIN PERFORM cloudsat.set_account_password('pulse', 'nobody', '$secret'); END\$\$", qr/42704: account "nobody"/, 'set_account_password');
-hides("DO \$\$BEGIN PERFORM cloudsat.confirm_account('token', '$secret'); END\$\$", qr/22023: the token is not valid/, 'confirm_account');
+hides("DO \$\$BEGIN PERFORM cloudsat.confirm_account('token', '$secret'); END\$\$", qr/22023: invalid token/, 'confirm_account');
 hides("DO \$\$BEGIN PERFORM cloudsat.create_account('nowhere', 'u', '$secret', '{a\@b.c}'); END\$\$", qr/42704: server "nowhere" does not exist/, 'an argument');
 hides("DO \$\$BEGIN PERFORM cloudsat.create_account('pulse', 'u', '$secret', null); END\$\$", qr/22004: owners must not be null/, 'null');
 hides("DO \$\$BEGIN EXECUTE 'CREATE USER MAPPING FOR PUBLIC SERVER pulse OPTIONS (password ''$secret'')'; END\$\$",

@@ -60,7 +60,7 @@ is(replay('bytes', 20), '0|0|the queue has no room: its max-length-bytes is 1000
 is(left('bytes') + $broker->queues->{bytes}, 20, 'no message is lost then, either');
 
 # --- time
-for my $case ([ 'zero', qr/message TTL is below a minute/ ], [ 'brief-a', qr/message TTL is below a minute/ ], [ 'leased', qr/expires when it is unused/ ]) {
+for my $case ([ 'zero', qr/message TTL is below a minute/ ], [ 'brief-a', qr/message TTL is below a minute/ ], [ 'leased', qr/expires after less than a minute/ ]) {
 	my ($queue, $reason) = @$case;
 	store($queue, 5, 'i::text');
 	like(replay($queue, 5), qr/^0\|0\|.*$reason/, "nothing is sent to $queue");
@@ -68,7 +68,7 @@ for my $case ([ 'zero', qr/message TTL is below a minute/ ], [ 'brief-a', qr/mes
 }
 store('open', 1, "'soon'", '0100' . '03' . unpack('H*', '500'));
 store('open', 2, "'later'", '0100' . '06' . unpack('H*', '600000'));
-is(replay('open', 10), '2|0|1 stay, because they expire within a minute', 'a message that would expire at once stays');
+is(replay('open', 10), '2|0|1 stay because they expire within a minute', 'a message that would expire at once stays');
 is(left('open'), 1, 'in the archive');
 
 # --- a policy that came a moment ago
@@ -116,7 +116,7 @@ eventually('messages are sent', sub { ($broker->queues->{sudden} // 0) > 0 });
 kill STOP => $pid;
 put_policy('policies', 'sudden', '^sudden$', { 'max-length' => 1 });
 kill CONT => $pid;
-like($sender->query('SELECT 1'), qr/t\|the limits of the queue became stricter meanwhile/, 'limits that became stricter end it');
+like($sender->query('SELECT 1'), qr/t\|the limits of the queue became stricter during the replay/, 'limits that became stricter end it');
 $sender->quit;
 cmp_ok(left('sudden'), '>', 0, 'and what was confirmed since the last look is not removed');
 
@@ -129,9 +129,9 @@ $broker->amqp('declare', $_, 'durable') for qw(own own-archived own-unbounded);
 my $strict = limits('strict', warn_size => 100, delete_size => 1000);
 store('own', 1500, 'i::text');
 is($strict->('own', 300), '300|0|', 'what stays below needs no reason');
-is($strict->('own', 1500), '700|0|the queue would grow above its delete_size, 1000, and be deleted', 'the queue is not lifted above delete_size');
+is($strict->('own', 1500), '700|0|the queue would exceed its delete_size, 1000, and be deleted', 'the queue is not lifted above delete_size');
 is(left('own') . '|' . $broker->queues->{own}, '500|1000', 'the rest stays');
-is($strict->('own', 1500), '0|0|the queue would grow above its delete_size, 1000, and be deleted', 'as ever');
+is($strict->('own', 1500), '0|0|the queue would exceed its delete_size, 1000, and be deleted', 'as ever');
 bodies('own', 400);
 is($strict->('own', 400), '400|0|', 'what a consumer has taken makes room, as soon as the broker tells that it is done');
 sql("INSERT INTO cloudsat.queue_policies (queue, unbounded) VALUES ('^own-unbounded\$', true)");
@@ -139,21 +139,21 @@ store('own-unbounded', 1500, 'i::text');
 is($strict->('own-unbounded', 1500), '1500|0|', 'where nothing is deleted there is no such limit');
 my $archiving = limits('archiving', warn_size => 100, archive_size => 300, delete_size => 1000, enforce => 'on');
 store('own-archived', 1500, 'i::text');
-is($archiving->('own-archived', 1500), '300|0|the queue would grow above its archive_size, 300, and be archived again', 'nor above archive_size');
+is($archiving->('own-archived', 1500), '300|0|the queue would exceed its archive_size, 300, and be archived again', 'nor above archive_size');
 sql("ALTER SERVER archiving OPTIONS (SET enforce 'off')");
-is($archiving->('own-archived', 1500), '700|0|the queue would grow above its delete_size, 1000, and be deleted', 'where archiving is off, only delete_size counts');
+is($archiving->('own-archived', 1500), '700|0|the queue would exceed its delete_size, 1000, and be deleted', 'where archiving is off, only delete_size counts');
 
 # --- those that expire do not block the others
 $broker->amqp('declare', 'heads', 'durable');
 store('heads', 5, "'soon'", '0100' . '03' . unpack('H*', '500'));
 store('heads', 15, 'i::text');
-is(replay('heads', 5), '5|0|5 stay, because they expire within a minute', 'what is passed over does not count');
-is(replay('heads', 50), '10|0|5 stay, because they expire within a minute', 'nor does it keep the others');
+is(replay('heads', 5), '5|0|5 stay because they expire within a minute', 'what is passed over does not count');
+is(replay('heads', 50), '10|0|5 stay because they expire within a minute', 'nor does it keep the others');
 is(bodies('heads', 50), join(' ', 1 .. 15), 'which come in their order');
 
 # --- a broker that does not tell
 sql("ALTER SERVER pulse OPTIONS (SET management_url 'http://127.0.0.1:9')");
 like(($node->psql('postgres', "SELECT cloudsat.replay('pulse', '$vhost', 'policy-a', 5)"))[2],
-	qr/broker "pulse" does not tell the limits of the queue: .*\nDETAIL:  The kind of fault is refused\./, 'is an error');
+	qr/broker "pulse" does not report the limits of the queue: .*\nDETAIL:  The kind of fault is refused\./, 'is an error');
 is(left('policy-a'), 240, 'and nothing is sent');
 done_testing;

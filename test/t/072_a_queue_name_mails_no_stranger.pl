@@ -31,9 +31,9 @@ is(sql('SHOW cloudsat.smtp_tls'), 'off', 'there is a mail server');
 
 # --- strangers
 overgrow($lure);
-is(fate('victim@elsewhere.example'), 'warned|dropped|known from the name of the queue alone, and not in mail_domains', 'a stranger is not mailed, and that is told');
+is(fate('victim@elsewhere.example'), 'warned|dropped|known only from the name of the queue, and not in mail_domains', 'a stranger is not mailed, and that is told');
 is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE chan = 'victim@elsewhere.example'}), 1, 'the thread on the board is there all the same');
-is(explained($lure), '|victim@elsewhere.example is known from the name of the queue alone, and not in mail_domains', 'explain_queue says so');
+is(explained($lure), '|victim@elsewhere.example is known only from the name of the queue, and not in mail_domains', 'explain_queue says so');
 
 # --- those who are known
 overgrow('queue/ops@example.com/mine');
@@ -48,7 +48,7 @@ like($sink->next('by another name, too')->{subject}, qr/other/, 'of which the ac
 sql(q{ALTER SERVER pulse OPTIONS (ADD mail_domains 'corp.example, partner.example')});
 overgrow('queue/dave@dept.corp.example/jobs', 'queue/eve@corp.example.evil.example/jobs');
 like($sink->next('an address of a domain that is named')->{head}, qr/^X-To: dave\@dept.corp.example\r/m, 'is mailed');
-is(fate('eve@corp.example.evil.example'), 'warned|dropped|known from the name of the queue alone, and not in mail_domains', 'one that looks like it is not');
+is(fate('eve@corp.example.evil.example'), 'warned|dropped|known only from the name of the queue, and not in mail_domains', 'one that looks like it is not');
 is(sql(q{SELECT count(*) FROM cloudsat.outbox WHERE state = 'dropped'}), 2, 'nothing is dropped but that');
 sql(q{ALTER SERVER pulse OPTIONS (SET mail_domains '.')});
 overgrow("queue/frank\@anywhere.example/Dear customer, renew at HTTP://evil.example/x or pay\@evil.example \x{202e}\x{061c}\x{ad}\x{3164}\"\n\nYours, the bank" . 'x' x 80);
@@ -84,7 +84,7 @@ overgrow(map { "queue/many$_\@x.example/q" } 1 .. 5);
 $sink->next("mail $_ of three") for 1 .. 3;
 wait_until($node, q{SELECT string_agg(DISTINCT outcome, ','), count(*), bool_and(due > now() + interval '58 min') FROM cloudsat.outbox
 	WHERE state = 'waiting' AND recipient <@ 'x.example'}, 'its broker has caused max_mails within an hour|2|t', 30, 'the others wait, and say why');
-is($sink->next('the admins are told')->{subject}, '[pulse] Mails to owners wait', 'that mails are held back');
+is($sink->next('the admins are told')->{subject}, '[pulse] Mails to owners are delayed', 'that mails are held back');
 like(explained(sql(q{SELECT queue FROM cloudsat.outbox WHERE state = 'waiting' LIMIT 1})),
 	qr/^many\d\@x.example\|a notice to many\d\@x.example waits until 2.*: its broker has caused max_mails within an hour$/, 'explain_queue says that it waits');
 overgrow('queue/team/more');

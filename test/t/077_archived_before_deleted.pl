@@ -62,14 +62,14 @@ $reader->finish;
 
 # --- nothing that could be taken
 my $hoarder = $broker->hold('declare', 'hoard', 'durable', ',', 'number', 'hoard', 1500, 20, ',', 'consume', 'hoard', 1500);
-becomes(why('hoard'), 'consumers hold its messages, and none of them can be taken',
+becomes(why('hoard'), 'consumers hold all of its messages, so none can be taken',
 	'what consumers hold can not be archived, which is said');
 becomes(events('hoard'), qr/^archive_withheld .*deleted$/, 'before the queue is deleted');
 $hoarder->finish;
 
 # --- a queue that grows faster than it is archived
 $broker->amqp('declare', 'fast', 'durable', ',', 'publish', 'fast', 60000, 200);
-like(explained('fast', 'above 1000'), qr/not deleted: it is archived, and the archive may have more of it/,
+like(explained('fast', 'above 1000'), qr/not deleted: it is being archived, and the archive has room for more/,
 	'as long as a queue is archived, it is not to be deleted')
   if sql(column('fast', 'archive')) eq 'on';
 becomes(stored('fast'), qr/^(59[7-9]..|60000)$/, 'however large a queue is, it is archived');
@@ -81,7 +81,7 @@ $broker->must_api(PUT => "/policies/$path/lease", { pattern => '^leased$', defin
 $broker->amqp('declare', 'fragile', 'durable', 'x-queue-type=quorum', ',', 'number', 'fragile', 1500, 20, ',',
 	'declare', 'leased', 'durable', ',', 'number', 'leased', 500, 20);
 becomes(why('fragile'), qr/delivery limit is low/, 'a delivery limit by policy is heeded');
-becomes(why('leased'), qr/it expires when nobody uses it/, 'so is an expiry by policy');
+becomes(why('leased'), qr/it expires if unused/, 'so is an expiry by policy');
 is(sql(stored('fragile')) + sql(stored('leased')), 0, 'and nothing is taken before they are known');
 like(sql(events('fragile')), qr/^archive_withheld\b/, 'nor is the queue deleted before');
 
@@ -91,7 +91,7 @@ my $jealous = $broker->hold('exclusive', 'other');
 my $explanation = "SELECT detail FROM cloudsat.explain_queue('pulse', '$vhost', 'other') WHERE item = 'archive'";
 becomes($explanation, 'it has an exclusive consumer', 'a queue is explained by what it is not archived for');
 $broker->must_api(PUT => "/policies/$path/lease", { pattern => '^(leased|other)$', definition => { expires => 600000 }, 'apply-to' => 'queues' });
-becomes($explanation, qr/^it expires when nobody uses it/, 'and when that has changed, by the new reason');
+becomes($explanation, qr/^it expires if unused/, 'and when that has changed, by the new reason');
 is(sql(events('other')), 'archive_withheld archive_withheld', 'which the audit tells, once');
 is(sql(stored('other')), '0', 'and nothing of it was archived');
 $jealous->finish;
@@ -149,7 +149,7 @@ sql(q{UPDATE cloudsat.queues SET archive = CASE name WHEN 'over' THEN 'withheld'
 for my $queue (qw(over never_begun)) {
 	becomes(stored($queue), '1260', "$queue: a deletion is withdrawn where nothing speaks against archiving any more");
 	is(sql("SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE name = '$queue' AND event = 'delete_withdrawn'"),
-		'it is archived, and the archive may have more of it', "$queue: that is why");
+		'it is being archived, and the archive has room for more', "$queue: that is why");
 	unlike(sql(events($queue)), qr/deleted/, "$queue: and it is not deleted");
 }
 done_testing;

@@ -66,20 +66,20 @@ TEST_F(ExplainQueue, WhoGetsMail) {
     EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|no owner has an address with a local part");
     queue.not_mailed = "alice@example.com";
     EXPECT_EQ(value("mail") + "|" + detail("mail"),
-              "null|alice@example.com is known from the name of the queue alone, and not in mail_domains");
+              "null|alice@example.com is known only from the name of the queue, and not in mail_domains");
     queue.owner = Owner::reserved;
-    EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|there is no owner to warn");
+    EXPECT_EQ(value("mail") + "|" + detail("mail"), "null|it has no owner to warn");
 }
 
 TEST_F(ExplainQueue, APendingLevelIsSaidToNeedAnotherPoll) {
     queue.facts.messages = 2001;
     EXPECT_EQ(value("next_poll"), "nothing");
-    EXPECT_EQ(detail("next_poll"), "its size calls for warned, if the poll after it agrees");
+    EXPECT_EQ(detail("next_poll"), "its size calls for warned, if the following poll agrees");
     queue.standing.pending = Level::warned;
     EXPECT_EQ(value("next_poll"), "warned");
-    EXPECT_EQ(detail("next_poll"), "told: alice@example.com");
+    EXPECT_EQ(detail("next_poll"), "warned: alice@example.com");
     queue.owners = "bot.example.com, carol@example.com";
-    EXPECT_EQ(detail("next_poll"), "told: bot.example.com, carol@example.com");
+    EXPECT_EQ(detail("next_poll"), "warned: bot.example.com, carol@example.com");
     EXPECT_EQ(detail("owner"), "an account of bot.example.com, carol@example.com");
 }
 
@@ -89,14 +89,14 @@ TEST_F(ExplainQueue, ANumberThatIsNotBelievedIsNotJudged) {
     queue.standing.pending = Level::deleted;
     EXPECT_EQ(value("size"), "9000");
     EXPECT_EQ(detail("size"),
-              "ready and unacknowledged; from totals; last poll then; not judged: its state is not one whose "
-              "numbers can be believed");
+              "ready and unacknowledged; from totals; last poll then; not judged: its numbers are not "
+              "reliable in its present state");
     EXPECT_EQ(value("next_poll"), "nothing");
     queue.facts.state = "running";
     queue.source = SizeSource::none;
     EXPECT_EQ(value("size"), "null");
     EXPECT_EQ(value("time_to_warn_size"), "null");
-    EXPECT_EQ(detail("next_poll"), "the broker gives no number of messages");
+    EXPECT_EQ(detail("next_poll"), "the broker reports no number of messages");
 }
 
 TEST_F(ExplainQueue, AnIntentionIsResolvedAsTheSecondLookWould) {
@@ -129,7 +129,7 @@ TEST_F(ExplainQueue, AHoldIsSaidAndCountsBeforeThePollThatHearsOfIt) {
     queue.belayed_by = "alice@example.com";
     EXPECT_EQ(value("belayed"), "alice@example.com");
     EXPECT_EQ(value("next_poll"), "belayed");
-    EXPECT_EQ(detail("above 8000"), "not deleted: it was belayed");
+    EXPECT_EQ(detail("above 8000"), "not deleted: it is on hold");
     queue.standing.intended = true;
     EXPECT_EQ(value("next_poll"), "delete_withdrawn");
     queue.standing.intended = queue.standing.belayed = false;
@@ -146,12 +146,12 @@ TEST_F(ExplainQueue, WaitsAreOverInTheRangesAndNotAtTheNextPoll) {
     queue.standing.retry_after = now + 1;
     queue.retry_after = "soon";
     EXPECT_EQ(value("next_poll"), "nothing");
-    EXPECT_EQ(detail("next_poll"), "not deleted: the last attempt failed, and it is too early for another");
+    EXPECT_EQ(detail("next_poll"), "not deleted: the last attempt failed, and it is too early to retry");
     EXPECT_EQ(value("above 8000"), "delete_intended");
-    EXPECT_EQ(detail("deletion"), "2 attempts; no new one before soon");
+    EXPECT_EQ(detail("deletion"), "2 attempts; earliest retry soon");
     queue.dots = true;
     EXPECT_EQ(detail("deletion"),
-              "2 attempts; no new one before soon; a name of dots only has no address over HTTP, "
+              "2 attempts; earliest retry soon; a name consisting of dots has no address over HTTP, "
               "and the server has no amqp_url");
 }
 
@@ -178,7 +178,7 @@ TEST_F(ExplainQueue, ManyPoliciesAreCountedAndNotAllTold) {
     }
     queue.policies = matches;
     EXPECT_EQ(value("passed_over").substr(0, 10), "1, 2, 3, 4");
-    EXPECT_EQ(detail("passed_over"), "match too, with a lower priority or a higher id; 499 in all");
+    EXPECT_EQ(detail("passed_over"), "also match, with a lower priority or a higher id; 499 in all");
 }
 
 TEST_F(ExplainQueue, NoCaseHasMoreRowsThanThereIsRoomFor) {

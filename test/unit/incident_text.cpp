@@ -33,12 +33,12 @@ TEST_F(IncidentText, AWarningSaysWhatHappensNextAndWhen) {
     EXPECT_EQ(
         off,
         "Queue \"queue/alice@example.com/x\" in vhost \"/\" of broker pulse has 2345 messages, more than its "
-        "warning size of 2000.\nAbove 8000 it would be deleted; for now this guardian only says so.\n"
-        "The warning is over when it has 1600 or fewer.");
+        "warning size of 2000.\nAbove 8000 it would be deleted if limits were enforced for this broker.\n"
+        "The warning ends when it has 1600 or fewer.");
     incident.enforce = true;
     EXPECT_TRUE(has(say_warned(incident, &memory), "Above 8000 it will be deleted, with all its messages."));
-    EXPECT_TRUE(has(say_warned(incident, &memory),
-                    "\nAn owner who replies \"belay\" on the board keeps it from that.\n"));
+    EXPECT_TRUE(
+        has(say_warned(incident, &memory), "\nTo prevent this, an owner replies \"belay\" on the board.\n"));
     incident.limits.unbounded = true;
     EXPECT_FALSE(has(say_warned(incident, &memory), "belay"));
     EXPECT_TRUE(has(say_warned(incident, &memory), "It will not be deleted, however large it grows."));
@@ -132,15 +132,14 @@ TEST_F(IncidentText, OneMessage) {
 TEST_F(IncidentText, Belay) {
     const std::string queue = "Queue \"queue/alice@example.com/x\" in vhost \"/\" of broker pulse ";
     EXPECT_EQ(say_belayed(incident, "ops@example.com", &memory),
-              queue +
-                  "is on hold, as ops@example.com says: it is neither archived nor deleted, however large "
-                  "it grows, until it has 1600 messages or fewer.\nTo end the hold earlier, an owner or "
-                  "admin replies \"end\".");
+              queue + "was put on hold by ops@example.com: it is neither archived nor deleted, however large "
+                      "it grows, until it has 1600 messages or fewer.\nTo end the hold earlier, an owner or "
+                      "admin replies \"end\".");
     EXPECT_EQ(say_belay_ended(incident, "ops@example.com", &memory),
-              queue + "is not on hold any more, as ops@example.com says: its limits count again.");
-    EXPECT_EQ(say_not_obeyed(incident, &memory),
-              queue +
-                  "can be put on hold by its owners and by the broker's admins, and you are none of them.");
+              queue + "is no longer on hold: ops@example.com ended the hold, and its limits apply again.");
+    EXPECT_EQ(
+        say_not_obeyed(incident, &memory),
+        queue + "can be put on hold only by its owners and by the broker's admins. You are not one of them.");
 }
 
 TEST_F(IncidentText, HostileNamesStayInTheirQuotes) {

@@ -38,8 +38,8 @@ TEST_F(MailText, AWarningSaysWhatAnOwnerNeeds) {
                            "3025 messages (warning "
                            "size 2000, deletion size 8000).\n\n"
                            "Above 8000 it will be deleted, with all its messages.\n"
-                           "An owner who replies \"belay\" on the board keeps it from that.\n"
-                           "The warning is over when it has 1600 or fewer.\n"
+                           "To prevent this, an owner replies \"belay\" on the board.\n"
+                           "The warning ends when it has 1600 or fewer.\n"
                            "The incident's thread on the board is 0197-2.");
     auto other = incident();
     other.limits.archive_size = 4000;
@@ -47,7 +47,7 @@ TEST_F(MailText, AWarningSaysWhatAnOwnerNeeds) {
               std::string_view::npos);
     other.enforce = false;
     other.limits.basis = Basis::ready;
-    EXPECT_NE(mail_warned(other, "", &arena).body.find("would be deleted; for now"), std::string_view::npos);
+    EXPECT_NE(mail_warned(other, "", &arena).body.find("would be deleted if"), std::string_view::npos);
     EXPECT_NE(mail_warned(other, "", &arena).body.find("3025 messages ready"), std::string_view::npos);
     other.limits.unbounded = true;
     EXPECT_NE(mail_warned(other, "", &arena).body.find("(warning size 2000, never deleted)"),
@@ -92,7 +92,7 @@ TEST_F(MailText, OneNoticeIsAMail) {
                                 "\r\n"
                                 "First line.\r\n\r\nSecond =3D line.\r\n"
                                 "\r\n--=20\r\n"
-                                "Sent by cloudsat, which guards these queues. Answers are not read.\r\n");
+                                "Sent by cloudsat, which guards these queues. Replies are not read.\r\n");
 }
 
 TEST_F(MailText, SeveralNoticesAreOneMailAndFiveADigest) {

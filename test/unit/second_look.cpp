@@ -104,7 +104,7 @@ TEST(SecondLook, ANewConsumerWithdraws) {
         });
     };
     EXPECT_EQ(consumed([](SecondLook&) {}).resolve, Resolve::withdraw);
-    EXPECT_EQ(consumed([](SecondLook&) {}).reason, "somebody consumes from it now");
+    EXPECT_EQ(consumed([](SecondLook&) {}).reason, "it has a new consumer");
     EXPECT_EQ(consumed([](SecondLook& l) { l.before.consumers = 0; }).resolve, Resolve::withdraw);
     EXPECT_EQ(consumed([](SecondLook& l) { l.before.consumers = 2; }).resolve, Resolve::proceed)
         << "not a new one";

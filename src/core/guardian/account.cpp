@@ -1,4 +1,4 @@
-// Accounts as a broker knows them, see account.hpp.
+// Accounts of a broker; see account.hpp.
 
 #include "core/guardian/account.hpp"
 
@@ -20,7 +20,7 @@ constexpr bool is_letter_or_digit(char c) noexcept {
 constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view token_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-// Without padding.
+// Base64 without padding.
 void put_base64(TextWriter& out, std::span<const std::uint8_t> bytes, std::string_view digits) {
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         std::uint32_t group = 0;
@@ -38,7 +38,7 @@ std::string_view keep_text(std::string_view text, std::pmr::memory_resource* are
     return is_usable_text(text) ? copy_text(arena, text) : std::string_view{};
 }
 
-// A list of texts; before 3.9 it was one text with commas.
+// A list of strings; before RabbitMQ 3.9, one string separated by commas.
 std::string_view read_tags(const dom::object& user, std::pmr::memory_resource* arena) {
     dom::element value;
     dom::array list;
@@ -70,7 +70,7 @@ std::string_view check_username(std::string_view username) noexcept {
     }
     for (const char c : username) {
         if (!is_letter_or_digit(c) && std::string_view("._-+@").find(c) == std::string_view::npos) {
-            return "It may hold ASCII letters, digits, and the characters . _ - + @ only.";
+            return "It may contain only ASCII letters, digits, and the characters . _ - + @.";
         }
     }
     if (!is_letter_or_digit(username.front())) {
@@ -119,7 +119,7 @@ std::string_view read_pattern(std::string_view username, std::string_view also_r
 }
 
 std::string_view password_hash(const Salt& salt, const Sha256& digest, std::pmr::memory_resource* arena) {
-    static_assert((salt_size + digest_size_sha256) % 3 == 0, "base64 of it needs no padding");
+    static_assert((salt_size + digest_size_sha256) % 3 == 0, "its base64 needs no padding");
     std::array<std::uint8_t, salt_size + digest_size_sha256> bytes{};
     std::copy(digest.begin(), digest.end(), std::copy(salt.begin(), salt.end(), bytes.begin()));
     TextWriter out(arena);
@@ -128,7 +128,7 @@ std::string_view password_hash(const Salt& salt, const Sha256& digest, std::pmr:
 }
 
 bool has_salt(std::string_view password_hash, const Salt& salt) noexcept {
-    constexpr std::size_t digits = 6; // hold 36 bits, of which the salt is the first 32
+    constexpr std::size_t digits = 6; // 36 bits, of which the salt is the first 32
     if (password_hash.size() < digits) {
         return false;
     }
@@ -153,7 +153,7 @@ std::string_view token_text(std::span<const std::uint8_t> bytes, std::pmr::memor
     return out.keep(arena);
 }
 
-// quoted() is made for people, and what it gives for valid UTF-8 is JSON as well.
+// quoted() is made for people, but its output for valid UTF-8 is also JSON.
 std::string_view user_document(std::string_view password_hash, std::string_view tags,
                                std::pmr::memory_resource* arena) {
     TextWriter out(arena);

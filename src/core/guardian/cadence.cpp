@@ -1,4 +1,4 @@
-// The cadence, see cadence.hpp.
+// Polling intervals; see cadence.hpp.
 
 #include "core/guardian/cadence.hpp"
 
@@ -7,7 +7,7 @@
 namespace cloudsat::core {
 namespace {
 
-// base * 2^doublings, at most `most`, without overflow
+// base * 2^doublings, limited to `most`, without overflow
 Micros doubled(Micros base, int doublings, Micros most) noexcept {
     Micros wait = base;
     for (int i = 0; i < doublings && wait < most; ++i) {
@@ -32,7 +32,8 @@ Micros next_poll(const Cadence& cadence, Micros began, Micros ended, int consecu
                  double random) noexcept {
     const Micros took = std::max<Micros>(ended - began, 0);
     if (consecutive_failures > 0) {
-        return ended + wait_after(cadence, consecutive_failures, random); // its own time-out is no rest
+        return ended + wait_after(cadence, consecutive_failures,
+                                  random); // the timeout itself does not count as a pause
     }
     return std::max(began + cadence.interval, ended + took / 4);
 }

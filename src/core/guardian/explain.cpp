@@ -1,4 +1,4 @@
-// Rows that explain a queue, see explain.hpp.
+// Rows that explain a queue; see explain.hpp.
 
 #include "core/guardian/explain.hpp"
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view nothing = "nothing";
 
-// A sentence that is put together from clauses.
+// A sentence made of clauses.
 class Clauses {
 public:
     explicit Clauses(std::pmr::memory_resource* arena) : out_(arena) {}
@@ -81,17 +81,17 @@ private:
         return blocker == Blocker::not_enforced ? q_.why_not : reason_of(blocker);
     }
 
-    // --- what it is
+    // --- the queue
 
     void say_queue() {
         Clauses detail(arena_);
         switch (q_.record) {
         case Record::none:
-            add("queue", "unknown", "no poll has seen it; this is what it would be under");
+            add("queue", "unknown", "no poll has seen it; these rules would apply to it");
             return;
         case Record::gone:
             detail.more().put("since ").put(q_.gone_at);
-            detail.more().put("declared again, it starts afresh");
+            detail.more().put("if declared again, it is treated as new");
             add("queue", "gone", detail.keep(arena_));
             return;
         case Record::there:
@@ -115,10 +115,10 @@ private:
             detail.more()
                 .put("the broker is watched by ")
                 .put(q_.watcher)
-                .put(", and meanwhile nothing is done from here");
+                .put(", so this server does nothing");
         }
         if (!q_.last_success.empty()) {
-            detail.more().put("last seen whole ").put(q_.last_success);
+            detail.more().put("last complete poll ").put(q_.last_success);
         }
         if (q_.failures > 0) {
             detail.more()
@@ -137,7 +137,7 @@ private:
     void say_owner() {
         TextWriter detail(arena_);
         if (q_.owner_name.empty()) {
-            detail.put("owner_pattern ").put(q_.options->owner_pattern).put(" finds none in the name");
+            detail.put("owner_pattern ").put(q_.options->owner_pattern).put(" matches no owner in the name");
             add("owner", std::nullopt, detail.keep(arena_));
             return;
         }
@@ -146,9 +146,10 @@ private:
         } else if (!q_.owners.empty()) {
             detail.put("an account of ").put(q_.owners);
         } else if (q_.owner == Owner::person) {
-            detail.put("an address with a local part, by owner_pattern ").put(q_.options->owner_pattern);
+            detail.put("an address with a local part, extracted by owner_pattern ")
+                .put(q_.options->owner_pattern);
         } else {
-            detail.put("nobody to warn: no account with owners, and no address with a local part");
+            detail.put("no owner to warn: neither an account with owners nor an address with a local part");
         }
         add("owner", q_.owner_name, detail.keep(arena_));
     }
@@ -160,11 +161,11 @@ private:
             detail.more().put("cloudsat.smtp_url is not set");
         }
         if (!wanted) {
-            detail.more().put("there is no owner to warn");
+            detail.more().put("it has no owner to warn");
         } else if (!q_.not_mailed.empty()) {
             detail.more()
                 .put(q_.not_mailed)
-                .put(" is known from the name of the queue alone, and not in mail_domains");
+                .put(" is known only from the name of the queue, and not in mail_domains");
         } else if (q_.mailed.empty()) {
             detail.more().put("no owner has an address with a local part");
         }
@@ -188,10 +189,10 @@ private:
                 detail.more().put(first->comment);
             }
         } else {
-            detail.more().put("none matches: the limits of the server");
+            detail.more().put("none matches: the server's limits apply");
         }
         if (!q_.judged_so) {
-            detail.more().put("not yet judged by these rules: they count from the next poll on");
+            detail.more().put("not yet judged by these rules: they apply from the next poll on");
         }
         add("policy", policy() == nullptr ? std::nullopt : std::optional(number(policy()->id)),
             detail.keep(arena_));
@@ -207,14 +208,14 @@ private:
             ids.put(i > 1 ? ", " : "").put(q_.policies[i].id);
         }
         Clauses detail(arena_);
-        detail.more().put("match too, with a lower priority or a higher id");
+        detail.more().put("also match, with a lower priority or a higher id");
         if (q_.policies.size() > most + 1) {
             detail.more().put(static_cast<std::int64_t>(q_.policies.size() - 1)).put(" in all");
         }
         add("passed_over", ids.keep(arena_), detail.keep(arena_));
     }
 
-    // Where a limit comes from: the policy's own number, or the server's, or a compromise of both.
+    // Origin of a limit: the policy's own number, the server's, or a compromise of both.
     TextWriter& put_origin(TextWriter& out, std::string_view option, bool by_policy,
                            std::optional<std::int64_t> limit, std::int64_t of_server) const {
         if (by_policy) {
@@ -259,7 +260,7 @@ private:
         } else if (!wanted) {
             put_origin(detail.more(), "archive_size", false, {}, off);
         } else if (!by_policy && q_.limits.unbounded) {
-            detail.more().put("policy ").put(p->id).put(" makes it unbounded, and has no archive_size");
+            detail.more().put("policy ").put(p->id).put(" makes it unbounded and has no archive_size");
         } else {
             detail.more().put("the server has no amqp_url");
         }
@@ -273,10 +274,10 @@ private:
                    {}, q_.options->delete_delay);
         const Micros left = delay_left(q_.limits, q_.standing.delay_from, q_.circumstances.now);
         if (left > 0 && q_.standing.delay_from != 0) {
-            detail.more().put(duration(left)).put(" of it to go");
+            detail.more().put(duration(left)).put(" of it left");
         } else if (left > 0) {
-            detail.more().put(q_.circumstances.enforce ? "counts from the warning on"
-                                                       : "counts from when enforce is on");
+            detail.more().put(q_.circumstances.enforce ? "counts from the warning"
+                                                       : "counts from when enforce is switched on");
         }
         add("delete_delay", duration(q_.limits.delete_delay), detail.keep(arena_));
     }
@@ -304,11 +305,11 @@ private:
         }
         enforce.more().put(q_.held_back ? "held back until confirm_enforce(): it is on for another database"
                            : o.enforce != 0 ? "it archives and deletes"
-                                            : "it warns, and says what it would do");
+                                            : "it warns, and announces what it would do");
         add("enforce", o.enforce != 0 ? "on" : q_.held_back ? "held back" : "off", enforce.keep(arena_));
     }
 
-    // --- how it stands
+    // --- its state
 
     void say_size() {
         const std::optional<std::int64_t> size = judged_size(sample_, q_.limits.basis);
@@ -333,10 +334,10 @@ private:
         add("level", to_string(s.level), detail.keep(arena_));
         add("pending", to_string(s.pending),
             s.pending > s.level
-                ? "the size of the last poll calls for it; what two polls in a row call for is done"
-                : "what the size of the last poll called for");
+                ? "called for by the size at the last poll; a second poll in a row puts it into effect"
+                : "called for by the size at the last poll");
         add("incident", q_.incident.empty() ? std::nullopt : std::optional(q_.incident),
-            q_.incident.empty() ? "none is on" : "the thread: cloudsat.thread_text(incident)");
+            q_.incident.empty() ? "none is open" : "the thread: cloudsat.thread_text(incident)");
     }
 
     void say_belay() {
@@ -350,7 +351,7 @@ private:
             detail.more().put("ended by ").put(q_.belayed_by);
         }
         if (q_.unheard) {
-            detail.more().put("the next poll takes note of it");
+            detail.more().put("takes effect at the next poll");
         }
         add("belayed", q_.standing.belayed ? std::optional(q_.belayed_by) : std::nullopt,
             detail.keep(arena_));
@@ -365,7 +366,7 @@ private:
                    : std::string_view("0");
     }
 
-    // hours:minutes:seconds, as an interval reads it
+    // hours:minutes:seconds, an input format of interval
     std::string_view duration(Micros time) const {
         const Micros seconds = time / micros_per_second;
         TextWriter out(arena_);
@@ -385,13 +386,13 @@ private:
         if (q_.trend) {
             detail.more().put("messages per minute, over the last ").put(duration(q_.trend->span));
             if (!trusted && q_.trend->growth != 0) {
-                detail.more().put("it swings more than it grows");
+                detail.more().put("it fluctuates more than it grows");
             }
             add("trend", rate(q_.trend->growth), detail.keep(arena_));
         } else {
             add("trend", std::nullopt, "too little history");
         }
-        // Whichever is faster: a warning that comes early costs little.
+        // The faster estimate: an early warning costs little.
         const bool by_trend = trusted && q_.trend->growth > q_.growth;
         const double growth = by_trend ? q_.trend->growth : q_.growth;
         say_time("time_to_warn_size", q_.limits.warn_size, growth, by_trend);
@@ -408,8 +409,8 @@ private:
             return;
         }
         const std::optional<Micros> time = time_to(limit, *size, growth);
-        const std::string_view how = *size > limit ? "it is above"
-                                     : !time       ? "not within a century, as it grows"
+        const std::string_view how = *size > limit ? "already above"
+                                     : !time       ? "not within a century at this growth"
                                      : by_trend    ? "by trend"
                                                    : "by growth";
         add(item, time ? std::optional(duration(*time)) : std::nullopt,
@@ -426,9 +427,8 @@ private:
             detail.more().messages(q_.archived).put(" archived since it began");
             break;
         case Archive::full:
-            detail.more().put(has_room(q_.limits, q_.in_archive)
-                                  ? "it held as many of its messages as it may, and has room again"
-                                  : reason_of(Blocker::full));
+            detail.more().put(has_room(q_.limits, q_.in_archive) ? "it was full, and has room again"
+                                                                 : reason_of(Blocker::full));
             break;
         case Archive::withheld:
             detail.more().put(q_.withheld_because.empty() ? reason_of(Blocker::withheld)
@@ -436,7 +436,7 @@ private:
             break;
         }
         if (!q_.archive_retry.empty()) {
-            detail.more().put("the last attempt failed, the next is not before ").put(q_.archive_retry);
+            detail.more().put("the last attempt failed; earliest retry ").put(q_.archive_retry);
         }
         if (q_.in_archive > 0) {
             detail.more().put("the archive holds ").messages(q_.in_archive).put(" of it");
@@ -453,17 +453,17 @@ private:
             detail.more().put("since ").put(q_.intended_at);
             if (q_.attempts > 0) {
                 detail.more().put(q_.attempts).put(q_.attempts == 1 ? " request" : " requests");
-                detail.more().put("what came of it is not known yet");
+                detail.more().put("outcome not known yet");
             }
         } else if (q_.failed_attempts > 0) {
             value = "failed";
             detail.more().put(q_.failed_attempts).put(q_.failed_attempts == 1 ? " attempt" : " attempts");
             if (!q_.retry_after.empty()) {
-                detail.more().put("no new one before ").put(q_.retry_after);
+                detail.more().put("earliest retry ").put(q_.retry_after);
             }
         } else if (q_.standing.would_delete) {
             value = "would_delete";
-            detail.more().put("said ").put(q_.would_delete_at);
+            detail.more().put("announced ").put(q_.would_delete_at);
         }
         if (q_.dots) {
             detail.more().put(q_.options->amqp_url.empty() ? no_address : "over AMQP only");
@@ -475,7 +475,7 @@ private:
 
     std::string_view told() const { return q_.owners.empty() ? q_.owner_name : q_.owners; }
 
-    // The events that an outlook is made of, by the names that queue_events gives them.
+    // The events of an outlook, named as in queue_events.
     std::string_view events_of(const Outlook& o) const {
         TextWriter out(arena_);
         bool any = false;
@@ -500,10 +500,10 @@ private:
             out.more().put(reason(o.blocker));
         }
         if (o.warned) {
-            out.more().put("told: ").put(told());
+            out.more().put("warned: ").put(told());
         }
         if (o.warn_blocker != Blocker::none) {
-            out.more().put("nobody is warned: ").put(reason(o.warn_blocker));
+            out.more().put("no owner is warned: ").put(reason(o.warn_blocker));
         }
         if (o.archive_wanted) {
             out.more().put("until there are ").put(rearm_size(*q_.limits.archive_size)).put(" or fewer");
@@ -512,12 +512,12 @@ private:
             out.more().put("not archived: ").put(reason(o.archive_blocker));
         }
         if (o.delete_intended) {
-            out.more().put("deleted, unless it has drained when looked at again");
+            out.more().put("deleted, unless the second look finds it drained");
         } else if (o.delete_blocker != Blocker::none) {
             out.more().put("not deleted: ").put(reason(o.delete_blocker));
         }
         if (q_.limits.archive_size && (o.delete_intended || o.delete_blocker == Blocker::archive_first)) {
-            out.more().put("by its guard only: poll() does not archive");
+            out.more().put("only by its guard: poll() does not archive");
         }
     }
 
@@ -531,7 +531,7 @@ private:
         return out.keep(arena_);
     }
 
-    // What nobody will judge is not told of either.
+    // Why no poll judges the queue; empty if one does.
     std::string_view unseen() const {
         return !q_.watched                 ? reason_of(Blocker::unwatched)
                : q_.record == Record::none ? "no poll has seen it"
@@ -557,7 +557,7 @@ private:
     void add_resolution(std::string_view item, const Resolution& resolution) {
         const bool goes = resolution.resolve == Resolve::proceed;
         add(item, goes ? "deleted" : "delete_withdrawn",
-            goes ? "an intention is open: it is looked at once more, at the freshest numbers there are"
+            goes                       ? "an intention is open: a second look follows, at the latest numbers"
             : q_.circumstances.enforce ? resolution.reason
                                        : q_.why_not);
     }
@@ -581,7 +581,7 @@ private:
             detail.more()
                 .put("its size calls for ")
                 .put(to_string(called))
-                .put(", if the poll after it agrees");
+                .put(", if the following poll agrees");
         }
         const std::string_view events = events_of(outlook_of(now_));
         if (!q_.unheard) {
@@ -614,7 +614,7 @@ private:
             }
             return;
         }
-        // What only has to be waited for is over then.
+        // Assumes that all waiting times have passed.
         const Standing standing = q_.record == Record::there ? q_.standing : Standing{};
         Sample sample = q_.record == Record::there ? sample_ : Sample{};
         Circumstances then = q_.circumstances;
@@ -639,7 +639,7 @@ private:
     const QueueCase& q_;
     std::pmr::memory_resource* arena_;
     Sample sample_;
-    Verdict now_; // what a poll would say that finds the same as the last one
+    Verdict now_; // the verdict of a poll with the same findings as the last one
     Explanation result_;
 };
 

@@ -1,7 +1,6 @@
-// What the guardian knows of a queue, under which rules it judges it and what would become of it, as rows for
-// people and programs: explain_queue(). Pure; the decisions are asked of those who make them (judge,
-// second_look, prospect), the facts are gathered by guardian/explain.cpp. Times come as text, in the
-// session's time zone.
+// Explains a queue as rows for people and programs, in explain_queue(): what the guardian knows of it, the
+// rules that apply, and the outlook. Pure. The decisions come from the code that makes them (judge,
+// second_look, prospect); guardian/explain.cpp gathers the facts. Times are text in the session's time zone.
 #pragma once
 
 #include <array>
@@ -17,7 +16,7 @@
 
 namespace cloudsat::core {
 
-// A row of queue_policies that matches the queue, as far as it is told.
+// The shown part of a row of queue_policies that matches the queue.
 struct PolicyMatch {
     std::int64_t id = 0;
     std::int64_t priority = 0;
@@ -34,31 +33,31 @@ enum class Record : std::uint8_t { none, there, gone };
 struct QueueCase {
     std::string_view server;
     const ServerOptions* options = nullptr;
-    // Is the option of that name given, or a default?
+    // True if the option of that name is set; false if it has its default.
     bool (*given)(const void* server, std::string_view option) = nullptr;
     const void* given_by = nullptr;
-    bool watched = true;      // its virtual host is
-    std::string_view watcher; // of the broker, in place of this server's guard; empty: nobody else
-    bool dots = false;        // it has no address over HTTP
-    bool held_back = false;   // enforce is on, but not here
-    std::string_view why_not; // nothing is deleted, while it is not enforced
+    bool watched = true;      // its virtual host is watched
+    std::string_view watcher; // watcher of the broker other than this server's guard; empty if none
+    bool dots = false;        // its name has no address over HTTP
+    bool held_back = false;   // enforce is on, but not in effect here
+    std::string_view why_not; // why nothing is deleted while limits are not enforced
 
-    // the last polls; empty: never
+    // the last polls; empty if never
     std::string_view last_poll;
     std::string_view last_success;
     std::int64_t failures = 0;
     std::string_view error_kind;
 
     // the rules in force now, and whether the row was judged by them
-    std::span<const PolicyMatch> policies; // the first one counts
+    std::span<const PolicyMatch> policies; // the first one applies
     Limits limits;
     Owner owner = Owner::none;
     std::string_view owner_name;
     std::string_view mailed;     // addresses of owners that get mail
-    std::string_view not_mailed; // those that are known from the name of the queue alone
-    std::string_view mail_waits; // what of it waits, and why
+    std::string_view not_mailed; // addresses known only from the name of the queue
+    std::string_view mail_waits; // pending notices and the reason for the delay
     bool has_mail_server = false;
-    std::string_view owners; // addresses that the account is mapped to
+    std::string_view owners; // addresses that own the account
     bool judged_so = true;
 
     // the row
@@ -73,21 +72,21 @@ struct QueueCase {
     std::string_view incident;
     std::string_view incident_at;
     std::optional<std::int64_t> incident_size;
-    std::string_view belayed_by; // who holds it, or lets go of it, when that is unheard
+    std::string_view belayed_by; // who put it on hold or ended the hold, if that is unheard
     std::string_view belayed_at;
     bool unheard = false; // the last poll did not know of it
     std::string_view would_delete_at;
-    std::int64_t archived = 0;   // since archiving is on
-    std::int64_t in_archive = 0; // of it
+    std::int64_t archived = 0;   // since archiving began
+    std::int64_t in_archive = 0; // its messages in the archive
     std::string_view withheld_because;
-    std::string_view archive_retry; // empty: none
+    std::string_view archive_retry; // empty if none
     std::string_view intended_at;
-    Micros intended_for = 0; // how long the intention is open
+    Micros intended_for = 0; // age of the intention
     std::int64_t attempts = 0;
     std::int64_t failed_attempts = 0;
     std::string_view retry_after;
 
-    Circumstances circumstances; // of a poll that would begin now
+    Circumstances circumstances; // those of a poll starting now
 };
 
 struct ExplainLine {
@@ -103,7 +102,7 @@ struct Explanation {
     std::size_t count = 0;
 };
 
-// Its texts live in the arena.
+// The texts live in the arena.
 Explanation explain_queue(const QueueCase& queue, std::pmr::memory_resource* arena);
 
 } // namespace cloudsat::core

@@ -1,4 +1,4 @@
-// Words about incidents, see incident_text.hpp.
+// Texts about incidents; see incident_text.hpp.
 
 #include "core/guardian/incident_text.hpp"
 
@@ -13,7 +13,7 @@ namespace {
 
 using Writer = TextWriter;
 
-// The code point at the beginning of UTF-8; of anything else the byte itself.
+// The code point at the beginning of UTF-8 text; for other text, the byte itself.
 struct CodePoint {
     std::uint32_t value;
     std::size_t size;
@@ -43,9 +43,9 @@ template <std::size_t N> constexpr bool is_in(std::uint32_t c, const Range (&ran
                        [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
-// What could end a line, hide, or turn the reading direction: of Unicode the general categories Cc, Cf, Zl
-// and Zp, what has the property Default_Ignorable_Code_Point (fillers, variation selectors, tags), and the
-// blank of Braille.
+// Characters that can end a line, are invisible, or change the reading direction: the Unicode general
+// categories Cc, Cf, Zl and Zp; characters with the property Default_Ignorable_Code_Point (fillers, variation
+// selectors, tags); and the Braille blank.
 constexpr Range treacherous[] = {
     {0x0000, 0x001F},   {0x007F, 0x009F},   {0x00AD, 0x00AD},   {0x034F, 0x034F},   {0x0600, 0x0605},
     {0x061C, 0x061C},   {0x06DD, 0x06DD},   {0x070F, 0x070F},   {0x0890, 0x0891},   {0x08E2, 0x08E2},
@@ -54,7 +54,7 @@ constexpr Range treacherous[] = {
     {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F},
     {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
 
-// Without one of these, nothing is a link, an address or a domain: ".", ":", "@", and what is taken for them.
+// A link, address or domain contains at least one of these: ".", ":", "@" and their lookalikes.
 constexpr Range link_marks[] = {{'.', '.'},       {':', ':'},       {'@', '@'},       {0x2024, 0x2024},
                                 {0x3002, 0x3002}, {0xFE52, 0xFE52}, {0xFE55, 0xFE55}, {0xFE6B, 0xFE6B},
                                 {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}, {0xFF20, 0xFF20}, {0xFF61, 0xFF61}};
@@ -75,7 +75,7 @@ void put_quoted(Writer& out, std::string_view name, Shown shown = Shown::on_boar
         const CodePoint c = code_point(name);
         const std::string_view bytes = name.substr(0, c.size);
         name.remove_prefix(c.size);
-        // in mails a bracket is to mean but one thing, and two backslashes begin a path in a network
+        // in mails a bracket has only one meaning, and two backslashes begin a network path
         if (is_in(c.value, treacherous) || (in_mail && (c.value == '[' || c.value == '\\'))) {
             put_escaped(out, c.value);
         } else if (c.value == '"' || c.value == '\\') {
@@ -97,13 +97,13 @@ Writer& put_queue(Writer& out, const Incident& incident) {
     return out.put(" of broker ").put(incident.server);
 }
 
-// "N messages", or "N messages ready" when that is what counts
+// "N messages", or "N messages ready" if the basis is ready
 Writer& put_size(Writer& out, const Incident& incident) {
     out.messages(incident.size.value_or(0));
     return incident.limits.basis == Basis::ready ? out.put(" ready") : out;
 }
 
-// A time that a person may use to come to the queue's help; nothing for no time.
+// The time left to help the queue; nothing if there is none.
 Writer& put_delay(Writer& out, Micros delay, std::string_view after) {
     struct Unit {
         std::string_view name;
@@ -162,12 +162,12 @@ std::string_view say_prospects(const Incident& incident, std::pmr::memory_resour
         put_delay(out, incident.limits.delete_delay, "this warning").put(".\n");
     } else {
         out.put("Above ").put(incident.limits.delete_size);
-        out.put(" it would be deleted; for now this guardian only says so.\n");
+        out.put(" it would be deleted if limits were enforced for this broker.\n");
     }
     if (incident.enforce && (!never_deleted(incident) || archived)) {
-        out.put("An owner who replies \"belay\" on the board keeps it from that.\n");
+        out.put("To prevent this, an owner replies \"belay\" on the board.\n");
     }
-    out.put("The warning is over when it has ").put(rearm_size(incident.limits.warn_size)).put(" or fewer.");
+    out.put("The warning ends when it has ").put(rearm_size(incident.limits.warn_size)).put(" or fewer.");
     return out.keep(arena);
 }
 
@@ -192,9 +192,9 @@ std::string_view say_would_delete(const Incident& incident, std::pmr::memory_res
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its deletion size of ").put(incident.limits.delete_size);
     if (incident.limits.delete_delay == 0) {
-        out.put(". It would have been deleted now, were limits enforced for this broker.");
+        out.put(". It would have been deleted now if limits were enforced for this broker.");
     } else {
-        out.put(". Were limits enforced for this broker, it would be deleted");
+        out.put(". If limits were enforced for this broker, it would be deleted");
         put_delay(out, incident.limits.delete_delay, "the warning").put(".");
     }
     return out.keep(arena);
@@ -204,14 +204,14 @@ std::string_view say_archive_started(const Incident& incident, std::pmr::memory_
     Writer out(arena);
     put_size(put_queue(out, incident).put(" has "), incident);
     out.put(", more than its archiving size of ").put(incident.limits.archive_size.value_or(0));
-    out.put(". Its oldest messages are being taken out of it and kept in the archive.");
+    out.put(". Its oldest messages are being moved to the archive.");
     return out.keep(arena);
 }
 
 std::string_view say_archive_full(const Incident& incident, std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_queue(out, incident).put(" is not archived any more: the archive holds ");
-    out.messages(incident.limits.max_archive_size.value_or(0)).put(" of it, which is the most it may.");
+    put_queue(out, incident).put(" is no longer archived: the archive holds ");
+    out.messages(incident.limits.max_archive_size.value_or(0)).put(" of it, the maximum.");
     return out.keep(arena);
 }
 
@@ -225,7 +225,7 @@ std::string_view say_archive_withheld(const Incident& incident, std::string_view
 std::string_view say_archive_failed(const Incident& incident, std::string_view reason,
                                     std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_queue(out, incident).put(" should be archived and could not be: ").put(reason).put(".");
+    put_queue(out, incident).put(" could not be archived: ").put(reason).put(".");
     return out.keep(arena);
 }
 
@@ -240,10 +240,7 @@ std::string_view say_archived(const Incident& incident, std::int64_t messages,
 std::string_view say_belayed(const Incident& incident, std::string_view by,
                              std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_queue(out, incident)
-        .put(" is on hold, as ")
-        .put(by)
-        .put(" says: it is neither archived nor deleted,");
+    put_queue(out, incident).put(" was put on hold by ").put(by).put(": it is neither archived nor deleted,");
     out.put(" however large it grows, until it has ").messages(rearm_size(incident.limits.warn_size));
     out.put(" or fewer.\nTo end the hold earlier, an owner or admin replies \"end\".");
     return out.keep(arena);
@@ -252,15 +249,15 @@ std::string_view say_belayed(const Incident& incident, std::string_view by,
 std::string_view say_belay_ended(const Incident& incident, std::string_view by,
                                  std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_queue(out, incident).put(" is not on hold any more, as ").put(by);
-    out.put(" says: its limits count again.");
+    put_queue(out, incident).put(" is no longer on hold: ").put(by);
+    out.put(" ended the hold, and its limits apply again.");
     return out.keep(arena);
 }
 
 std::string_view say_not_obeyed(const Incident& incident, std::pmr::memory_resource* arena) {
     Writer out(arena);
     put_queue(out, incident);
-    out.put(" can be put on hold by its owners and by the broker's admins, and you are none of them.");
+    out.put(" can be put on hold only by its owners and by the broker's admins. You are not one of them.");
     return out.keep(arena);
 }
 
@@ -268,11 +265,11 @@ std::string_view say_recovered(const Incident& incident, std::pmr::memory_resour
     Writer out(arena);
     put_queue(out, incident);
     if (incident.limits.exempt) {
-        out.put(" is exempt from limits now.");
+        out.put(" is now exempt from limits.");
     } else if (incident.size) {
         put_size(out.put(" is back to normal, with "), incident).put(".");
     } else {
-        out.put(" is left alone from now on.");
+        out.put(" is ignored from now on.");
     }
     return out.keep(arena);
 }
@@ -284,7 +281,7 @@ std::string_view say_deleted(const Incident& incident, std::pmr::memory_resource
         out.put(" was deleted, and ").messages(*incident.size).put(" with it: its deletion size was ");
         out.put(incident.limits.delete_size).put(".");
     } else {
-        out.put(" was to be deleted, and is gone.");
+        out.put(" was to be deleted, but is already gone.");
     }
     return out.keep(arena);
 }
@@ -298,7 +295,7 @@ std::string_view say_gone(const Incident& incident, std::string_view how, std::p
 std::string_view say_failed(const Incident& incident, std::string_view reason,
                             std::pmr::memory_resource* arena) {
     Writer out(arena);
-    put_queue(out, incident).put(" should be deleted and could not be: ").put(reason).put(".");
+    put_queue(out, incident).put(" could not be deleted: ").put(reason).put(".");
     return out.keep(arena);
 }
 

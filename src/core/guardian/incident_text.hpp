@@ -1,5 +1,5 @@
-// What the guardian says on the board about a queue, in words for people. Pure; names of queues come from
-// strangers and are printed so that they cannot pretend to be something else.
+// The guardian's texts on the board about a queue, for people. Pure. Names of queues come from untrusted
+// clients and are escaped so that they cannot imitate other text.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ struct Incident {
     bool enforce = false;
 };
 
-// Each text lives in the arena.
+// The texts live in the arena.
 bool never_deleted(const Incident& incident) noexcept;
 
-// What will become of an overgrown queue at which size, and what keeps it from that; several lines.
+// What happens to an overgrown queue at which size, and how to prevent it; several lines.
 std::string_view say_prospects(const Incident& incident, std::pmr::memory_resource* arena);
 
 std::string_view say_warned(const Incident& incident, std::pmr::memory_resource* arena);
@@ -48,12 +48,12 @@ std::string_view say_gone(const Incident& incident, std::string_view how, std::p
 std::string_view say_failed(const Incident& incident, std::string_view reason,
                             std::pmr::memory_resource* arena);
 
-// In double quotes; quotes, backslashes and what is invisible, ends a line or changes the direction of
-// reading escaped.
+// In double quotes. Escapes quotes, backslashes, and characters that are invisible, end a line or change the
+// reading direction.
 std::string_view quoted(std::string_view name, std::pmr::memory_resource* arena);
 
-// The same for mails, whose readers make links of what looks like one: no more than 120 bytes of it, and then
-// "...". Dots, colons and at signs that anything but a blank follows stand in brackets: "evil[.]com".
+// The same for mail, where readers turn names into links: at most 120 bytes, then "...". Dots, colons and at
+// signs are in brackets unless a blank follows: "evil[.]com".
 constexpr std::size_t mail_name_size = 120;
 std::string_view mail_name(std::string_view name, std::pmr::memory_resource* arena);
 

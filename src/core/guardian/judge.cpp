@@ -1,4 +1,4 @@
-// The judge, see judge.hpp.
+// The judge; see judge.hpp.
 
 #include "core/guardian/judge.hpp"
 
@@ -17,31 +17,31 @@ constexpr std::array<std::string_view, 22> reasons{
     "an intention to delete it is open",
     "a policy exempts it",
     "its owner is reserved",
-    "the broker gives no number of messages",
-    "its state is not one whose numbers can be believed",
-    "the broker has only just come back, and its numbers may be old",
-    "it was acted upon a moment ago, and its numbers may be old",
-    "it has no owner who could be warned",
+    "the broker reports no number of messages",
+    "its numbers are not reliable in its present state",
+    "the broker has only just come back, and its numbers may be stale",
+    "the guardian acted on it a moment ago, and its numbers may be stale",
+    "it has no owner to warn",
     "enforce is off",
-    "the broker was not seen whole",
+    "the poll did not see the whole broker",
     "its virtual host is not watched",
     "it is a stream",
-    "taking its messages would disturb somebody",
-    "the archive holds as many of its messages as it may",
+    "taking its messages would disturb the queue or its clients",
+    "the archive holds the maximum number of its messages",
     "its archived messages were not counted",
     "a policy makes it unbounded",
-    "it was belayed",
-    "it is archived, and the archive may have more of it",
-    "it is to be archived first, which a guard does and poll() does not",
+    "it is on hold",
+    "it is being archived, and the archive has room for more",
+    "it must be archived first, by its guard: poll() does not archive",
     "delete_delay has not passed yet",
-    "the last attempt failed, and it is too early for another",
+    "the last attempt failed, and it is too early to retry",
 };
 static_assert(reasons.size() == static_cast<std::size_t>(Blocker::retry_later) + 1);
 
-// What keeps a queue from being judged by the number that it comes with.
+// Why a queue is not judged by its reported number.
 Blocker blocker_of_judging(const Standing& was, const Sample& sample, const Limits& limits, Owner owner,
                            const Circumstances& c) noexcept {
-    // An open intention is the act's to finish or withdraw; until then nothing else happens to the queue.
+    // Acting completes or withdraws an open intention; until then nothing else happens to the queue.
     if (was.intended) {
         return Blocker::intended;
     }
@@ -112,8 +112,8 @@ Blocker blocker_of_deleting(const Standing& was, const Verdict& verdict, const S
     return c.now < was.retry_after ? Blocker::retry_later : Blocker::none;
 }
 
-// Whether a queue that grows on will be deleted. Only a warning that says so gives its owner the time of
-// delete_delay.
+// Whether a queue that keeps growing will be deleted. The owner has the time of delete_delay only if a
+// warning says so.
 bool is_deletable(const Sample& sample, const Limits& limits, const Circumstances& c) noexcept {
     return c.enforce && !limits.unbounded && !sample.stream;
 }
@@ -138,7 +138,7 @@ Level called_for(std::int64_t size, const Limits& limits) noexcept {
     return size > limits.warn_size ? Level::warned : Level::normal;
 }
 
-// The level below archiving, where the incident stays open if there is one.
+// The level below archiving, at which an open incident stays open.
 Level level_beside(Owner owner) noexcept {
     return owner == Owner::person ? Level::warned : Level::normal;
 }
@@ -150,11 +150,12 @@ void end_archiving(Verdict& verdict, Owner owner) noexcept {
     }
 }
 
-// Begins and ends the archiving of a queue that has this size.
+// Begins and ends the archiving of a queue of this size.
 void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, const Limits& limits,
                    Owner owner, Level confirmed, const Circumstances& circumstances) noexcept {
     Standing& next = verdict.next;
-    // What was full goes on as soon as there is room, though the size may have to be exceeded no more.
+    // Archiving that stopped because the archive was full resumes as soon as there is room; the size need not
+    // be exceeded again.
     const bool resumed =
         next.archive == Archive::full &&
         (!limits.max_archive_size || (sample.archived && has_room(limits, *sample.archived)));
@@ -170,9 +171,9 @@ void judge_archive(Verdict& verdict, const Sample& sample, std::int64_t size, co
         verdict.archive_blocker = blocker_of_archiving(next, sample, circumstances);
     }
     if (over) {
-        next.archive = Archive::none; // and may begin anew when it is exceeded again
+        next.archive = Archive::none; // archiving may begin again when it is exceeded again
     } else if (resumed && blocker_of_archiving(next, sample, circumstances) != Blocker::none) {
-        next.archive = Archive::full; // another poll decides
+        next.archive = Archive::full; // the next poll decides
     } else if (next.archive == Archive::none && (confirmed >= Level::archiving || resumed) &&
                verdict.archive_blocker == Blocker::none) {
         next.archive = Archive::on;
@@ -242,13 +243,13 @@ Micros delay_left(const Limits& limits, Micros delay_from, Micros now) noexcept 
 
 namespace {
 
-// A poll that decides nothing by its number, or next to nothing.
+// A poll that cannot decide by the number, or hardly.
 void judge_barred(Verdict& verdict, const Sample& sample, const Limits& limits, Owner owner) noexcept {
     Standing& next = verdict.next;
     const Level was = next.level;
-    next.pending = Level::normal; // two polls in a row must vouch for a size; this one does not
+    next.pending = Level::normal; // two polls in a row must confirm a size; this one does not
     if (verdict.blocker == Blocker::exempt || verdict.blocker == Blocker::reserved) {
-        // Left alone by decree: no number is needed to end what was begun.
+        // Ignored by rule: no number is needed to end what was begun.
         verdict.recovered = was == Level::warned || was == Level::archiving;
         verdict.archive_ended = was == Level::archiving;
         next.level = Level::normal;
@@ -257,7 +258,7 @@ void judge_barred(Verdict& verdict, const Sample& sample, const Limits& limits, 
         next.delay_from = 0;
     } else if (verdict.blocker == Blocker::acted_lately && limits.archive_size &&
                *judged_size(sample, limits.basis) <= rearm_size(*limits.archive_size)) {
-        // Old or not, the number says that archiving has done what it was begun for.
+        // Even a stale number shows that archiving has reached its goal.
         end_archiving(verdict, owner);
         next.archive = Archive::none;
     }
@@ -311,7 +312,7 @@ Verdict judge_size(const Standing& was, const Sample& sample, const Limits& limi
             verdict.would_delete = true;
         }
     } else if (next.level == Level::normal && size <= rearm_size(limits.delete_size)) {
-        next.would_delete = false; // a queue without an owner has no incident that could end it
+        next.would_delete = false; // without an owner, no incident ends it
         next.delay_from = 0;
     }
     return verdict;
@@ -331,7 +332,7 @@ Verdict leave(const Standing& was, Owner owner) noexcept {
     verdict.blocker = Blocker::unwatched;
     end_archiving(verdict, owner);
     verdict.next.archive = Archive::none;
-    verdict.next.pending = Level::normal; // when it is watched again, there are two more polls
+    verdict.next.pending = Level::normal; // after the queue is watched again, two polls are needed
     verdict.next.delay_from = 0;
     return verdict;
 }

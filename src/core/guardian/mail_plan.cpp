@@ -1,4 +1,4 @@
-// Planning mails, see mail_plan.hpp.
+// Planning of mails; see mail_plan.hpp.
 
 #include "core/guardian/mail_plan.hpp"
 
@@ -36,7 +36,7 @@ constexpr Audience audience_of(NoticeKind kind) noexcept {
     }
 }
 
-// How much of a rise it is for an owner.
+// Severity of a notice for an owner.
 constexpr int rank_of(NoticeKind kind) noexcept {
     return kind == NoticeKind::deleted     ? 3
            : kind == NoticeKind::deletable ? 2
@@ -62,7 +62,7 @@ bool can_be_superseded(NoticeKind kind) noexcept {
     return kind != NoticeKind::deleted && kind != NoticeKind::account;
 }
 
-// Linear in what follows; a recipient's waiting notices are few, and the caller bounds them.
+// Linear in the later notices; a recipient has few, and the caller bounds their number.
 bool is_superseded(std::span<const WaitingNotice> waiting, std::size_t i) noexcept {
     const auto later = waiting.subspan(i + 1);
     return can_be_superseded(waiting[i].kind) &&
@@ -75,7 +75,7 @@ bool is_needless(const WaitingNotice& notice) noexcept {
            !(notice.told && tells_a_beginning(*notice.told));
 }
 
-// When the owner may get the next mail: 0 is now.
+// When the owner may get the next mail; 0 for now.
 Micros owner_waits_until(std::span<const WaitingNotice> waiting, std::span<const NoticeVerdict> verdicts,
                          std::span<const MailedNotice> mailed, Micros now) noexcept {
     Micros last = 0;

@@ -1,14 +1,14 @@
-// Which of the notices that wait for one recipient are mailed now, in one mail; which wait on, and which are
-// not worth a mail any more. Pure: time and what was mailed before are arguments.
+// Decides which pending notices for a recipient are mailed now, in one mail, which wait, and which are
+// dropped. Pure: time and earlier mails are arguments.
 //
-// - An owner gets one mail an hour at most, unless the level rises above what the mails of that hour told:
-//   back to normal < warned < deletable < deleted.
-// - A broker causes so many mails within an hour, and no more, to owners who are known from the names of
-// queues
-//   alone. All others neither count nor wait for that.
-// - Of one queue (or broker) only the newest notice counts, but for deletions, each of which is a fact.
-// - That something is over is told to those who were told that it began.
-// - Admins are told at once when a broker cannot be polled, but once an hour at most; and when it can again.
+// - An owner gets at most one mail an hour, unless a notice ranks above those mailed within that hour: back
+//   to normal < warned < deletable < deleted.
+// - A broker causes a limited number of mails an hour to owners known only from names of queues. Other mails
+//   are neither counted nor delayed.
+// - Of several notices about a queue (or broker), only the newest counts; deletions are all reported.
+// - The end of an incident is reported only to recipients that know of its beginning.
+// - Admins are notified at once when a broker cannot be polled, at most once an hour, and when it can be
+//   polled again.
 #pragma once
 
 #include <cstdint>
@@ -34,18 +34,18 @@ enum class NoticeKind : std::uint8_t {
 std::string_view to_string(NoticeKind kind) noexcept;
 std::optional<NoticeKind> parse_notice_kind(std::string_view text) noexcept;
 
-// What a waiting notice is about, and how things stand with it.
+// Subject of a pending notice and the facts that decide about it.
 struct WaitingNotice {
     NoticeKind kind = NoticeKind::warned;
     Micros written_at = 0;
     std::string_view server;
-    std::string_view vhost; // empty, like the queue, when it is about the broker
+    std::string_view vhost; // empty, like the queue, for a notice about the broker
     std::string_view queue;
-    // what the last mail to this recipient about this queue (or broker) told
+    // content of the last mail to this recipient about this queue (or broker)
     std::optional<NoticeKind> told;
-    // Until then its broker has caused as many mails as it may to owners like this one; 0: it has not.
+    // When the broker may cause the next mail to owners like this one; 0 if it is below its limit.
     Micros crowded_until = 0;
-    // The notice that opened its incident is in the outbox, and was never mailed.
+    // The notice that opened the incident is in the outbox and was never mailed.
     bool opening_unmailed = false;
 };
 
@@ -57,11 +57,11 @@ struct MailedNotice {
 };
 
 enum class NoticeFate : std::uint8_t {
-    mail,       // now, in one mail with all the others that are mailed now
+    mail,       // now, in one mail with all other notices that are due
     wait,       // until `until`
-    superseded, // a later notice about the same takes its place
-    needless,   // it is over, and nobody was told that it began
-    expired,    // nobody could be told in time
+    superseded, // replaced by a later notice about the same subject
+    needless,   // it is over, and its beginning was never reported
+    expired,    // it could not be sent in time
 };
 
 struct NoticeVerdict {
@@ -70,20 +70,20 @@ struct NoticeVerdict {
     bool crowded = false; // it waits because of crowded_until
 };
 
-constexpr Micros mail_interval = 60 * 60 * micros_per_second; // between two mails to an owner
-constexpr Micros oldest_notice = 24 * mail_interval;          // older ones are not news
+constexpr Micros mail_interval = 60 * 60 * micros_per_second; // minimum time between two mails to an owner
+constexpr Micros oldest_notice = 24 * mail_interval;          // older ones are no longer news
 
-// `waiting` in the order in which they were written; verdicts of the same size. A notice about an account
-// makes a mail of its own: when there is one, it is the only one that is mailed now.
+// `waiting` is in order of writing; `verdicts` has the same size. A notice about an account is mailed alone:
+// if there is one, it is the only one mailed now.
 void plan_mail(std::span<const WaitingNotice> waiting, std::span<const MailedNotice> mailed, Micros now,
                std::span<NoticeVerdict> verdicts) noexcept;
 
-// How long a mail that was not taken waits for its next attempt; and how long the mail server is left alone
-// when it took none. `failures`: in a row, from 1.
+// Wait before the next attempt after the mail server rejected a mail temporarily, and pause after it accepted
+// none. `failures`: in a row, from 1.
 Micros wait_for_mail(int failures) noexcept;
 Micros wait_for_mail_server(int failures) noexcept;
 
-// So often a mail is offered of which nobody knows whether it was delivered.
+// Maximum number of attempts while the outcome of the delivery is unknown.
 constexpr int most_unknown = 5;
 
 } // namespace cloudsat::core

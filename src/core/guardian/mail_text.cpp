@@ -1,4 +1,4 @@
-// Words and forms of mails, see mail_text.hpp.
+// Texts and format of mails; see mail_text.hpp.
 
 #include "core/guardian/mail_text.hpp"
 
@@ -12,7 +12,7 @@
 namespace cloudsat::core {
 namespace {
 
-constexpr std::size_t line_size = 76; // RFC 2045 and 2047: of a line, and of an encoded word's line
+constexpr std::size_t line_size = 76; // RFC 2045 and 2047: of a line, and of a line with an encoded word
 
 TextWriter& put_broker(TextWriter& out, std::string_view server) {
     return out.put("[").put(server).put("] ");
@@ -55,7 +55,7 @@ constexpr bool is_visible(char c) noexcept {
     return c > 0x20 && c < 0x7F;
 }
 
-// How many bytes of a code point begin here; 1 for what is none, so that any bytes make progress.
+// Size of the code point that begins here; 1 for invalid bytes, so that any input makes progress.
 std::size_t code_point_size(std::string_view text) noexcept {
     const auto first = static_cast<unsigned char>(text.front());
     const std::size_t size = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
@@ -67,13 +67,13 @@ std::size_t code_point_size(std::string_view text) noexcept {
     return size;
 }
 
-// A control character in a header could only do harm.
+// A control character in a header can only do harm.
 std::string_view harmless(std::string_view code_point) noexcept {
     const auto c = static_cast<unsigned char>(code_point.front());
     return c < 0x20 || c == 0x7F ? std::string_view("?") : code_point;
 }
 
-// Of RFC 2047 §5 the characters that stand for themselves anywhere.
+// Characters that need no escape anywhere, by RFC 2047 §5.
 constexpr bool stands_for_itself(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("!*+-/").find(c) != std::string_view::npos;
@@ -92,7 +92,7 @@ void put_hex(TextWriter& out, char c) {
     out.put({escaped, sizeof escaped});
 }
 
-// Encoded words, each on a line of its own; a code point is never divided.
+// Writes encoded words, each on its own line; never splits a code point.
 void put_encoded_words(TextWriter& out, std::string_view text, std::size_t column) {
     constexpr std::string_view head = "=?UTF-8?Q?";
     constexpr std::string_view tail = "?=";
@@ -123,7 +123,8 @@ std::string_view first_word(std::string_view text) noexcept {
     return text.substr(0, text.find(' '));
 }
 
-// Visible ASCII words, none too long for a line, with one blank in between, and nothing that looks encoded.
+// True for visible ASCII words that fit into a line, separated by single blanks, and not looking like encoded
+// words.
 bool can_be_folded(std::string_view text, std::size_t column) noexcept {
     if (text.find("=?") != std::string_view::npos)
         return false;
@@ -138,7 +139,7 @@ bool can_be_folded(std::string_view text, std::size_t column) noexcept {
     }
 }
 
-// A line break before a blank means the blank.
+// A line break before a blank stands for the blank.
 void put_folded(TextWriter& out, std::string_view text, std::size_t column) {
     auto word = first_word(text);
     for (out.put(word), column += word.size(); word.size() < text.size(); column += 1 + word.size()) {
@@ -165,7 +166,7 @@ std::string_view body_of(std::span<const NoticeText> notices, std::pmr::memory_r
         else
             out.put(i > 0 ? "\n----\n\n" : "").put(body).put("\n");
     }
-    out.put("\n-- \nSent by cloudsat, which guards these queues. Answers are not read.\n");
+    out.put("\n-- \nSent by cloudsat, which guards these queues. Replies are not read.\n");
     return out.keep(arena);
 }
 
@@ -199,10 +200,10 @@ NoticeText mail_warned(const Incident& incident, std::string_view thread, std::p
 NoticeText mail_deletable(const Incident& incident, std::string_view thread,
                           std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_broker(subject, incident.server).put("Can be deleted from now on: queue ");
+    put_broker(subject, incident.server).put("Can now be deleted: queue ");
     subject.put(mail_name(incident.queue, arena));
     TextWriter body(arena);
-    put_size(put_queue(body, incident, arena).put(" can be deleted from now on. It has "), incident);
+    put_size(put_queue(body, incident, arena).put(" can now be deleted. It has "), incident);
     put_limits(body, incident).put(".\n\n");
     body.put(say_prospects(incident, arena));
     put_thread(body, thread);
@@ -216,11 +217,11 @@ NoticeText mail_recovered(const Incident& incident, std::string_view thread,
     TextWriter body(arena);
     put_queue(body, incident, arena);
     if (incident.limits.exempt)
-        body.put(" is exempt from limits now");
+        body.put(" is now exempt from limits");
     else if (incident.size)
         put_size(body.put(" is back to normal, with "), incident);
     else
-        body.put(" is left alone from now on");
+        body.put(" is ignored from now on");
     put_limits(body, incident).put(".\n");
     put_thread(body, thread);
     return {subject.keep(arena), body.keep(arena)};
@@ -229,11 +230,11 @@ NoticeText mail_recovered(const Incident& incident, std::string_view thread,
 NoticeText mail_vanished(const Incident& incident, std::string_view how, std::string_view thread,
                          std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_broker(subject, incident.server).put("Over: queue ").put(mail_name(incident.queue, arena));
+    put_broker(subject, incident.server).put("Incident over: queue ").put(mail_name(incident.queue, arena));
     subject.put(" ").put(how);
     TextWriter body(arena);
     put_queue(body, incident, arena).put(" ").put(how);
-    put_limits(body, incident).put(".\n\nThis guardian did not delete it.");
+    put_limits(body, incident).put(".\n\nThe guardian did not delete it.");
     put_thread(body, thread);
     return {subject.keep(arena), body.keep(arena)};
 }
@@ -247,7 +248,7 @@ NoticeText mail_deleted(const Incident& incident, std::string_view thread, std::
         subject.put(" with ").messages(*incident.size);
         body.put(" was deleted, and ").messages(*incident.size).put(" with it");
     } else {
-        body.put(" was to be deleted, and is gone");
+        body.put(" was to be deleted, but is already gone");
     }
     put_limits(body, incident).put(".\n");
     put_thread(body, thread);
@@ -261,11 +262,11 @@ NoticeText mail_broker_down(std::string_view server, std::string_view fault, std
     TextWriter body(arena);
     body.put("Broker ").put(server).put(" cannot be polled: ").put(fault).put(".\n\n");
     if (since.empty())
-        body.put("It has never been polled with success.\n");
+        body.put("It has never been polled successfully.\n");
     else
-        body.put("The last poll that saw all of it began at ").put(since).put(".\n");
-    body.put("Until it can be polled again, nothing is known of its queues, and nothing is done to them.\n"
-             "You will be told when it can.");
+        body.put("The last complete poll began at ").put(since).put(".\n");
+    body.put("Until it can be polled again, its queues are neither watched nor changed.\n"
+             "You will get a mail when it can.");
     return {subject.keep(arena), body.keep(arena)};
 }
 
@@ -285,13 +286,12 @@ NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::s
 NoticeText mail_held(std::string_view server, std::int64_t max_mails, std::string_view until,
                      std::pmr::memory_resource* arena) {
     TextWriter subject(arena);
-    put_broker(subject, server).put("Mails to owners wait");
+    put_broker(subject, server).put("Mails to owners are delayed");
     TextWriter body(arena);
-    body.put("Broker ").put(server).put(" has caused as many mails within an hour as max_mails allows: ");
+    body.put("Broker ").put(server).put(" has reached its limit of mails within an hour (max_mails): ");
     body.put(max_mails).put(".\n\nUntil ").put(until);
-    body.put(
-        " no more mails go to owners who are known from the names of queues alone.\n"
-        "cloudsat.outbox has the notices that wait. Owners of accounts and admins are mailed all the same.");
+    body.put(", no more mails go to owners known only from the names of queues.\n"
+             "The pending notices are in cloudsat.outbox. Owners of accounts and admins still get mail.");
     return {subject.keep(arena), body.keep(arena)};
 }
 
@@ -301,9 +301,9 @@ NoticeText mail_account_token(std::string_view server, std::string_view username
     put_broker(subject, server).put("Confirm the account ").put(mail_name(username, arena));
     TextWriter body(arena);
     body.put("The account ").put(mail_name(username, arena)).put(" of broker ").put(server);
-    body.put(" was requested for this address.\n\nTo have it, confirm it until ").put(until);
+    body.put(" was requested for this address.\n\nTo get it, confirm it before ").put(until);
     body.put(", with a password of your choice and this token:\n\n    ").put(token);
-    body.put("\n\nIf you did not ask for it, do nothing: without the token there will be no account.");
+    body.put("\n\nIf you did not request it, do nothing: without the token no account is created.");
     return {subject.keep(arena), body.keep(arena)};
 }
 
@@ -315,7 +315,7 @@ NoticeText mail_account_taken(std::string_view server, std::string_view username
     body.put("The account ").put(mail_name(username, arena)).put(" of broker ").put(server);
     body.put(
         " was requested for this address, but exists already.\n\nRequest another name; or, if this one is ");
-    body.put("yours and you have lost the password, ask those who run the broker.");
+    body.put("yours and you have lost the password, ask the broker's administrators.");
     return {subject.keep(arena), body.keep(arena)};
 }
 
@@ -325,8 +325,8 @@ NoticeText mail_adopted(std::string_view server, std::string_view names, std::in
     put_broker(subject, server).put(count).put(count == 1 ? " user" : " users").put(" without an owner");
     TextWriter body(arena);
     body.put("Broker ").put(server).put(" has ").put(count).put(count == 1 ? " user" : " users");
-    body.put(" without an owner, who will be the admins' from now on:\n\n").put(names);
-    body.put("\nUse cloudsat.set_account_owners() to make them somebody else's.");
+    body.put(" without an owner. From now on the admins own them:\n\n").put(names);
+    body.put("\nUse cloudsat.set_account_owners() to assign other owners.");
     return {subject.keep(arena), body.keep(arena)};
 }
 
@@ -371,7 +371,7 @@ std::string_view quoted_printable(std::string_view text, std::pmr::memory_resour
         }
         const bool blank_at_end = c == ' ' && (i + 1 == text.size() || text[i + 1] == '\n');
         const bool itself = (is_visible(c) || c == ' ') && c != '=' && !blank_at_end;
-        if (column + (itself ? 1 : 3) > line_size - 1) { // room for the mark that the line goes on
+        if (column + (itself ? 1 : 3) > line_size - 1) { // room for the mark of a soft line break
             out.put("=\r\n");
             column = 0;
         }
@@ -398,7 +398,7 @@ std::string_view compose_mail(const MailHead& head, std::span<const NoticeText> 
     out.put("MIME-Version: 1.0\r\n"
             "Content-Type: text/plain; charset=UTF-8\r\n"
             "Content-Transfer-Encoding: quoted-printable\r\n"
-            // RFC 3834, and what Exchange looks at: no vacation notice in return
+            // RFC 3834, and Exchange's own header: no vacation notice in return
             "Auto-Submitted: auto-generated\r\n"
             "X-Auto-Response-Suppress: All\r\n"
             "\r\n");

@@ -1,6 +1,6 @@
-// Whether a broker is guarded, seen from outside of its guard. Pure: moments are arguments. A broker counts
-// as unguarded when three of its intervals have passed after the moment at which it should have been polled
-// again, for whatever reason.
+// Whether a broker is guarded, as seen from outside its guard. Pure: times are arguments. A broker counts as
+// unguarded when three of its intervals have passed since the time at which it should have been polled again,
+// for whatever reason.
 #pragma once
 
 #include <algorithm>
@@ -8,17 +8,17 @@
 
 namespace cloudsat::core {
 
-// What can be seen of a guard.
+// The visible state of a guard.
 struct GuardSeen {
     bool is_there = false;
-    bool is_busy = false;       // in a round, and the one before did not fail
-    bool others_watch = false;  // it stands by, and who watches in its place polls
-    std::int64_t since = 0;     // when it came into its state
-    std::int64_t next_poll = 0; // as its last poll that was recorded said; 0: none yet
+    bool is_busy = false;       // in a round, and the previous one did not fail
+    bool others_watch = false;  // it stands by, and the watcher in its place polls
+    std::int64_t since = 0;     // when it entered its state
+    std::int64_t next_poll = 0; // as its last recorded poll planned; 0 if none yet
 };
 
-// Until when the broker is in good hands, as far as this tells. A round may last: each document that the
-// broker is asked for has a timeout of its own.
+// Until when the broker counts as guarded. A round may take long: each document that is requested from the
+// broker has its own timeout.
 constexpr std::int64_t good_until(const GuardSeen& guard, std::int64_t timeout) noexcept {
     constexpr int documents = 10;
     if (!guard.is_there) {
@@ -32,7 +32,7 @@ class Oversight {
 public:
     enum class News { none, unguarded, guarded };
 
-    // What is to be told, each once.
+    // Changes to report, each once.
     constexpr News look(const GuardSeen& guard, std::int64_t now, std::int64_t interval,
                         std::int64_t timeout) noexcept {
         const bool polled = guard.is_there && (guard.next_poll > told_next_poll_ || guard.others_watch);

@@ -1,4 +1,4 @@
-// The judge asked about sizes that are only supposed, see prospect.hpp.
+// The judge, applied to hypothetical sizes; see prospect.hpp.
 
 #include "core/guardian/prospect.hpp"
 
@@ -35,7 +35,7 @@ Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t siz
     const Verdict first = judge(standing, supposed, limits, owner, circumstances);
     Outlook both = outlook_of(first);
     if (first.delete_intended) {
-        return both; // what follows is the act's
+        return both; // acting decides from here
     }
     const Outlook second = outlook_of(judge(first.next, supposed, limits, owner, circumstances));
     both.warned |= second.warned;
@@ -56,8 +56,7 @@ Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t siz
 
 Prospect prospect(const Standing& standing, const Sample& sample, const Limits& limits, Owner owner,
                   const Circumstances& circumstances) noexcept {
-    // Between two of these the judge has nothing to tell sizes apart by; those that there are not are 0
-    // again.
+    // Between two of these, the judge treats all sizes alike. Unused ones repeat 0.
     std::array<std::int64_t, 7> edges{};
     std::size_t count = 1;
     const auto add = [&](std::int64_t limit) {

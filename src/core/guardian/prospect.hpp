@@ -1,5 +1,5 @@
-// What would become of a queue at each size it may have: not a second set of rules, but the judge itself,
-// asked with sizes that are only supposed. Pure. For explain_queue().
+// What would happen to a queue at each possible size. Not a second set of rules: it applies the judge itself
+// to hypothetical sizes. Pure. Used by explain_queue().
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace cloudsat::core {
 
-// What the judge would say of it, and why it would not say more.
+// The judge's decision and the reasons against more.
 struct Outlook {
     bool warned = false;
     bool deletable = false;
@@ -28,12 +28,13 @@ struct Outlook {
     friend bool operator==(const Outlook&, const Outlook&) = default;
 };
 
-// What one poll says, and what two say that find the same. `sample` tells what is not size.
+// The outcome of one poll, and of two polls with the same findings. `sample` holds everything except the
+// size.
 Outlook outlook_of(const Verdict& verdict) noexcept;
 Outlook foresee(const Standing& standing, const Sample& sample, std::int64_t size, const Limits& limits,
                 Owner owner, const Circumstances& circumstances) noexcept;
 
-// Sizes from `from` on, up to the next range's, and what two polls make of any of them.
+// Sizes from `from` up to the next range, and the outcome of two polls at any of them.
 struct Range {
     std::int64_t from = 0;
     Outlook outlook;
@@ -41,7 +42,7 @@ struct Range {
 struct Prospect {
     std::span<const Range> ranges() const noexcept { return {list.data(), count}; }
 
-    // Above and at each limit and the size that arms it again, and 0.
+    // One range above and at each limit, at the size that arms it again, and at 0.
     std::array<Range, 7> list;
     std::size_t count = 0;
 };

@@ -1,4 +1,4 @@
-// A queue's own document, see queue_detail.hpp.
+// The broker's document about one queue; see queue_detail.hpp.
 #include "core/guardian/queue_detail.hpp"
 
 #include "core/wire/broker_name.hpp"
@@ -28,7 +28,7 @@ std::optional<bool> bool_at(const dom::object& object, const char* key) noexcept
     return object[key].get(value) == simdjson::SUCCESS ? bool_in(value) : std::nullopt;
 }
 
-// The broker's own field for classic queues, and what it says of each consumer.
+// Two sources: the broker's own field for classic queues, and its report on each consumer.
 void read_consumers(const dom::object& queue, QueueDetail& detail) noexcept {
     std::string_view tag;
     detail.exclusive_consumer = queue["exclusive_consumer_tag"].get(tag) == simdjson::SUCCESS && !tag.empty();
@@ -77,7 +77,7 @@ void read_policy(const dom::object& policy, QueueDetail& detail) noexcept {
     detail.lower_to(limits_in_policy(policy));
 }
 
-// apply-to names a type since RabbitMQ 3.12.
+// Since RabbitMQ 3.12, apply-to can name a queue type.
 bool is_for_queues(std::string_view apply_to, std::string_view type) noexcept {
     return apply_to == "all" || apply_to == "queues" || apply_to.empty() ||
            (apply_to.ends_with("_queues") && apply_to.substr(0, apply_to.size() - 7) == type) ||
@@ -89,18 +89,18 @@ std::string_view text_at(const dom::object& object, const char* key) noexcept {
     return object[key].get(text) == simdjson::SUCCESS ? text : std::string_view{};
 }
 
-// The queue in the document, which is its own or a page of a listing.
+// Finds the queue in the document, which is either about this queue or a page of a listing.
 DecodeFault find_queue(const dom::element& root, std::string_view vhost, std::string_view name,
                        std::pmr::memory_resource* arena, dom::object& queue) {
     dom::array items;
     if (root.get(queue) != simdjson::SUCCESS) {
-        return {FaultKind::wrong_shape, "the document is not that of a queue"};
+        return {FaultKind::wrong_shape, "the document does not describe a queue"};
     }
     std::string_view its_name, its_vhost;
     if (queue["items"].get(items) != simdjson::SUCCESS) {
         return queue["name"].get(its_name) == simdjson::SUCCESS
                    ? DecodeFault{}
-                   : DecodeFault{FaultKind::wrong_shape, "the document is not that of a queue"};
+                   : DecodeFault{FaultKind::wrong_shape, "the document does not describe a queue"};
     }
     for (const dom::element item : items) {
         if (item.get(queue) == simdjson::SUCCESS && queue["name"].get(its_name) == simdjson::SUCCESS &&
@@ -146,7 +146,7 @@ Result<QueueDetail, DecodeFault> read_queue_detail(JsonText text, std::pmr::memo
         detail.facts.arguments = render_json(arena, arguments);
         read_arguments(object, detail);
     }
-    dom::element policy; // none is an object without members, or a list without any
+    dom::element policy; // no policy is an object without members, or an empty list
     if (queue["effective_policy_definition"].get(policy) == simdjson::SUCCESS) {
         detail.policies_told = true;
         if (policy.get(object) == simdjson::SUCCESS) {
@@ -209,13 +209,13 @@ Result<std::span<const BrokerPolicy>, DecodeFault> read_broker_policies(JsonText
 std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly) noexcept {
     const Facts& facts = queue.facts;
     if (facts.type != "classic" && facts.type != "quorum") {
-        return facts.type == "stream" ? "it is a stream" : "its type is not known here";
+        return facts.type == "stream" ? "it is a stream" : "its type is not known to cloudsat";
     }
     if (facts.exclusive.value_or(false)) {
-        return "it belongs to one connection alone";
+        return "it is exclusive to one connection";
     }
     if (queue.expires) {
-        return "it expires when nobody uses it, and taking its messages would be use";
+        return "it expires if unused, and taking its messages counts as use";
     }
     if (queue.exclusive_consumer) {
         return "it has an exclusive consumer";
@@ -224,24 +224,24 @@ std::string_view reason_to_stand_back(const QueueDetail& queue, bool expressly) 
         return "it is a quorum queue with a single active consumer";
     }
     if (queue.delivery_limit && *queue.delivery_limit < least_delivery_limit) {
-        return "its delivery limit is low, and an attempt that fails counts";
+        return "its delivery limit is low, and a failed attempt counts as a delivery";
     }
     if (queue.priorities && !expressly) {
-        return "it has priorities, and its most urgent messages would be taken first: only a policy with an "
-               "archive_size of its own has it archived";
+        return "it has priorities, and its most urgent messages would be taken first: archiving it takes a "
+               "policy with its own archive_size";
     }
     return {};
 }
 
 std::string_view reason_to_keep(const QueueDetail& queue) noexcept {
     if (!queue.policies_told) {
-        return "the broker does not tell yet which policies apply to the queue";
+        return "the broker does not report yet which policies apply to the queue";
     }
     if (queue.message_ttl_ms && *queue.message_ttl_ms < shortest_life_ms) {
-        return "the queue's message TTL is below a minute, and the broker would drop them";
+        return "the queue's message TTL is below a minute, and the broker would drop the messages";
     }
     if (queue.expires_ms && *queue.expires_ms < shortest_life_ms) {
-        return "the queue expires when it is unused for less than a minute";
+        return "the queue expires after less than a minute without use";
     }
     return {};
 }

@@ -1,4 +1,4 @@
-// The second look, see second_look.hpp.
+// The second look at a queue; see second_look.hpp.
 
 #include "core/guardian/second_look.hpp"
 
@@ -78,7 +78,7 @@ Resolution resolve(const SecondLook& look) noexcept {
         return withdraw("it has drained");
     }
     if (is_newly_consumed(look)) {
-        return withdraw("somebody consumes from it now");
+        return withdraw("it has a new consumer");
     }
     return {Resolve::proceed, {}};
 }

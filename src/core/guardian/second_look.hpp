@@ -1,5 +1,5 @@
-// Before a queue is deleted it is looked at once more, at the freshest numbers there are. This decides, from
-// what that look saw, whether the intention still holds. Pure: asking and deleting are guardian/act.cpp's.
+// The second look at a queue before its deletion, at the latest numbers: decides whether the intention still
+// holds. Pure: guardian/act.cpp asks the broker and deletes.
 #pragma once
 
 #include <cstdint>
@@ -11,25 +11,25 @@
 
 namespace cloudsat::core {
 
-// What the look found.
+// Result of the look.
 enum class Presence : std::uint8_t {
     listed, // with totals
-    hidden, // only a listing of names has it: its process does not answer
-    absent, // both listings miss it
+    hidden, // only in a listing of names: its process does not answer
+    absent, // in neither listing
 };
 
 struct SecondLook {
     Presence presence = Presence::absent;
-    Facts seen;    // of a listed queue, put right by whatever is fresher
+    Facts seen;    // of a listed queue, corrected by more recent sources
     Facts before;  // as known when the intention was written
     Limits limits; // in force now
     Owner owner = Owner::none;
-    bool watched = true; // its virtual host is
+    bool watched = true; // its virtual host is watched
     bool enforce = false;
     bool belayed = false;
-    bool archives = true;         // its guard looks; false: poll(), which does not archive
+    bool archives = true;         // its guard looks; false for poll(), which does not archive
     bool archive_resumes = false; // its archive was full when the intention was written, and has room again
-    Micros delay = 0;             // that it must not be deleted yet
+    Micros delay = 0;             // remaining time before it may be deleted
     Micros age = 0;               // of the intention
 };
 
@@ -37,32 +37,32 @@ enum class Resolve : std::uint8_t { proceed, withdraw, gone };
 
 struct Resolution {
     Resolve resolve = Resolve::withdraw;
-    std::string_view reason; // of a withdrawal: half a sentence that lives for ever
+    std::string_view reason; // of a withdrawal: a clause with static lifetime
 };
 
 constexpr Micros oldest_intention = 3600 * micros_per_second;
 
-// The whole decision, and the part of it that needs no look: withdraw or proceed, by what was decided since.
+// The decision without the new numbers: withdraw or proceed, by what was decided since the intention.
 Resolution resolve(const SecondLook& look) noexcept;
 Resolution resolve_unseen(const SecondLook& look) noexcept;
 
-// Somebody consumes from it who did not when the intention was written: it may be about to drain. Where no
-// listing told the consumers, messages that were held then are a sign of one.
+// The queue has a new consumer since the intention was written, so it may be about to drain. If no listing
+// reported consumers, messages held at that time count as a sign of one.
 bool is_newly_consumed(const SecondLook& look) noexcept;
 
-// What came of a request to delete.
+// Outcome of a request to delete.
 enum class Outcome : std::uint8_t {
     deleted,
-    failed,  // the broker said no
-    unknown, // no answer, or "not found", which a queue on a dead node answers too: the next listings will
-             // tell
+    failed,  // the broker rejected it
+    unknown, // no answer, or "not found", which is also the answer for a queue on a dead node: the next
+             // listings will tell
     unsent,  // the broker was not reached
 };
 
-// From the kind of fault that the DELETE ended with.
+// From the kind of fault that ended the DELETE.
 Outcome outcome_of(FaultKind kind) noexcept;
 
-// So often the outcome may stay unknown while the queue is still there.
+// Maximum number of attempts with unknown outcome while the queue still exists.
 constexpr int most_attempts = 5;
 
 } // namespace cloudsat::core

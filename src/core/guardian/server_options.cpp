@@ -1,4 +1,4 @@
-// The options of a broker, see server_options.hpp.
+// Options of a broker; see server_options.hpp.
 
 #include "core/guardian/server_options.hpp"
 
@@ -46,7 +46,7 @@ constexpr std::array rules{
     number_rule("max_poll_interval", OptionKind::duration, &S::max_poll_interval, 100 * millisecond, day),
     number_rule("timeout", OptionKind::duration, &S::timeout, 100 * millisecond, hour),
     number_rule("connect_timeout", OptionKind::duration, &S::connect_timeout, 10 * millisecond, hour),
-    // the upper bound keeps a body within what one palloc'd block may hold, with room to spare
+    // The upper bound keeps a body within one palloc'd block, with room to spare.
     number_rule("max_body", OptionKind::bytes, &S::max_body, 64 * kibi, 4 * kibi * kibi * kibi),
     text_rule("ca_file", OptionKind::file, &S::ca_file),
     number_rule("tls_verify", OptionKind::boolean, &S::tls_verify, 0, 1),
@@ -83,7 +83,7 @@ struct Unit {
     std::string_view name;
     std::int64_t factor;
 };
-// the units of the server's own settings
+// the units of PostgreSQL's own settings
 constexpr std::array duration_units{
     Unit{"us", 1},       Unit{"ms", millisecond}, Unit{"s", micros_per_second},
     Unit{"min", minute}, Unit{"h", hour},         Unit{"d", day},
@@ -105,7 +105,7 @@ std::string_view trim(std::string_view text) noexcept {
     return text.substr(first, text.find_last_not_of(blank) - first + 1);
 }
 
-// "1.5 min" with the factor of its unit; `plain` is the factor of a number alone
+// "1.5 min" times the factor of its unit; `plain` is the factor without a unit
 std::optional<std::int64_t> parse_quantity(std::string_view text, std::span<const Unit> units,
                                            std::int64_t plain) noexcept {
     text = trim(text);
@@ -129,7 +129,7 @@ std::optional<std::int64_t> parse_quantity(std::string_view text, std::span<cons
         }
     }
     const double value = std::round(number * static_cast<double>(factor));
-    // beyond 2^53 a double is no exact count any more; no bound lies there
+    // above 2^53 a double is no longer an exact count; no bound is that large
     if (value > 9007199254740992.0) {
         return std::numeric_limits<std::int64_t>::max();
     }
@@ -253,9 +253,10 @@ std::optional<std::string_view> next_item(std::string_view& list) noexcept {
 std::string_view expected(OptionKind kind) noexcept {
     switch (kind) {
     case OptionKind::url:
-        return "A URL begins with http:// or https:// and holds no user and no password.";
+        return "A URL begins with http:// or https:// and contains no user name and no password.";
     case OptionKind::amqp_url:
-        return "A URL begins with amqp:// or amqps:// and holds no user, no password and no virtual host.";
+        return "A URL begins with amqp:// or amqps:// and contains no user name, no password and no virtual "
+               "host.";
     case OptionKind::duration:
         return "A duration is a number with the unit us, ms, s, min, h or d; without a unit it means "
                "seconds.";
@@ -266,36 +267,35 @@ std::string_view expected(OptionKind kind) noexcept {
     case OptionKind::boolean:
         return "A boolean is on or off.";
     case OptionKind::pattern:
-        return "A pattern is a regular expression as PostgreSQL's operator ~ takes it.";
+        return "A pattern is a regular expression for PostgreSQL's operator ~.";
     case OptionKind::address:
-        return "An address is a cloudsat.address.";
+        return "The value must be of the type cloudsat.address.";
     case OptionKind::addresses:
-        return "Addresses are of the type cloudsat.address, with commas in between.";
+        return "The value is a list of cloudsat.address, separated by commas.";
     case OptionKind::file:
-        return "A file is an absolute path on the machine of the database server.";
+        return "A file is an absolute path on the database server.";
     case OptionKind::text:
-        return "A text must not be empty.";
+        return "The value must not be empty.";
     }
     return "";
 }
 
 std::optional<OptionConflict> find_conflict(const ServerOptions& options) noexcept {
     if (options.warn_size > options.delete_size) {
-        return OptionConflict{"warn_size", "Sizes must rise: warn_size must not be above delete_size."};
+        return OptionConflict{"warn_size", "Sizes must increase: warn_size must not exceed delete_size."};
     }
     if (options.archive_size != off) {
         if (options.archive_size < options.warn_size || options.archive_size > options.delete_size) {
             return OptionConflict{"archive_size",
-                                  "Sizes must rise: archive_size must lie between warn_size and "
+                                  "Sizes must increase: archive_size must be between warn_size and "
                                   "delete_size."};
         }
         if (options.amqp_url.empty()) {
-            return OptionConflict{"archive_size",
-                                  "Messages are archived over AMQP, and there is no amqp_url."};
+            return OptionConflict{"archive_size", "Archiving needs AMQP, but the server has no amqp_url."};
         }
     }
     if (options.poll_interval > options.max_poll_interval) {
-        return OptionConflict{"poll_interval", "poll_interval must not be above max_poll_interval."};
+        return OptionConflict{"poll_interval", "poll_interval must not exceed max_poll_interval."};
     }
     return std::nullopt;
 }

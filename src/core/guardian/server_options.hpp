@@ -1,6 +1,6 @@
-// The options of a broker's foreign server and of its user mapping: names, defaults, bounds, and how each
-// value is read. One table says it all, for the validator and for the guardian alike. Pure: what needs the
-// server to check (patterns, addresses, files) is checked by guardian/server.cpp.
+// Options of a broker's foreign server and of its user mapping: names, defaults, bounds and parsing, in one
+// table for both the validator and the guardian. Pure: guardian/server.cpp checks what needs the server
+// (patterns, addresses, files).
 #pragma once
 
 #include <cstdint>
@@ -12,40 +12,40 @@
 
 namespace cloudsat::core {
 
-// Where an option may stand.
+// Object that may have an option.
 enum class OptionPlace : std::uint8_t { wrapper, server, mapping, table };
 
 enum class OptionKind : std::uint8_t {
     url,      // http or https
     amqp_url, // amqp or amqps
-    duration, // '5s', '300ms', '2min'; a plain number means seconds
-    bytes,    // '256MB', '64kB'; a plain number means bytes
-    count,    // messages
+    duration, // '5s', '300ms', '2min'; a plain number is seconds
+    bytes,    // '256MB', '64kB'; a plain number is bytes
+    count,    // number of messages
     boolean,
-    pattern,   // a regular expression of the server's
+    pattern,   // a PostgreSQL regular expression
     address,   // a cloudsat.address
-    addresses, // several, with commas in between
-    file,      // an absolute path on the server's machine
+    addresses, // several, separated by commas
+    file,      // an absolute path on the database server
     text,
 };
 
-// Of a number of messages: there is no such limit.
+// For a number of messages: no limit.
 inline constexpr std::int64_t off = -1;
 
-// What a CREATE SERVER says, with the defaults where it is silent. Texts are views of what was parsed.
+// Options of CREATE SERVER, with defaults. Texts are views of the parsed options.
 struct ServerOptions {
     std::string_view management_url;
     std::string_view metrics_url;
-    std::string_view amqp_url; // empty: nothing is archived
+    std::string_view amqp_url; // empty: no archiving
     std::string_view vhosts;   // empty: all
     std::string_view ca_file;
     std::string_view owner_pattern = "^queue/([^/]+)/";
-    std::string_view reserved_owners; // empty: nobody
+    std::string_view reserved_owners; // empty: none
     std::string_view address = "guardian";
-    std::string_view admins; // empty: nobody
+    std::string_view admins; // empty: none
     std::string_view
-        mail_domains; // addresses under which a queue's name alone says whom to mail; empty: none
-    std::string_view account_read; // what accounts may read beside their own; empty: nothing
+        mail_domains; // addresses below which the name of a queue suffices as recipient; empty: none
+    std::string_view account_read; // what accounts may read besides their own objects; empty: nothing
     std::int64_t poll_interval = 5 * micros_per_second;
     std::int64_t max_poll_interval = 300 * micros_per_second;
     std::int64_t timeout = 60 * micros_per_second;
@@ -73,17 +73,17 @@ struct OptionRule {
     OptionKind kind;
     std::int64_t least = 0; // bounds of a number
     std::int64_t most = 0;
-    std::int64_t ServerOptions::*number = nullptr; // where the value goes
+    std::int64_t ServerOptions::*number = nullptr; // where the value is stored
     std::string_view ServerOptions::*text = nullptr;
     std::string_view MappingOptions::*mapping = nullptr;
 };
 
 std::span<const OptionRule> option_rules() noexcept;
 
-// The rule of that name at that place, or null.
+// The rule for that name and place, or null.
 const OptionRule* find_option(OptionPlace place, std::string_view name) noexcept;
 
-// The numbers that options are written as; nothing when the text is not one. They check no bounds.
+// Parse option values; nothing if the text is invalid. They do not check bounds.
 std::optional<Micros> parse_duration(std::string_view text) noexcept;
 std::optional<std::int64_t> parse_bytes(std::string_view text) noexcept;
 std::optional<std::int64_t> parse_count(std::string_view text) noexcept;
@@ -91,18 +91,18 @@ std::optional<bool> parse_boolean(std::string_view text) noexcept;
 
 enum class OptionFault : std::uint8_t { none, empty, malformed, out_of_range };
 
-// Reads one value into its place. Texts are only looked at for emptiness.
+// Reads one value into its member. Texts are only checked for emptiness.
 OptionFault read_option(const OptionRule& rule, std::string_view value, ServerOptions& options) noexcept;
 OptionFault read_option(const OptionRule& rule, std::string_view value, MappingOptions& options) noexcept;
 
-// Takes the first item off a list with commas in between, without the blanks around it. Nothing when the
-// list is at its end.
+// Removes the first item from a comma-separated list and returns it without surrounding blanks. Nothing at
+// the end of the list.
 std::optional<std::string_view> next_item(std::string_view& list) noexcept;
 
-// What a proper value looks like, as a sentence for people.
+// Description of a valid value, as a sentence.
 std::string_view expected(OptionKind kind) noexcept;
 
-// The first two options that contradict each other, and why; nothing when the whole makes sense.
+// The first conflict between two options, and the reason; nothing if there is none.
 struct OptionConflict {
     std::string_view option;
     std::string_view detail; // a sentence

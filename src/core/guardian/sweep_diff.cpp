@@ -1,4 +1,4 @@
-// The sweep, see sweep_diff.hpp.
+// The sweep; see sweep_diff.hpp.
 
 #include "core/guardian/sweep_diff.hpp"
 
@@ -51,9 +51,9 @@ bool same_numbers(const Facts& a, const Facts& b) noexcept {
     return a.messages == b.messages && a.ready == b.ready && a.unacknowledged == b.unacknowledged;
 }
 
-// Messages per minute, of those that count, smoothed over about a minute; a minute without change is a
-// standstill. `writing`: the row is written anyway. A row is not written for its growth alone, so the polls
-// that found nothing new since it last changed count when something does.
+// Growth in messages per minute by basis, smoothed over about a minute; a minute without change counts as
+// zero growth. `writing`: the row is written anyway. Growth alone does not cause a write, so the next change
+// of the row accounts for the unchanged polls before it.
 double next_growth(const Known& was, const Facts& told, const StepContext& context, bool writing) noexcept {
     const auto size = [&](const Facts& facts) {
         return judged_size({.messages = facts.messages, .ready = facts.ready}, was.limits.basis);
@@ -81,22 +81,22 @@ double next_growth(const Known& was, const Facts& told, const StepContext& conte
     return thousandth(rested + (1.0 - std::exp(-step)) * (rate - rested));
 }
 
-// Does a queue that was not seen in this vhost not exist?
+// Whether a queue that was not seen in this vhost no longer exists.
 bool misses(const Vhost& vhost) noexcept {
     return vhost.gone || (vhost.sized && vhost.named);
 }
 
 Sample sample_of(const Entry& entry, const Facts& before, const Facts& merged) noexcept {
-    // The broker has quorum queues at 0 for seconds after it was started. When it was down between two polls,
-    // nobody saw it go: the first 0 is no number to judge by, the second one is.
+    // After a restart the broker lists quorum queues with 0 messages for seconds. If it was down between two
+    // polls, no poll noticed, so the first 0 is not judged; the second one is.
     if (merged.type == "quorum" && entry.seen.messages == 0 && before.messages.value_or(0) > 0) {
         return {
             .messages = {}, .ready = {}, .liveness = liveness_of(merged.state), .archived = entry.archived};
     }
-    // The numbers of this sweep only: a row without them is not judged by older ones.
+    // Only numbers of this sweep: a row without them is not judged by older ones.
     return {.messages = entry.seen.messages,
             .ready = entry.seen.ready,
-            .liveness = liveness_of(merged.state), // metrics tell none: then the last one told
+            .liveness = liveness_of(merged.state), // metrics have no state: then the last known one
             .stream = merged.type == "stream",
             .archived = entry.archived};
 }
@@ -164,7 +164,7 @@ Sweep::Sweep(std::pmr::memory_resource* memory)
     : vhosts_(memory), sightings_(memory), words_(memory), slots_(memory) {}
 
 std::optional<std::uint32_t> Sweep::find_vhost(std::string_view name) const noexcept {
-    // few, and asked for in runs: the last one answers most questions
+    // There are few vhosts, and queries come in runs: the last one answers most.
     for (std::size_t i = vhosts_.size(); i > 0; --i) {
         if (vhosts_[i - 1].name == name) {
             return static_cast<std::uint32_t>(i - 1);
@@ -199,7 +199,7 @@ void Sweep::reserve(std::size_t queues) {
     }
 }
 
-// The slot of that queue, or the free one where it belongs. There is always a free one.
+// The slot of that queue, or the free slot for it. There always is one.
 std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::uint32_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
     std::size_t place = hash & mask;
@@ -212,12 +212,13 @@ std::size_t Sweep::place_of(std::uint32_t vhost, std::string_view name, std::uin
     return place;
 }
 
-// With a NUL behind it.
+// Copies with a terminating NUL.
 const char* Sweep::copy(std::string_view text) {
     return join(sightings_.get_allocator().resource(), {text}).data();
 }
 
-// There are a handful of types and of states. Should a broker invent more, they are kept more than once.
+// Types and states have few values, so they are shared. New values of a future broker may be stored more than
+// once.
 const std::string_view* Sweep::share(std::string_view text) {
     constexpr std::size_t remembered = 16;
     for (std::size_t i = words_.size(); i > 0 && i + remembered > words_.size(); --i) {
@@ -287,7 +288,7 @@ void Sweep::saw_name(std::uint32_t vhost, std::string_view name, const Facts& fa
     Sighting& sighting = at(vhost, name);
     Facts told = facts;
     if (sighting.state_ != nullptr) {
-        told.state = {}; // totals know it better: here every queue whose node is up is `live`
+        told.state = {}; // totals know better: here every queue whose node is up is `live`
     }
     merge(sighting, told);
     sighting.named_ = true;
@@ -341,12 +342,12 @@ bool believe_absence(std::size_t absent, std::size_t live, const AbsenceBrake& b
 
 namespace {
 
-// Of a queue that no listing showed.
+// A queue that no listing showed.
 Step step_unseen(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept {
     Step result;
     result.row = entry.row;
     result.write = entry.ruled;
-    // Whether an intended deletion came true is settled by the act, which looks for itself.
+    // Acting settles an intended deletion, by its own look.
     if (context.believe_absent && is_absent(entry, vhost) && !entry.row.standing.intended) {
         result.write = result.vanished = true;
         result.row.gone = true;
@@ -372,8 +373,8 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
     }
 
     const bool live_before = entry.known && !entry.row.gone;
-    // Numbers without a name, and no row: it went while we looked, or has yet to be listed. The next sweep
-    // will tell.
+    // Numbers without a name and without a row: it disappeared in between, or is not listed yet. The next
+    // sweep will tell.
     if (!live_before && !entry.named) {
         result.row = entry.row;
         return result;
@@ -397,7 +398,7 @@ Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) no
         result.row.growth =
             next_growth(before, result.row.facts, context, !(result.row.facts == before.facts));
     }
-    // A sweep that has no sizes of this vhost says nothing about where they come from.
+    // A sweep without sizes of this vhost does not change the source of the sizes.
     result.row.source = sized || vhost.sized ? entry.seen_in : before.source;
     result.row.gone = false;
 

@@ -1,11 +1,11 @@
-// One sweep over a broker against what is known of its queues: who is new, who changed, who is gone. Pure:
-// rows come from the table and from the listings as views, and go out as one Step each; nobody is asked and
-// nothing is written. A broker may have a hundred thousand queues: what is kept of each is a Sighting, and an
-// Entry, with all that the table has, is put together for one queue at a time.
+// Compares one sweep over a broker with the known queues: new, changed and gone ones. Pure: rows from the
+// table and from the listings come in as views and go out as one Step each; no I/O. A broker may have a
+// hundred thousand queues, so a sweep stores a Sighting of each. An Entry, with everything from the table, is
+// built for one queue at a time.
 //
-// A sweep sees queues by two kinds of listing. A *sizes* listing (metrics, totals or statistics) has the
-// numbers and is taken in every cycle; a *names* listing has every queue that exists, with its arguments, and
-// is taken when the first gives reason to. Only what both of one cycle miss is absent.
+// A sweep sees queues in two kinds of listing. A *sizes* listing (metrics, totals or statistics) has the
+// numbers and is read in every cycle. A *names* listing has every existing queue with its arguments, and is
+// read if the first gives reason to. A queue is absent only if both listings of one cycle miss it.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@
 
 namespace cloudsat::core {
 
-// Which listing last had the sizes of a queue. `none`: only listings of names show it.
+// The listing that last had the sizes of a queue; `none` if only listings of names show it.
 enum class SizeSource : std::uint8_t { none, metrics, totals, statistics };
 std::string_view to_string(SizeSource source) noexcept; // empty for none
 SizeSource parse_size_source(std::string_view text) noexcept;
@@ -33,7 +33,7 @@ struct Known {
     SizeSource source = SizeSource::none;
     Standing standing;
     Limits limits;
-    std::int64_t policy = 0; // whose limits they are; 0: the server's own
+    std::int64_t policy = 0; // whose limits apply; 0 for the server's own
     Owner owner = Owner::none;
     std::string_view owner_name;
     double growth = 0;     // messages per minute
@@ -43,7 +43,7 @@ struct Known {
 
 class Sighting;
 
-// One queue as a step needs it: as it was seen, and its row, if there is one.
+// One queue as input of a step: its sighting and its row, if any.
 struct Entry {
     Entry() = default;
     void see(const Sighting& sighting) noexcept;
@@ -52,22 +52,22 @@ struct Entry {
     std::uint32_t vhost = 0; // index into vhosts()
     bool known = false;      // `row` is from the table
     bool named = false;      // seen in a names listing of this sweep
-    bool ruled = false;      // its limits or its owner were found anew and differ from the table
+    bool ruled = false;      // its limits or owner were looked up again and differ from the table
     Known row;
     Facts seen;
     SizeSource seen_in = SizeSource::none;
-    std::optional<std::int64_t> archived; // messages of it in the archive; counted only where that is full
+    std::optional<std::int64_t> archived; // its messages in the archive; counted only if that is full
 };
 
-// What a sweep keeps of a queue: that it is known, and what the listings told.
+// What a sweep stores of a queue: whether it is known, and what the listings reported.
 class Sighting {
 public:
     std::string_view name() const noexcept { return {name_, name_size_}; }
     std::uint32_t vhost() const noexcept { return vhost_; }
-    bool known() const noexcept { return known_; } // there is a row in the table
-    bool live() const noexcept { return live_; }   // and it does not say that the queue is gone
+    bool known() const noexcept { return known_; } // the table has a row
+    bool live() const noexcept { return live_; }   // and the row does not say that the queue is gone
     bool named() const noexcept { return named_; }
-    SizeSource source() const noexcept { return source_; } // as the row says
+    SizeSource source() const noexcept { return source_; } // as in the row
     SizeSource seen_in() const noexcept { return seen_in_; }
     Facts seen() const noexcept;
 
@@ -77,7 +77,7 @@ private:
     void keep_counts(const Facts& facts) noexcept;
 
     const char* name_ = nullptr;
-    const std::string_view* type_ = nullptr; // these are few, and shared
+    const std::string_view* type_ = nullptr; // these have few values, and are shared
     const std::string_view* state_ = nullptr;
     const char* arguments_ = nullptr;
     std::int64_t messages_ = absent, ready_ = absent, unacknowledged_ = absent;
@@ -91,29 +91,29 @@ private:
     bool known_ = false, live_ = false, named_ = false;
 
 public:
-    bool met = false; // for whoever goes through the table again: its row was there
+    bool met = false; // for a second scan of the table: its row was seen
 };
 static_assert(sizeof(Sighting) <= 96);
 
 struct Vhost {
     std::string_view name;
-    bool listed = false;  // the broker's list of vhosts has it, and we watch it
-    bool watched = true;  // false: the server's pattern leaves it out
-    bool stopped = false; // it runs on no node: what is told of its queues is not true
-    bool sized = false;   // a sizes listing of it was read to the end
-    bool totals = false;  // the totals were
-    bool named = false;   // so was a names listing
-    bool gone = false;    // missing in the list of vhosts, and asking for it was answered "no such vhost"
+    bool listed = false;  // the broker's list of vhosts has it, and it is watched
+    bool watched = true;  // false: the option vhosts excludes it
+    bool stopped = false; // it runs on no node: reports on its queues are wrong
+    bool sized = false;   // a sizes listing of it was read completely
+    bool totals = false;  // totals were read completely
+    bool named = false;   // a names listing was read completely
+    bool gone = false;    // missing in the list of vhosts, and a request for it was answered "no such vhost"
     bool differs = false; // its sizes listing gives reason to read its names
-    bool split = false;   // the metrics do not have all of its queues: other nodes keep them
+    bool split = false;   // the metrics lack some of its queues: other nodes have them
 };
 
 class Sweep {
 public:
     explicit Sweep(std::pmr::memory_resource* memory);
 
-    // Vhosts are kept by view: their bytes must outlive the sweep. Names of queues, at most 255 bytes long,
-    // and facts are copied.
+    // Vhost names are stored as views: their bytes must outlive the sweep. Names of queues (at most 255
+    // bytes) and facts are copied.
     std::uint32_t vhost(std::string_view name);
     std::optional<std::uint32_t> find_vhost(std::string_view name) const noexcept;
     std::span<Vhost> vhosts() noexcept { return vhosts_; }
@@ -128,13 +128,13 @@ public:
     void know(std::uint32_t vhost, std::string_view name, bool gone, SizeSource source);
     void saw_size(std::uint32_t vhost, std::string_view name, const Facts& facts, SizeSource source);
     void saw_name(std::uint32_t vhost, std::string_view name, const Facts& facts);
-    // Whoever asks for the queues in the order in which they came says which one this would be.
+    // A caller that scans in listing order passes the expected position.
     Sighting* find(std::uint32_t vhost, std::string_view name, std::size_t expected = 0) noexcept;
 
-    // Marks the vhosts whose metrics miss a queue that is there: another node keeps it, so totals must be
-    // read as well.
+    // Marks the vhosts whose metrics lack an existing queue: another node has it, so totals must be read as
+    // well.
     void find_split() noexcept;
-    // Marks the vhosts whose sizes listing has a name that is not known, or misses one that it had before.
+    // Marks the vhosts whose sizes listing has an unknown name, or lacks one that it had before.
     void compare_names() noexcept;
 
     std::size_t live() const noexcept; // known and not gone
@@ -153,14 +153,14 @@ private:
     std::pmr::vector<std::uint32_t> slots_;   // open addressing: index into sightings_, plus 1; 0 is free
 };
 
-// Is this known queue absent from the broker, as far as this sweep can tell?
+// Whether this known queue is absent from the broker, as far as this sweep can tell.
 bool is_absent(const Sighting& sighting, const Vhost& vhost) noexcept;
 bool is_absent(const Entry& entry, const Vhost& vhost) noexcept;
 
-// Absent queues are believed at once when they are few. Many at once may be the listing's fault: then three
-// polls in a row and a minute must say the same.
+// A few absent queues are believed at once. Many at once may be a fault of the listing: then three polls in a
+// row, over at least a minute, must agree.
 struct AbsenceBrake {
-    int polls = 0;    // in a row that had too many absent, this one not counted
+    int polls = 0;    // in a row with too many absent, excluding this one
     Micros since = 0; // the first of them
 };
 bool believe_absence(std::size_t absent, std::size_t live, const AbsenceBrake& brake, Micros now) noexcept;
@@ -169,19 +169,19 @@ constexpr std::size_t absent_at_once = 20;
 struct StepContext {
     Circumstances circumstances;
     Micros last_poll = 0;        // the last good one: growth is per time between the two
-    bool believe_absent = false; // else absent queues stay as they are
+    bool believe_absent = false; // if false, absent queues remain unchanged
 };
 
-// What becomes of one queue. When `write` is false there is nothing to do at all.
+// The outcome for one queue. If `write` is false, there is nothing to do.
 struct Step {
-    bool write = false;  // the row changed, or is new
-    bool sample = false; // its numbers did: worth a line of history
+    bool write = false;  // the row changed or is new
+    bool sample = false; // its numbers changed: adds a row to the history
     bool appeared = false;
-    bool redeclared = false; // with `appeared`: another queue of the same name had been there
+    bool redeclared = false; // with `appeared`: replaces another queue of the same name
     bool vanished = false;
-    bool withdrawn = false; // an intention meant the queue that was there before
+    bool withdrawn = false; // an open intention was about the previous queue
     Verdict verdict;
-    Known row; // as it shall be
+    Known row; // the new row
 };
 Step step(const Entry& entry, const Vhost& vhost, const StepContext& context) noexcept;
 

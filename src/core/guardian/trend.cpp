@@ -1,4 +1,4 @@
-// The trend of a size, see trend.hpp.
+// Trend of a size; see trend.hpp.
 
 #include "core/guardian/trend.hpp"
 
@@ -13,7 +13,7 @@ constexpr double century = 100.0 * 365.25 * 24 * 60; // in minutes
 } // namespace
 
 std::optional<Trend> trend_of(std::span<const HistoryPoint> points, Micros from, Micros to) noexcept {
-    // what came before the window holds at its beginning
+    // Points before the window give the size at its beginning.
     while (points.size() > 1 && points[1].at <= from) {
         points = points.subspan(1);
     }
@@ -24,7 +24,7 @@ std::optional<Trend> trend_of(std::span<const HistoryPoint> points, Micros from,
     if (to - begin < shortest_history) {
         return std::nullopt;
     }
-    // In minutes from the middle of the window and messages from the first, so that no sum grows large.
+    // In minutes from the middle of the window and messages from the first point, so that sums stay small.
     const double half = static_cast<double>(to - begin) / minute / 2;
     const auto first = static_cast<double>(points.front().size);
     double sum = 0, squares = 0, moment = 0;

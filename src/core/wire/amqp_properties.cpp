@@ -1,4 +1,4 @@
-// Properties of AMQP messages, see amqp_properties.hpp.
+// Properties of AMQP messages; see amqp_properties.hpp.
 
 #include "core/wire/amqp_properties.hpp"
 
@@ -55,7 +55,7 @@ std::size_t size_of_value(Kind kind, std::string_view rest) noexcept {
     return 0;
 }
 
-// How many bytes a field's value takes; nothing for a type that nobody knows.
+// Size of a field's value in bytes; nothing for an unknown type.
 std::optional<std::size_t> size_of_field(char type, std::string_view rest) noexcept {
     Fields fields(rest);
     switch (type) {
@@ -93,7 +93,7 @@ std::optional<std::size_t> size_of_field(char type, std::string_view rest) noexc
 struct Item {
     std::string_view key;
     char type = 'V';
-    std::string_view value; // with its length, where it has one
+    std::string_view value; // with its length, if it has one
     std::string_view whole;
 };
 bool next_item(std::string_view& rest, bool keyed, Item& item) noexcept {
@@ -115,7 +115,7 @@ bool next_item(std::string_view& rest, bool keyed, Item& item) noexcept {
     return fields.ok();
 }
 
-// Writes JSON, with a stack of its own instead of recursion.
+// Writes JSON, with an explicit stack instead of recursion.
 class Renderer {
 public:
     explicit Renderer(std::pmr::memory_resource* arena) : out_(arena), levels_(arena) {}
@@ -147,7 +147,7 @@ private:
         std::string_view rest;
         bool keyed; // a table, else an array
         bool first;
-        bool hidden; // too deep: it is checked, and not shown
+        bool hidden; // too deep: checked, but not shown
     };
 
     bool property(Kind kind, std::string_view value) {
@@ -198,7 +198,7 @@ private:
                 if (hidden && !level.hidden) {
                     out_ += "null";
                 }
-                push(item.value.substr(4), item.type == 'F', hidden); // `level` may be elsewhere now
+                push(item.value.substr(4), item.type == 'F', hidden); // `level` may have moved
             } else if (!level.hidden) {
                 field(item.type, item.value);
             }
@@ -295,7 +295,7 @@ private:
         if (std::isfinite(value)) {
             const std::size_t start = out_.size();
             number(value);
-            // a whole double stays recognisable as one
+            // a whole number of type double remains recognizable
             if (out_.find_first_of(".e", start) == std::pmr::string::npos) {
                 out_ += ".0";
             }
@@ -310,7 +310,7 @@ private:
     void decimal(Fields fields) {
         const std::size_t scale = fields.octet();
         std::array<char, 16> digits{};
-        // RabbitMQ and its clients take the number as unsigned
+        // RabbitMQ and its clients treat the number as unsigned
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), fields.dword()).ptr;
         std::pmr::string text(digits.data(), end, out_.get_allocator());
         if (scale > 0) {
@@ -339,7 +339,7 @@ private:
         }
     }
 
-    // A key cannot be an object: one that no text can hold is told in hexadecimal.
+    // A key cannot be an object: one that text cannot hold is shown in hexadecimal.
     void key(std::string_view text) {
         if (is_showable(text)) {
             quoted(text);
@@ -394,7 +394,7 @@ void put_big_endian(std::pmr::string& out, std::uint64_t value, unsigned size) {
     }
 }
 
-// The table without those headers; nothing when it cannot be read.
+// The table without those headers; nothing if it cannot be parsed.
 std::optional<std::pmr::string> renew_headers(std::string_view table, std::pmr::memory_resource* arena) {
     std::string_view rest = table.substr(4);
     std::pmr::string kept(arena);
@@ -418,7 +418,7 @@ std::optional<std::pmr::string> renew_headers(std::string_view table, std::pmr::
 std::optional<Properties> read_properties(std::string_view bytes) noexcept {
     Fields fields(bytes);
     const std::uint16_t flags = fields.word();
-    constexpr std::uint16_t unknown = 0x0003; // one bit of no property, and the promise of more flags
+    constexpr std::uint16_t unknown = 0x0003; // a bit of no property, and the bit that announces more flags
     if (!fields.ok() || (flags & unknown) != 0) {
         return std::nullopt;
     }
@@ -477,7 +477,7 @@ std::optional<std::int64_t> expiration_ms(std::string_view bytes) noexcept {
     if (!properties || !(*properties)[Property::expiration]) {
         return std::nullopt;
     }
-    const std::string_view text = (*properties)[Property::expiration]->substr(1); // behind its length
+    const std::string_view text = (*properties)[Property::expiration]->substr(1); // after its length
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;

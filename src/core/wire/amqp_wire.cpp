@@ -1,4 +1,4 @@
-// AMQP on the wire, see amqp_wire.hpp.
+// AMQP wire format; see amqp_wire.hpp.
 
 #include "core/wire/amqp_wire.hpp"
 
@@ -21,7 +21,7 @@ void put(std::string& out, std::uint64_t value, int size) {
 Framing read_frame(std::string_view bytes, std::size_t frame_max, Frame& frame) noexcept {
     constexpr std::size_t head = frame_overhead - 1;
     if (bytes.size() < head) {
-        // A broker that speaks another version answers with a header of its own, and closes.
+        // A broker with another protocol version answers with its own header and closes the connection.
         return !bytes.empty() && bytes.front() == 'A' ? Framing::broken : Framing::partial;
     }
     Fields fields(bytes);
@@ -64,7 +64,7 @@ std::string_view Fields::bytes(std::size_t size) noexcept {
 
 void FrameWriter::begin_frame(FrameType type, std::uint16_t channel) {
     start_ = out_.size();
-    octet(static_cast<std::uint8_t>(type)).word(channel).dword(0); // the size is put in by end()
+    octet(static_cast<std::uint8_t>(type)).word(channel).dword(0); // end() sets the size
 }
 
 FrameWriter& FrameWriter::begin(std::uint16_t channel, Method method) {
@@ -106,7 +106,7 @@ FrameWriter& FrameWriter::long_string(std::string_view value) {
 }
 
 void FrameWriter::end() {
-    constexpr std::size_t size_at = 3; // behind type and channel
+    constexpr std::size_t size_at = 3; // after type and channel
     const std::size_t size = out_.size() - start_ - (frame_overhead - 1);
     for (std::size_t i = 0; i < 4; ++i) {
         out_[start_ + size_at + i] = static_cast<char>(size >> (24U - 8U * i) & 0xFFU);

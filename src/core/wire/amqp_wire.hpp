@@ -1,8 +1,7 @@
-// AMQP 0-9-1 on the wire, as far as a guest needs it who looks at queues, takes messages and gives them back:
-// frames, methods, their fields. Pure bytes: opens nothing, waits for nothing, and keeps no state of a
-// conversation (net/amqp_connection.hpp does). Why not librabbitmq's: it waits in send() for as long as a
-// broker under a memory alarm likes, and before 0.14 it recurses into header tables as deep as a stranger
-// nested them.
+// The AMQP 0-9-1 wire format, as far as needed to inspect queues, take messages and return them: frames,
+// methods, their fields. Pure: no I/O and no connection state (see net/amqp_connection.hpp). It replaces
+// librabbitmq, which waits in send() for as long as a broker under a memory alarm blocks it, and before 0.14
+// recurses into header tables as deep as a client nested them.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,7 @@
 
 namespace cloudsat::core::amqp {
 
-// Class and method of the protocol, one number: class << 16 | method.
+// Class and method of the protocol as one number: class << 16 | method.
 enum class Method : std::uint32_t {
     connection_start = 10 << 16 | 10,
     connection_start_ok = 10 << 16 | 11,
@@ -61,15 +60,16 @@ struct Frame {
 };
 
 inline constexpr std::string_view protocol_header{"AMQP\0\0\x09\x01", 8};
-inline constexpr std::size_t frame_overhead = 8; // seven bytes before the payload and one behind
+inline constexpr std::size_t frame_overhead = 8; // seven bytes before the payload and one after it
 inline constexpr std::size_t smallest_frame_max = 4096;
 inline constexpr std::size_t longest_short_string = 255;
 
-// Looks for a frame at the beginning of the bytes. `broken`: no frame begins so, or it is larger than agreed.
+// Looks for a frame at the beginning of the bytes. `broken`: not the beginning of a frame, or larger than
+// agreed.
 enum class Framing : std::uint8_t { whole, partial, broken };
 Framing read_frame(std::string_view bytes, std::size_t frame_max, Frame& frame) noexcept;
 
-// Fields one after the other, as views of the payload. What is not there reads as nothing, and ok() tells.
+// Reads consecutive fields, as views of the payload. Missing fields read as empty; ok() reports them.
 class Fields {
 public:
     explicit Fields(std::string_view bytes) noexcept : rest_(bytes) {}
@@ -80,7 +80,7 @@ public:
     std::uint64_t qword() noexcept { return number(8); }
     std::string_view bytes(std::size_t size) noexcept;
     std::string_view short_string() noexcept { return bytes(octet()); }
-    std::string_view long_string() noexcept { return bytes(dword()); } // a table's bytes, too
+    std::string_view long_string() noexcept { return bytes(dword()); } // also for the bytes of a table
 
     bool ok() const noexcept { return well_; }
     std::string_view rest() const noexcept { return rest_; }
@@ -92,7 +92,7 @@ private:
     bool well_ = true;
 };
 
-// Appends frames to a text. begin() and end() are a method's; what is put in between are its fields. Short
+// Appends frames to a string. begin() and end() enclose a method; calls in between append its fields. Short
 // strings must not be longer than 255 bytes.
 class FrameWriter {
 public:
@@ -107,8 +107,8 @@ public:
     FrameWriter& long_string(std::string_view value);
     void end();
 
-    // The frames behind a basic.publish: header and body, cut to fit. `properties` is the flags and the list
-    // of values, as core/wire/amqp_properties.hpp has them.
+    // The frames after a basic.publish: header and body, split to fit. `properties` is the flags and the list
+    // of values, as in core/wire/amqp_properties.hpp.
     void content(std::uint16_t channel, std::string_view properties, std::string_view body,
                  std::size_t frame_max);
     void heartbeat();
@@ -117,10 +117,10 @@ private:
     void begin_frame(FrameType type, std::uint16_t channel);
 
     std::string& out_;
-    std::size_t start_ = 0; // of the frame being written
+    std::size_t start_ = 0; // of the present frame
 };
 
-// The header of a content: how long the body is, and the properties as they came.
+// The header of a content: the size of the body, and the properties as received.
 struct ContentHeader {
     std::uint64_t body_size = 0;
     std::string_view properties;

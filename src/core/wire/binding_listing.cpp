@@ -9,7 +9,7 @@
 namespace cloudsat::core {
 namespace {
 
-// The values of one row, still pointing into the parsed document.
+// The values of one row, as views of the parsed document.
 struct RawRow {
     BindingRow row;
     std::optional<std::string_view> source, destination, destination_type, routing_key;
@@ -62,7 +62,7 @@ BindingRow keep(std::pmr::memory_resource* arena, const RawRow& raw) {
 
 } // namespace
 
-// Read twice: nothing is kept of a document that is not whole, and room is made for the rows that are kept.
+// Reads the document twice: first to validate it completely and count the rows, then to store them.
 Result<BindingListing, DecodeFault> read_binding_listing(JsonText text, std::pmr::memory_resource* arena,
                                                          DefaultExchange default_exchange) {
     const auto for_each = [&](auto use) {

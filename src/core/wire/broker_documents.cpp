@@ -36,7 +36,7 @@ std::optional<VhostRow> read_vhost(const dom::element& element) noexcept {
     return row;
 }
 
-// The length of the UTF-8 sequence that a byte begins; 1 for bytes that begin none.
+// Length of the UTF-8 sequence that starts with this byte; 1 for an invalid first byte.
 std::size_t sequence_size(char first) noexcept {
     const auto byte = static_cast<unsigned char>(first);
     if (byte >= 0xF0)
@@ -87,8 +87,8 @@ std::string_view read_reason(std::string_view body, std::pmr::memory_resource* a
     if (document.parse({body}).kind != FaultKind::none || document.root().get(object) != simdjson::SUCCESS)
         return {};
     std::string_view text;
-    // The reason may also be a list or nested numbers (measured on RabbitMQ 3.10): then the error's name must
-    // do.
+    // The reason may also be a list or nested numbers (measured on RabbitMQ 3.10): then the name of the error
+    // is used.
     if (object["reason"].get(text) != simdjson::SUCCESS && object["error"].get(text) != simdjson::SUCCESS)
         return {};
     return one_line(text, max_reason_size, arena);

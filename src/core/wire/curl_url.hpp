@@ -1,5 +1,4 @@
-// A URL as libcurl's parser understands it, owned. Pure text: the parser opens nothing. The only place of
-// core/ that includes curl.
+// A URL as parsed by libcurl. Pure: the parser does no I/O. The only file of core/ that includes curl.
 #pragma once
 
 #include <curl/curl.h>
@@ -12,7 +11,7 @@ namespace cloudsat::core {
 
 class CurlUrl {
 public:
-    // Flags are CURLU_...; the text has no NUL in it. Throws std::bad_alloc, as all of this class.
+    // Flags are CURLU_...; the text contains no NUL. Like the whole class, may throw std::bad_alloc.
     CurlUrl(std::string_view text, unsigned flags) : url_(curl_url()) {
         if (url_ == nullptr) {
             throw std::bad_alloc();
@@ -22,7 +21,7 @@ public:
 
     CURLUcode code() const noexcept { return code_; } // of parsing
 
-    // A part; empty when there is none.
+    // A part; empty if absent.
     std::string get(CURLUPart which, unsigned flags = 0) const {
         char* text = nullptr;
         check(curl_url_get(url_.get(), which, &text, flags));

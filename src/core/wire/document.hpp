@@ -1,4 +1,4 @@
-// What decoders are given: the text of a document, and how many readable bytes lie behind it.
+// Input of the decoders: the text of a document, and the number of readable bytes after it.
 #pragma once
 
 #include <cstddef>
@@ -6,11 +6,11 @@
 
 namespace cloudsat::core {
 
-// simdjson reads up to this many bytes beyond the end of a text. core/wire/json.cpp asserts that it is
+// simdjson reads up to this many bytes beyond the end of a text. core/wire/json.cpp asserts that this is
 // enough.
 inline constexpr std::size_t json_padding = 64;
 
-// With json_padding bytes of slack the text is parsed in place, with less a copy is made first.
+// With json_padding bytes of slack, the text is parsed in place; with less, it is copied first.
 struct JsonText {
     std::string_view text;
     std::size_t slack = 0;

@@ -1,4 +1,4 @@
-// Parsing and reading of JSON values for the decoders; see json.hpp.
+// Parsing of JSON values for the decoders; see json.hpp.
 #include "core/wire/json.hpp"
 
 #include "core/base/text.hpp"
@@ -33,7 +33,7 @@ DecodeFault fault_of(simdjson::error_code error) noexcept {
     }
 }
 
-// The value as the type that it is known to have.
+// The value as a type that it is known to have.
 template <class T> T as(const dom::element& value) noexcept {
     T result{};
     [[maybe_unused]] const auto error = value.get(result);
@@ -121,7 +121,7 @@ private:
             out_ += c;
         } else if (byte == 0) {
             out_ +=
-                "\xEF\xBF\xBD"; // U+FFFD: jsonb refuses \u0000, and one hostile argument must not stop a poll
+                "\xEF\xBF\xBD"; // U+FFFD: jsonb rejects \u0000, and one such argument must not stop a poll
         } else if (byte < 0x20) {
             out_ += "\\u00";
             out_ += hex_digits[byte >> 4];
@@ -133,11 +133,11 @@ private:
 
     template <class Number> void number(Number n) {
         std::array<char, 32>
-            buffer; // the shortest form of any double or 64-bit integer is 24 characters or less
+            buffer; // the shortest form of any double or 64-bit integer has at most 24 characters
         const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), n);
         const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
         out_ += text;
-        // A whole double stays recognisable as one: -0.0 is no integer, and 2^70 fits none.
+        // A whole number of type double remains recognizable: -0.0 is not an integer, and 2^70 fits none.
         if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos)
             out_ += ".0";
     }
@@ -150,7 +150,7 @@ void skip_space(std::string_view& text) noexcept {
     text.remove_prefix(std::min(at, text.size()));
 }
 
-// What a byte means for where an element ends; most mean nothing.
+// Role of a byte in finding the end of an element; most have none.
 enum class Mark : std::uint8_t { none, quote, open, close, comma };
 
 constexpr auto marks = [] {
@@ -166,7 +166,7 @@ constexpr Mark mark_of(char c) noexcept {
     return marks[static_cast<unsigned char>(c)];
 }
 
-// Where the string ends whose opening quote is there: behind its closing one.
+// Returns the position after the closing quote of the string whose opening quote is at this position.
 std::size_t behind_string(std::string_view text, std::size_t at) noexcept {
     for (++at; at < text.size(); ++at) {
         if (text[at] == '\\')
@@ -177,7 +177,7 @@ std::size_t behind_string(std::string_view text, std::size_t at) noexcept {
     return text.size();
 }
 
-// Where the element ends that the text begins with: at a comma or a bracket that is not its own.
+// Size of the element at the beginning of the text: up to a comma or bracket that is not its own.
 std::size_t element_size(std::string_view text) noexcept {
     std::size_t depth = 0;
     std::size_t at = 0;
@@ -198,12 +198,12 @@ std::size_t element_size(std::string_view text) noexcept {
     return at;
 }
 
-// Valid JSON may hold what simdjson cannot: a number beyond 64 bits or beyond double, half of a surrogate
-// pair, more brackets than it has room for. Any client may declare a queue with such an argument, and the
-// broker lists it. So one value is given up and not the document: tame() rewrites what is odd, and copies all
-// else, faults included.
+// Valid JSON may contain values that simdjson rejects: a number beyond 64 bits or beyond double, half of a
+// surrogate pair, or brackets nested too deep. Any client can declare a queue with such an argument, and the
+// broker lists it. So only the value is given up, not the document: tame() rewrites such values, and copies
+// everything else, including faults.
 bool may_be_odd(simdjson::error_code error) noexcept {
-    switch (error) { // newer versions have errors of their own for numbers, so what is left out is named
+    switch (error) { // newer versions have further errors for numbers, so this lists the others
     case simdjson::SUCCESS:
     case simdjson::CAPACITY:
     case simdjson::MEMALLOC:
@@ -218,14 +218,14 @@ bool may_be_odd(simdjson::error_code error) noexcept {
     }
 }
 
-// Less than simdjson's 1024, and far more than max_render_depth leaves.
+// Less than simdjson's 1024, and far more than max_render_depth.
 constexpr std::size_t max_tame_depth = 1000;
 
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
 
-// The size of the number that the text begins with, by JSON's grammar; 0 when it begins with none.
+// Size of the number at the beginning of the text, by JSON's grammar; 0 if there is none.
 std::size_t number_size(std::string_view text) noexcept {
     std::size_t at = 0;
     const auto digits = [&] {
@@ -254,7 +254,7 @@ std::size_t number_size(std::string_view text) noexcept {
     return at;
 }
 
-// Appends the number, as a text when it is too large; gives the size of what it has dealt with.
+// Appends the number, as a string if it is too large; returns the size of the consumed text.
 std::size_t tame_number(std::string_view text, std::string& out) {
     const std::size_t size = std::max<std::size_t>(number_size(text), 1);
     const auto number = text.substr(0, size);
@@ -262,7 +262,7 @@ std::size_t tame_number(std::string_view text, std::string& out) {
     std::string_view behind = text.substr(size);
     skip_space(behind);
     dom::parser parser;
-    // In the place of a key it is wrong, and must not become right.
+    // As a key a number is invalid, and must remain so.
     if (number.size() <= always_fits && number.find_first_of("eE") == std::string_view::npos)
         out += number;
     else if (behind.starts_with(':') ||
@@ -273,7 +273,7 @@ std::size_t tame_number(std::string_view text, std::string& out) {
     return size;
 }
 
-// The code unit of an escape \uXXXX that the text begins with.
+// The code unit of an escape \uXXXX at the beginning of the text.
 std::optional<unsigned> escaped_unit(std::string_view text) noexcept {
     constexpr std::size_t prefix = 2, digits = 4;
     unsigned unit = 0;
@@ -367,7 +367,7 @@ std::optional<std::string_view> ListCutter::next() noexcept {
     skip_space(rest_);
     const bool first = std::exchange(first_, false);
     if (!first && rest_.starts_with(',')) {
-        rest_.remove_prefix(1); // and an element must follow
+        rest_.remove_prefix(1); // an element must follow
         skip_space(rest_);
     } else if (rest_.starts_with(']')) {
         rest_.remove_prefix(1);

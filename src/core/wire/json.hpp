@@ -1,7 +1,7 @@
-// The decoders' common ground: one parsed JSON document (simdjson's DOM) and careful reading of single
-// values. The DOM and not On-Demand, on purpose: On-Demand hands out rows before it has seen the tail and
-// never looks at values that nobody asks for; here a document is either whole and valid, all of it, or it is
-// nothing. Only the decoders of core/ include this file: it drags in simdjson.
+// Common base of the decoders: a parsed JSON document (simdjson's DOM) and careful reading of single values.
+// Uses the DOM and not On-Demand on purpose: On-Demand returns rows before it has seen the end, and does not
+// check values that are not read. Here, a document is either completely valid or rejected. Only the decoders
+// of core/ include this file, because it includes simdjson.
 #pragma once
 
 #include "core/base/fault.hpp"
@@ -20,17 +20,17 @@ namespace cloudsat::core {
 
 namespace dom = simdjson::dom;
 
-// A whole parsed document. Its memory comes from the C++ heap (simdjson knows no other) and goes with this
-// object; another document may be parsed in its place.
+// A whole parsed document. Its memory comes from the C++ heap, as simdjson requires, and is freed with this
+// object; another document may be parsed into the same object.
 class JsonDocument {
 public:
-    // Kind none when the text is one valid JSON value from its first byte to its last. Of what is valid and
-    // cannot be held, a number becomes a text, half of a surrogate pair U+FFFD, and what is nested a thousand
+    // Fault kind none if the text is exactly one valid JSON value. Replaces valid values that cannot be
+    // represented: a number becomes a string, half of a surrogate pair U+FFFD, and values nested a thousand
     // deep null.
     DecodeFault parse(JsonText text);
 
-    // The same, and the rows of a listing: the document itself, or the `items` of a page object. Anything
-    // else is wrong_shape.
+    // The same, and returns the rows of a listing: the document itself, or the `items` of a page object.
+    // Anything else is wrong_shape.
     DecodeFault parse_rows(JsonText text, dom::array& rows);
 
     const dom::element& root() const noexcept { return root_; }
@@ -40,19 +40,19 @@ private:
     dom::element root_;
 };
 
-// The number of rows. dom::array::size() saturates at 2^24 - 1, so beyond that they are counted.
+// The number of rows. dom::array::size() saturates at 2^24 - 1; above that, rows are counted.
 std::size_t count_rows(const dom::array& rows) noexcept;
 
-// Cuts a JSON list into its elements. Knows strings and brackets and nothing else: whether an element is
-// JSON is for a parser to say, and when each of them is, so is the list.
+// Splits a JSON list into its elements. Knows only strings and brackets: a parser must check each element,
+// and if all are valid, so is the list.
 class ListCutter {
 public:
     explicit ListCutter(std::string_view text) noexcept;
 
-    bool is_list() const noexcept { return is_list_; } // the text begins as one
-    // The text of the next element; none at the end of the list, and where it is no list any more.
+    bool is_list() const noexcept { return is_list_; } // the text begins like one
+    // The text of the next element; nothing at the end of the list, or if the list is invalid.
     std::optional<std::string_view> next() noexcept;
-    // After the last element: the list was closed, and nothing stands behind it.
+    // After the last element: the list was closed, and nothing follows it.
     bool ended_well() const noexcept { return ended_well_; }
 
 private:
@@ -62,9 +62,9 @@ private:
     bool first_ = true;
 };
 
-// Calls use(const dom::element&) -> DecodeFault for each row of a listing, until one of them finds a fault.
-// A list is parsed row by row, so that a parsed one, ten times as large as its text, is never in memory; and
-// so a fault may show after rows were used: the caller reads the text twice, or throws away what it has.
+// Calls use(const dom::element&) -> DecodeFault for each row of a listing, until one of them finds a fault. A
+// list is parsed row by row, because a parsed list is ten times as large as its text. So a fault may be found
+// after rows were used: the caller reads the text twice, or discards its results.
 template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
     JsonDocument document;
     ListCutter cutter(text.text);
@@ -91,28 +91,28 @@ template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
     return {};
 }
 
-// RabbitMQ's short strings (names, routing keys) hold at most 255 bytes and may hold a NUL, which
-// PostgreSQL's text cannot: what names something is written in another way (core/wire/broker_name.hpp). Valid
-// UTF-8 is taken for granted: simdjson checked it.
+// RabbitMQ's short strings (names, routing keys) have at most 255 bytes and may contain a NUL, which
+// PostgreSQL's text cannot hold: names are encoded (core/wire/broker_name.hpp). Assumes valid UTF-8: simdjson
+// has checked it.
 inline constexpr std::size_t max_name_size = 255;
 bool is_usable_text(std::string_view text) noexcept;
 
 std::optional<std::string_view> string_in(const dom::element& value) noexcept;
 std::optional<bool> bool_in(const dom::element& value) noexcept;
 
-// A count is an integer of 0 or more. Null, text, fractions, negative numbers are no count: never read as 0.
+// A count is an integer of 0 or more. Null, text, fractions and negative numbers are not counts, and are
+// never read as 0.
 std::optional<std::int64_t> count_in(const dom::element& value) noexcept;
 
-// Room for n objects of a plain type. The arena owns it: nothing in core gives single pieces back.
+// Room for n objects of a plain type. The arena owns it: core never frees single objects.
 template <class T> std::span<T> make_rows(std::pmr::memory_resource* arena, std::size_t n) {
     if (n == 0)
         return {};
     return {static_cast<T*>(arena->allocate(n * sizeof(T), alignof(T))), n};
 }
 
-// The value as JSON text that every JSON reader accepts, PostgreSQL's jsonb included: U+0000 inside a string
-// becomes U+FFFD, and what lies deeper than max_render_depth becomes null. Numbers keep their value, not
-// their spelling.
+// The value as JSON text for any JSON parser, including PostgreSQL's jsonb: U+0000 inside a string becomes
+// U+FFFD, and values deeper than max_render_depth become null. Numbers keep their value, not their spelling.
 inline constexpr int max_render_depth = 64;
 std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value);
 

@@ -1,4 +1,4 @@
-// What the broker tells of a queue, see queue_facts.hpp.
+// Reported facts about a queue; see queue_facts.hpp.
 
 #include "core/wire/queue_facts.hpp"
 

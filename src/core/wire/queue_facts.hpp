@@ -1,4 +1,4 @@
-// What the broker tells of a queue, whichever document tells it. Pure.
+// Reported facts about a queue, from any document. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 
 namespace cloudsat::core {
 
-// What is told of a queue. Empty and absent mean: not told, so keep what was known.
+// Empty and absent values were not reported: the previous ones remain.
 struct Facts {
     std::string_view type;
     std::string_view state;
-    std::string_view arguments; // JSON, as the broker prints it
+    std::string_view arguments; // JSON, as printed by the broker
     std::optional<bool> durable;
     std::optional<bool> exclusive;
     std::optional<bool> auto_delete;
@@ -24,7 +24,7 @@ struct Facts {
     friend bool operator==(const Facts&, const Facts&) = default;
 };
 
-// Do these two describe queues that cannot be the same one? What is not told does not differ.
+// Whether these two describe queues that cannot be the same one. Values not reported count as equal.
 bool declared_differently(const Facts& before, const Facts& now) noexcept;
 
 } // namespace cloudsat::core

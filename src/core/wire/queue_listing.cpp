@@ -48,7 +48,7 @@ constexpr std::array field_names{
     FieldName{"arguments", Field::arguments},
 };
 
-// A full row has some sixty keys and most differ in length from ours, so a linear search is cheap.
+// A full row has some sixty keys, most of a different length than ours, so a linear search is cheap.
 Field field_of(std::string_view key) noexcept {
     for (const auto& entry : field_names)
         if (entry.key == key)
@@ -56,7 +56,7 @@ Field field_of(std::string_view key) noexcept {
     return Field::other;
 }
 
-// The values of one row, still pointing into the parsed document.
+// The values of one row, as views of the parsed document.
 struct RawRow {
     std::optional<std::string_view> name;
     QueueRow row;
@@ -110,7 +110,7 @@ void read_field(RawRow& raw, Field field, const dom::element& value) noexcept {
     }
 }
 
-// The queues of a stopped vhost are listed with the name of their Erlang module (measured on RabbitMQ 3.10).
+// A stopped vhost lists its queues with the names of their Erlang modules (measured on RabbitMQ 3.10).
 std::string_view plain_type(std::string_view type) noexcept {
     if (type == "rabbit_classic_queue")
         return "classic";
@@ -121,7 +121,7 @@ std::string_view plain_type(std::string_view type) noexcept {
     return type;
 }
 
-// Types and states repeat from row to row: a copy is made only where the text differs from the row before.
+// Types and states repeat from row to row: copies the text only if it differs from the previous row.
 class Repeating {
 public:
     std::string_view keep(std::pmr::memory_resource* arena, std::string_view text) {
@@ -176,7 +176,7 @@ struct Count {
     std::size_t usable = 0, unusable = 0;
 };
 
-// Whether the document is whole, valid, and a listing; and what there is in it.
+// Whether the document is complete, valid and a listing; and the number of its rows.
 Result<Count, DecodeFault> check(JsonText text) {
     Count count;
     const auto fault = for_each_row(text, [&](const dom::element& element) {
@@ -191,7 +191,7 @@ Result<Count, DecodeFault> check(JsonText text) {
     return count;
 }
 
-// Of a document that was checked: calls use(RawRow&) for each usable row.
+// For a checked document: calls use(RawRow&) for each usable row.
 template <class Use> void use_rows(JsonText text, Use use) {
     for_each_row(text, [&](const dom::element& element) {
         RawRow raw;

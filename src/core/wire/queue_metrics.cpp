@@ -1,4 +1,4 @@
-// Decodes queue_coarse_metrics; see queue_metrics.hpp, which also says why the document is not to be trusted.
+// Decodes queue_coarse_metrics; see queue_metrics.hpp, which also explains why the document is untrusted.
 #include "core/wire/queue_metrics.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, family_count> family_names{
     "rabbitmq_detailed_queue_messages",
 };
 
-// All our families begin so; the samples of other families are skipped without being read.
+// Common prefix of the families in use; samples of other families are skipped without parsing.
 constexpr std::string_view common_prefix = "rabbitmq_detailed_queue_messages";
 
 constexpr std::size_t max_label_size = 255;
@@ -39,8 +39,7 @@ constexpr bool is_name_character(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
 }
 
-// The family that a sample belongs to. Comparing with the three names is faster than looking for the end of
-// one.
+// The family of a sample. Comparing with three names is faster than searching for the end of the name.
 std::optional<Family> family_of(std::string_view line) noexcept {
     for (std::size_t i = 0; i < family_count; ++i) {
         const auto name = family_names[i];
@@ -50,7 +49,7 @@ std::optional<Family> family_of(std::string_view line) noexcept {
     return std::nullopt;
 }
 
-// Reads one line from left to right. Every step says whether it went well.
+// Parses one line from left to right. Each step returns whether it succeeded.
 class Cursor {
 public:
     explicit Cursor(std::string_view line) noexcept : rest_(line) {}
@@ -69,7 +68,7 @@ public:
         }
     }
 
-    // The name of a label; empty when there is none.
+    // The name of a label; empty if there is none.
     std::string_view name() noexcept {
         std::size_t n = 0;
         while (n < rest_.size() && is_name_character(rest_[n]))
@@ -77,13 +76,13 @@ public:
         return cut(n);
     }
 
-    // What stands up to the next blank.
+    // The text up to the next blank.
     std::string_view word() noexcept { return cut(std::min(rest_.find_first_of(" \t"), rest_.size())); }
 
-    // A label value after its opening quote, up to and with the closing one; still escaped. None when it
-    // never ends.
+    // A label value after its opening quote, including the closing quote; still escaped. Nothing if it is
+    // unterminated.
     std::optional<std::string_view> quoted() noexcept {
-        // Nearly no name holds a backslash: then the first quote is the closing one.
+        // Names hardly ever contain a backslash: then the first quote is the closing one.
         const auto quote = rest_.find('"');
         if (quote == std::string_view::npos)
             return std::nullopt;
@@ -120,7 +119,7 @@ struct Sample {
     std::optional<std::int64_t> count;
 };
 
-// The value of a sample as a count. The text must be a number, or reading fails; it need not be a count.
+// The value of a sample as a count. Parsing fails unless the text is a number; it need not be a count.
 bool read_number(std::string_view text, std::optional<std::int64_t>& count) noexcept {
     const auto end = text.data() + text.size();
     std::int64_t whole = 0;
@@ -136,12 +135,12 @@ bool read_number(std::string_view text, std::optional<std::int64_t>& count) noex
             return false;
     }
     double real = 0;
-    const auto result = std::from_chars(text.data(), end, real); // also reads Inf and NaN
+    const auto result = std::from_chars(text.data(), end, real); // also accepts Inf and NaN
     if (result.ec == std::errc::result_out_of_range)
         return result.ptr == end;
     if (result.ec != std::errc{} || result.ptr != end)
         return false;
-    constexpr double beyond_exact = 9007199254740992.0; // 2^53: above it a double no longer counts in ones
+    constexpr double beyond_exact = 9007199254740992.0; // 2^53: a larger double is not an exact integer
     if (real >= 0 && real <= beyond_exact && std::floor(real) == real)
         count = static_cast<std::int64_t>(real);
     return true;
@@ -154,8 +153,8 @@ bool read_label(Cursor& cursor, Sample& sample) noexcept {
     const auto value = cursor.quoted();
     if (!value)
         return false;
-    // A second label of the same name is not allowed, and here it would be an attempt to change whom a number
-    // is for.
+    // A second label of the same name is invalid; here it would be an attempt to assign a number to another
+    // queue.
     auto* const known = name == "vhost" ? &sample.vhost : name == "queue" ? &sample.queue : nullptr;
     if (known == nullptr)
         return true;
@@ -190,7 +189,8 @@ bool read_rest(Cursor& cursor, Sample& sample) noexcept {
     return cursor.at_end();
 }
 
-// Whether each backslash begins one of \\, \" and \n. A value with any other use of it was never escaped.
+// Whether every backslash begins one of \\, \" and
+// . Otherwise the value was not escaped.
 bool is_escaped(std::string_view text) noexcept {
     for (auto at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at + 2)) {
         const char next = at + 1 < text.size() ? text[at + 1] : '\0';
@@ -200,7 +200,7 @@ bool is_escaped(std::string_view text) noexcept {
     return true;
 }
 
-// Undoes the three escapes.
+// Reverts the three escapes.
 void unescape(std::string_view text, std::string& plain) {
     plain.clear();
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -216,7 +216,7 @@ bool is_usable(std::string_view text) noexcept {
            simdjson::validate_utf8(text.data(), text.size());
 }
 
-// The labels of a queue as the document has them: escaped, and pointing into it.
+// The labels of a queue as in the document: escaped, and as views of it.
 struct Key {
     std::string_view vhost, queue;
     bool operator==(const Key&) const = default;
@@ -232,7 +232,7 @@ struct Entry {
     Key key;
     std::array<std::int64_t, family_count> counts{absent, absent, absent};
     std::array<bool, family_count> seen{};
-    bool twice = false; // named twice within one family: nothing about its size can be believed
+    bool twice = false; // named twice within one family: its size is unreliable
 
     static constexpr std::int64_t absent = -1;
     std::optional<std::int64_t> count(Family family) const noexcept {
@@ -241,8 +241,8 @@ struct Entry {
     }
 };
 
-// All queues of the document. The broker lists them in the same order in each family, so the entry after the
-// last one is nearly always the right one, and the index is asked only when it is not.
+// All queues of the document. The broker lists them in the same order in each family, so the next entry is
+// nearly always the right one, and the index is searched only otherwise.
 class Table {
 public:
     Entry& entry(const Key& key) {
@@ -264,7 +264,7 @@ public:
     const std::deque<Entry>& entries() const noexcept { return entries_; }
 
 private:
-    // the slot of that key, or the free one where it belongs
+    // the slot of that key, or the free one for it
     std::size_t place_of(const Key& key) const noexcept {
         std::size_t place = hash_of(key) & (slots_.size() - 1);
         while (slots_[place] != 0 && !(entries_[slots_[place] - 1].key == key))
@@ -288,7 +288,7 @@ class Reader {
 public:
     void read(std::string_view text) {
         while (!text.empty()) {
-            const auto end = text.find('\n'); // there is one: the text ends with it
+            const auto end = text.find('\n'); // never npos: the text ends with a newline
             read_line(text.substr(0, end));
             text.remove_prefix(end + 1);
         }
@@ -298,7 +298,7 @@ public:
         return std::all_of(announced_.begin(), announced_.end(), std::identity{});
     }
 
-    // Gives each queue to `use`; returns what was left out.
+    // Calls `use` for each queue; returns the number of skipped ones.
     std::size_t tell(const SizesUse& use) const {
         std::size_t unusable = unreadable_;
         for (const auto& entry : table_.entries()) {
@@ -314,7 +314,7 @@ private:
             read_sample(line);
         else if (line.starts_with("# TYPE "))
             read_announcement(line.substr(7));
-        // Comments and other families need no reading: nothing in them is used.
+        // Comments and other families are skipped: nothing in them is used.
     }
 
     void read_announcement(std::string_view rest) noexcept {
@@ -345,14 +345,15 @@ private:
         has_false_escape_ = has_false_escape_ || !is_escaped(sample.vhost) || !is_escaped(sample.queue);
     }
 
-    // Whether this document escapes its label values at all, as far as can be seen.
+    // Whether this document escapes its label values, as far as can be seen.
     bool is_escaping() const noexcept { return unreadable_ == 0 && !has_false_escape_; }
 
-    // None when the label has no plain form. `room` holds it when it is not the label itself.
+    // The label without escapes; nothing if that is ambiguous. `room` holds the text if it differs from the
+    // label.
     std::optional<std::string_view> plain(std::string_view label, std::string& room) const {
         if (label.find('\\') != std::string_view::npos) {
             if (!is_escaping())
-                return std::nullopt; // one of two names, and no telling which
+                return std::nullopt; // one of two names, and impossible to tell which
             unescape(label, room);
             label = room;
         }
@@ -390,7 +391,7 @@ Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, cons
     reader.read(text);
     if (!reader.has_all_families())
         return DecodeFault{FaultKind::not_metrics,
-                           "the answer does not hold the queue_coarse_metrics family"};
+                           "the answer does not contain the queue_coarse_metrics family"};
     return reader.tell(use);
 }
 

@@ -1,16 +1,17 @@
 // Decodes the Prometheus text of GET /metrics/detailed?family=queue_coarse_metrics: sizes of queues at a
-// tenth of the price of any other listing, and nothing but sizes. Hand-written: Debian has no library for it.
+// tenth of the cost of any other listing, and nothing else. Hand-written: Debian has no library for it.
 //
-// RabbitMQ does not escape label values (measured on RabbitMQ 3.10; mended in October 2023, rabbitmq-server
-// issue 9648): whoever may declare a queue can write into this document, by a name with a quote in it.
-// (Newlines the broker takes out of names when queues are declared; nothing here relies on that.) Therefore:
+// RabbitMQ does not escape label values (measured on RabbitMQ 3.10; fixed in October 2023, rabbitmq-server
+// issue 9648). So a client that may declare a queue can inject text into this document, by a name with a
+// quote in it. (The broker removes newlines from names of declared queues; this code does not rely on that.)
+// Therefore:
 //
-// A line that does not read as a sample is left out and counted, and blinds nobody to the other queues. Once
-// there is such a line, the document is one without escapes, and names with a backslash are left out. A queue
-// with two samples of one kind has no known size at all. So a forged line can hide a size, and then its queue
-// must be looked at in another way; it can never change one.
+// A line that does not parse as a sample is skipped and counted; the other queues are still read. After such
+// a line, the document is assumed not to escape, and names with a backslash are skipped. A queue with two
+// samples of one kind has no known size. So a forged line can hide a size, and the queue must then be read
+// from another listing; but it can never change a size.
 //
-// What decides about a queue looks again through the management API before it acts.
+// Decisions about a queue always look again through the management API before acting.
 #pragma once
 
 #include "core/base/fault.hpp"
@@ -23,8 +24,8 @@
 
 namespace cloudsat::core {
 
-// One queue's sizes, its names as the broker has them, NUL and all. A size is absent when the document does
-// not tell them or they are no counts.
+// Sizes of one queue, with names as the broker has them, including NUL. A size is absent if the document
+// lacks it or it is not a count.
 struct QueueSizes {
     std::string_view vhost;
     std::string_view name;
@@ -33,7 +34,7 @@ struct QueueSizes {
     std::optional<std::int64_t> unacknowledged;
 };
 
-// What is done with a row; its texts live until it returns. No more than a lambda by reference.
+// Callback for a row; its texts live until it returns. A lambda by reference.
 class SizesUse {
 public:
     template <class Use>
@@ -47,12 +48,12 @@ private:
     void (*call_)(const void*, const QueueSizes&);
 };
 
-// Gives the queues of all vhosts to `use`, in the order of the document, and returns how many lines could not
-// be read and how many queues have a name that is ambiguous. When that is not 0,
-// some queue's size is known to the management API only.
+// Calls `use` for the queues of all vhosts in the order of the document. Returns the number of unreadable
+// lines and of queues with an ambiguous name. Unless it is 0, the size of some queue is known only to the
+// management API.
 //
-// A document is refused, before any of its rows is used, when it does not announce all three families (it is
-// some other page, or it was cut short), or does not end with a newline. Throws std::bad_alloc.
+// Rejects a document, before using any of its rows, if it does not announce all three families (it is another
+// page, or was truncated), or does not end with a newline. Throws std::bad_alloc.
 Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, const SizesUse& use);
 
 } // namespace cloudsat::core

@@ -1,4 +1,4 @@
-// Handing over a mail; see smtp_dialogue.hpp.
+// Transfer of a mail; see smtp_dialogue.hpp.
 #include "core/wire/smtp_dialogue.hpp"
 
 #include <algorithm>
@@ -7,17 +7,18 @@
 namespace cloudsat::core {
 namespace {
 
-// RFC 5321 §4.5.3.1.5 says 512; some servers say more. An answer of many lines is a mistake or an attack.
+// RFC 5321 §4.5.3.1.5 allows 512; some servers send more. A reply of many lines is a mistake or an attack.
 constexpr std::size_t max_line_size = 4096;
 constexpr std::size_t max_lines = 1000;
 
-// What may stand between < and > without an escape: addresses of ours do. Anything else could be a command.
+// Characters allowed between < and > without an escape; cloudsat's addresses have no others. Anything else
+// could inject a command.
 bool is_plain(std::string_view address) noexcept {
     return std::all_of(address.begin(), address.end(),
                        [](char c) { return c > 0x20 && c < 0x7F && c != '<' && c != '>'; });
 }
 
-// 0 when the line is none of an answer's
+// 0 if this is not a reply line
 int code_of(std::string_view line) noexcept {
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     if (line.size() < 3 || !std::all_of(line.begin(), line.begin() + 3, is_digit) ||
@@ -98,7 +99,8 @@ void SmtpDialogue::take_line(std::string_view line) {
 void SmtpDialogue::take_answer(int code) {
     const bool yes = code >= 200 && code < 300 && output().empty();
     const bool no = code >= 500 && code < 600;
-    if (code == 421 || (phase_ == Phase::mail && !yes)) // what it says of our address it says to every mail
+    if (code == 421 ||
+        (phase_ == Phase::mail && !yes)) // its reply to our sender address applies to every mail
         return end(MailFate::unserved);
     if (phase_ == Phase::mail)
         return say(Phase::recipient, "RCPT TO:<" + to_ + ">\r\n");

@@ -1,9 +1,9 @@
-// The part of SMTP in which one mail changes hands (RFC 5321): MAIL, RCPT, DATA, the text, QUIT. Bytes in,
-// bytes out; no socket, no clock. What stands before it (greeting, TLS, authentication) is libcurl's, who
-// cannot do this part without waiting: it blocks until the text is answered.
+// The part of SMTP that transfers one mail (RFC 5321): MAIL, RCPT, DATA, the text, QUIT. Bytes in, bytes out;
+// no socket, no clock. libcurl does what comes before (greeting, TLS, authentication), but cannot do this
+// part without blocking until the reply to the text.
 //
-// A mail counts as handed over when the text is answered, and as surely not handed over until its last byte
-// has gone out. Only between the two nobody knows.
+// A mail counts as delivered when the text is acknowledged, and as not delivered until its last byte has been
+// sent. Only in between is the outcome unknown.
 //
 //   mail --> recipient --> data --> text --> over
 #pragma once
@@ -15,20 +15,20 @@
 namespace cloudsat::core {
 
 enum class MailFate : std::uint8_t {
-    sent,      // the mail server has taken it
-    refused,   // it will never take this mail
-    postponed, // it does not take this mail now
-    unserved,  // it takes no mail of ours now: the fault is not this mail's
-    unknown,   // the text went out whole and was not answered: it may have been delivered
+    sent,      // accepted by the mail server
+    refused,   // permanently rejected
+    postponed, // temporarily rejected
+    unserved,  // the mail server accepts no mail from us now; not the fault of this mail
+    unknown,   // the whole text was sent but not acknowledged: it may have been delivered
 };
 
 class SmtpDialogue {
 public:
-    // The addresses as they stand between < and >; the text with any line ends. Copies all of it.
+    // The addresses as they appear between < and >; the text with any line ends. Copies everything.
     void begin(std::string_view from, std::string_view to, std::string_view text);
 
-    // What is to go out next, and that so much of it went. After the end there is still the QUIT, which
-    // nobody needs to wait for.
+    // The pending output, and how to report sent bytes. After the end, the QUIT is still pending; the caller
+    // need not wait for it.
     std::string_view output() const noexcept { return std::string_view(output_).substr(gone_); }
     void sent(std::size_t bytes) noexcept { gone_ += bytes; }
 
@@ -40,7 +40,8 @@ public:
     bool over() const noexcept { return phase_ == Phase::over; }
     MailFate fate() const noexcept { return fate_; }
 
-    // The last answer's last line, as it came, and what it was an answer to. Empty when there was none.
+    // The last line of the last reply, as received, and the command that it replied to. Empty if there was
+    // none.
     std::string_view answer() const noexcept { return answer_; }
     std::string_view answered() const noexcept;
 
@@ -55,16 +56,16 @@ private:
     std::string to_, text_;
     std::string output_;
     std::size_t gone_ = 0;
-    std::string line_; // what came of a line that is not complete yet
+    std::string line_; // received part of an incomplete line
     std::string answer_;
-    std::size_t lines_ = 0; // of the answer that is coming in
+    std::size_t lines_ = 0; // of the reply being received
     Phase phase_ = Phase::over;
     Phase ended_in_ = Phase::over;
     MailFate fate_ = MailFate::unserved;
 };
 
-// The text as it goes over the wire: lines end with CR LF and nothing else does (a lone CR or LF would let a
-// text end early and go on as commands), a dot in front is doubled, and a dot alone ends it.
+// The text in wire format: lines end with CR LF, and nothing else ends a line (a lone CR or LF could end the
+// text early and continue with commands); a leading dot is doubled, and a single dot ends the text.
 std::string smtp_text(std::string_view text);
 
 } // namespace cloudsat::core

@@ -1,4 +1,4 @@
-// Encoding and checking of URLs; see url.hpp. libcurl connects, so its parser says what a URL means.
+// Encoding and checking of URLs, see url.hpp. libcurl connects, so its parser defines the meaning of a URL.
 #include "core/wire/url.hpp"
 
 #include "core/base/text.hpp"
@@ -28,7 +28,7 @@ constexpr char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// RFC 3986 §2.3: what never needs encoding.
+// RFC 3986 §2.3: characters that never need encoding.
 constexpr bool is_unreserved(char c) noexcept {
     return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
@@ -50,14 +50,14 @@ std::string_view percent_encode(std::string_view text, std::pmr::memory_resource
     return {start, static_cast<std::size_t>(out - start)};
 }
 
-// PCRE takes every ASCII character that is no letter, digit or underscore literally after a backslash.
+// After a backslash, PCRE takes every ASCII character except letters, digits and underscore literally.
 std::pmr::string exact_pattern(std::string_view name, std::string_view also,
                                std::pmr::memory_resource* arena) {
     std::pmr::string pattern(arena);
     pattern.reserve(name.size() * 2 + also.size() + 32);
-    // (?-i) undoes the broker's caseless option; \z, unlike $, does not match before a newline at the end.
+    // (?-i) reverts the broker's caseless option; unlike $, \z does not match before a final newline.
     pattern += "^(?-i)";
-    if (!also.empty()) { // somewhere in the name
+    if (!also.empty()) { // anywhere in the name
         pattern.append("(?=(?s:.*?)(?:").append(also).append("))");
     }
     for (const char c : name) {
@@ -74,12 +74,12 @@ std::pmr::string exact_pattern(std::string_view name, std::string_view also,
     return pattern;
 }
 
-// What is spoken: in the clear and over TLS, and the ports it is spoken at.
+// A protocol, in plain text and over TLS, and its ports.
 struct Scheme {
     std::string_view plain, tls;
     std::uint16_t plain_port, tls_port;
-    UrlRule rule;                // that another scheme breaks
-    std::optional<UrlRule> path; // that a path breaks, where none is allowed
+    UrlRule rule;                // violated by another scheme
+    std::optional<UrlRule> path; // violated by a path, if none is allowed
 };
 constexpr Scheme http_scheme{"http", "https", 80, 443, UrlRule::scheme, std::nullopt};
 constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme, UrlRule::amqp_path};
@@ -91,7 +91,7 @@ bool has_scheme(std::string_view url, std::string_view scheme) noexcept {
                       [](char a, char b) { return a == lower(b); });
 }
 
-// Visible ASCII only, and none of what RFC 3986 keeps out of a URL: such characters smuggle lines into
+// Visible ASCII only, without the characters that RFC 3986 excludes from URLs: they can inject lines into
 // requests.
 bool is_url_character(char c) noexcept {
     return c > 0x20 && c < 0x7F && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos;
@@ -131,9 +131,9 @@ std::optional<UrlRule> rule_of(CURLUcode code) noexcept {
     }
 }
 
-// What curl lets through, and no resolver or server can make use of.
+// Checks what curl accepts but no resolver or server can use.
 std::optional<UrlRule> check_authority(std::string_view authority) noexcept {
-    // An empty one, for which curl would take the path; an escape, which curl would decode. A zone is none.
+    // An empty authority, for which curl would use the path; an escape, which curl would decode; a zone.
     if (authority.empty() || authority.front() == '.' || authority.front() == '-' ||
         authority.find('%') != std::string_view::npos || authority.find("..") != std::string_view::npos) {
         return UrlRule::host;
@@ -160,7 +160,7 @@ constexpr std::array rule_texts{
     RuleText{UrlRule::fragment, "The URL must not contain a fragment (\"#\")."},
     RuleText{UrlRule::dot_segment, "The path must not contain \".\" or \"..\" segments."},
     RuleText{UrlRule::amqp_scheme, "The URL must begin with \"amqp://\" or \"amqps://\"."},
-    RuleText{UrlRule::amqp_path, "The URL must have no path: the virtual host is that of each queue."},
+    RuleText{UrlRule::amqp_path, "The URL must not contain a path: the virtual host is that of each queue."},
     RuleText{UrlRule::mail_scheme, "The URL must begin with \"smtp://\" or \"smtps://\"."},
     RuleText{UrlRule::mail_path, "The URL must not contain a path."},
 };
@@ -220,7 +220,7 @@ Result<BaseUrl, UrlRule> check(std::string_view text, const Scheme& scheme,
     base.host = copy_text(arena, host.starts_with('[') ? host.substr(1, host.size() - 2) : host);
     base.tls = tls;
     base.port = tls ? scheme.tls_port : scheme.plain_port;
-    std::from_chars(port.data(), port.data() + port.size(), base.port); // none stays the scheme's
+    std::from_chars(port.data(), port.data() + port.size(), base.port); // the default is the scheme's
     return base;
 }
 
