@@ -63,7 +63,7 @@ pg::Statement overgrown_queues(R"(
       AND q.intended_at IS NULL
       AND q.gone_at IS NULL
       AND (q.archive_retry IS NULL OR q.archive_retry <= $2
-           -- the next poll may have it deleted: so a last attempt comes before
+           -- the next poll may decide to delete it, so a last attempt comes first
            OR (q.archive_failures >= $3 AND q.archive = 'on'
                AND q.pending = 'deleted' AND NOT q.unbounded))
     ORDER BY q.vhost, q.name)",

@@ -1,4 +1,4 @@
-// The settings of the guardian, see settings.hpp.
+// Settings of the guardian; see settings.hpp.
 
 #include "guardian/settings.hpp"
 
@@ -17,16 +17,15 @@ const pg::IntSetting numbers[] = {
     {"cloudsat.history_retention", "How long cloudsat.queue_history is kept.", &values.history_retention,
      7 * pg::minutes_per_day, 1, pg::most_minutes, PGC_SUSET, GUC_UNIT_MIN},
     {"cloudsat.queue_events_retention",
-     "How long cloudsat.queue_events is kept, but for what tells of deletions. 0: for ever.",
-     &values.queue_events_retention, 90 * pg::minutes_per_day, 0, pg::most_minutes, PGC_SUSET, GUC_UNIT_MIN},
-    {"cloudsat.deletions_retention",
-     "How long cloudsat.queue_events keeps what tells of deletions. 0: for ever.",
+     "How long cloudsat.queue_events is kept, except deletions. 0: forever.", &values.queue_events_retention,
+     90 * pg::minutes_per_day, 0, pg::most_minutes, PGC_SUSET, GUC_UNIT_MIN},
+    {"cloudsat.deletions_retention", "How long deletions are kept in cloudsat.queue_events. 0: forever.",
      &values.deletions_retention, 1095 * pg::minutes_per_day, 0, pg::most_minutes, PGC_SUSET, GUC_UNIT_MIN},
-    {"cloudsat.outbox_retention", "How long settled notices of cloudsat.outbox are kept. 0: for ever.",
+    {"cloudsat.outbox_retention", "How long settled notices are kept in cloudsat.outbox. 0: forever.",
      &values.outbox_retention, 30 * pg::minutes_per_day, 0, pg::most_minutes, PGC_SUSET, GUC_UNIT_MIN},
-    {"cloudsat.account_request_lifetime", "How long the token is good for that request_account() mails.",
+    {"cloudsat.account_request_lifetime", "How long the token mailed by request_account() is valid.",
      &values.request_lifetime, pg::minutes_per_day, 1, 7 * pg::minutes_per_day, PGC_SIGHUP, GUC_UNIT_MIN},
-    {"cloudsat.smtp_timeout", "How long handing over one mail may take.", &values.smtp_timeout, 60, 1, 3600,
+    {"cloudsat.smtp_timeout", "Maximum time for the transfer of one mail.", &values.smtp_timeout, 60, 1, 3600,
      PGC_SIGHUP, GUC_UNIT_S},
 };
 
@@ -42,7 +41,7 @@ bool check_smtp_url(char** value, void**, GucSource) {
         const char* url;
         std::optional<core::UrlRule> broken;
     } check{*value, std::nullopt};
-    // the server calls this, and cannot be thrown at
+    // the server calls this function, so it must not throw
     pg::enter(
         [](void* c) { static_cast<Check*>(c)->broken = core::check_mail_url(static_cast<Check*>(c)->url); },
         &check);
@@ -72,15 +71,15 @@ bool check_file(char** value, void**, GucSource) {
 }
 
 const pg::TextSetting mail_texts[] = {
-    {"cloudsat.smtp_url", "The mail server: smtp://host:port or smtps://host:port. Empty: no mail.",
+    {"cloudsat.smtp_url", "URL of the mail server: smtp://host:port or smtps://host:port. Empty: no mail.",
      &values.smtp_url, 0, check_smtp_url},
-    {"cloudsat.smtp_user", "The name by which to log in to the mail server; empty: without.",
-     &values.smtp_user, GUC_SUPERUSER_ONLY, nullptr},
+    {"cloudsat.smtp_user", "User name for the mail server; empty: no login.", &values.smtp_user,
+     GUC_SUPERUSER_ONLY, nullptr},
     {"cloudsat.smtp_password_file", "File whose first line is the password for the mail server.",
      &values.smtp_password_file, GUC_SUPERUSER_ONLY, check_file},
-    {"cloudsat.smtp_ca_file", "Certificates that are trusted in a mail server; empty: the system's.",
+    {"cloudsat.smtp_ca_file", "Trusted certificates for the mail server; empty: the system's.",
      &values.smtp_ca_file, 0, check_file},
-    {"cloudsat.mail_from", "The address that mails are sent from.", &values.mail_from, 0, check_mail_from},
+    {"cloudsat.mail_from", "Address of the sender of mails.", &values.mail_from, 0, check_mail_from},
 };
 
 } // namespace
@@ -92,8 +91,8 @@ const Settings& settings() {
 void define_settings() {
     pg::define(numbers);
     pg::define(mail_texts);
-    DefineCustomEnumVariable("cloudsat.smtp_tls", "Whether the way to the mail server is encrypted.",
-                             "opportunistic: when the server offers it; with a password, that is require.",
+    DefineCustomEnumVariable("cloudsat.smtp_tls", "Whether the connection to the mail server is encrypted.",
+                             "opportunistic: if the server offers it; with a password, the same as require.",
                              &values.smtp_tls, static_cast<int>(SmtpTls::require), tls_values, PGC_SIGHUP, 0,
                              nullptr, nullptr, nullptr);
 }

@@ -1,4 +1,4 @@
-// The settings of the guardian: what it keeps, and its mail.
+// Settings of the guardian: retention and mail.
 #pragma once
 
 namespace cloudsat::guardian {
@@ -6,14 +6,14 @@ namespace cloudsat::guardian {
 enum class SmtpTls : int { off, opportunistic, require };
 
 struct Settings {
-    // minutes that rows are kept; 0, but for history: for ever
+    // retention in minutes; 0 for forever, except for history
     int history_retention;
     int queue_events_retention;
     int deletions_retention; // events of queue_events about deletions
     int outbox_retention;
     int request_lifetime; // minutes that the token of an account request is valid
     int smtp_tls;         // an SmtpTls
-    int smtp_timeout;     // seconds for handing over one mail
+    int smtp_timeout;     // seconds for the transfer of one mail
     char* smtp_url;       // the mail server; empty: no mail
     char* smtp_user;
     char* smtp_password_file;
@@ -24,7 +24,7 @@ struct Settings {
 // The values in force, kept up to date by the server.
 const Settings& settings();
 
-// To be called once, from _PG_init.
+// Called once, from _PG_init.
 void define_settings();
 
 } // namespace cloudsat::guardian
