@@ -166,31 +166,11 @@ END
 $drop$;
 COMMENT ON FUNCTION _cloudsat.drop_detached() IS 'drops what cloudsat.cleanup() has detached and left to the launcher';
 
--- Drops take no longer than a moment, but lock the whole board for it, and who comes meanwhile waits. So it asks for the
--- lock briefly, again and again, drops the oldest first, and stops as soon as somebody has been waiting for a while. An
--- autovacuum of an old partition gives way when it is found in the way, which deadlock_timeout makes quick.
-CREATE FUNCTION cloudsat.cleanup(retain pg_catalog.interval, exact pg_catalog.bool DEFAULT false,
-                                 OUT partition pg_catalog.text, OUT messages pg_catalog.int8, OUT bytes pg_catalog.int8)
-    RETURNS SETOF pg_catalog.record
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    SET lock_timeout = '10s'
-    SET deadlock_timeout = '10ms'
-AS $cleanup$
+CREATE FUNCTION _cloudsat.cleanup_horizon(retain pg_catalog.interval, exact pg_catalog.bool) RETURNS pg_catalog.timestamptz
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $horizon$
 DECLARE
-    patience CONSTANT interval := '50 ms';  -- how long others may wait for us, about
-    most     CONSTANT int := 100;           -- in one call; each partition takes several locks
-    small    CONSTANT int := 8388608;       -- bytes in which messages are counted, as that takes no time
-    unfinished CONSTANT text := _cloudsat.unfinished();
-    horizon  timestamptz;
-    leaf     record;
-    leaves   regclass[];
-    sizes    int8[];
-    estimates int8[];
-    rule     text;
-    -- of this database
-    launcher CONSTANT bool := EXISTS (SELECT FROM _cloudsat.workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
-                                       WHERE w.kind = 'launcher' AND d.datname = current_database());
+    horizon timestamptz;
 BEGIN
     IF retain IS NULL OR exact IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN retain IS NULL THEN 'retain' ELSE 'exact' END
@@ -205,66 +185,82 @@ BEGIN
         RAISE EXCEPTION 'retain must not be negative' USING ERRCODE = 'invalid_parameter_value',
             DETAIL = format('%s before now is in the future.', retain);
     END IF;
-    IF unfinished IS NOT NULL THEN
-        RAISE WARNING 'cloudsat.cleanup() does nothing while a restore is going on' USING DETAIL = unfinished;
-        RETURN;
-    END IF;
-    IF horizon < '1970-01-01Z' THEN  -- before any message
-        RETURN;
-    END IF;
+    RETURN horizon;
+END
+$horizon$;
+COMMENT ON FUNCTION _cloudsat.cleanup_horizon(pg_catalog.interval, pg_catalog.bool) IS
+    'checks the arguments of cloudsat.cleanup() and returns the instant before which it drops';
 
-    SET CONSTRAINTS ALL IMMEDIATE;  -- a key that could wait would fail the whole at its end
-
-    -- One at a time, and not while maintain() works. Posters and readers pass.
-    LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
-
-    -- first what takes its time and keeps nobody waiting
-    PERFORM _cloudsat.drop_detached();
-    PERFORM _cloudsat.prune(horizon);
-    IF exact THEN
-        FOR leaf IN
-            SELECT p.partition AS id, c.relname FROM _cloudsat.partitions() AS p JOIN pg_class AS c ON c.oid = p.partition
-             WHERE p.ends IS NULL OR p.ends > horizon AND coalesce(p.starts < horizon, true)
-             UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c WHERE c.oid = to_regclass('cloudsat.messages_default')
-             ORDER BY relname
-        LOOP
-            BEGIN
-                EXECUTE format('DELETE FROM %s WHERE uuid < $1', leaf.id) USING cloudsat.uuid_floor(horizon);
-                GET DIAGNOSTICS messages = ROW_COUNT;
-            EXCEPTION WHEN OTHERS THEN
-                messages := 0;
-                GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
-                RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING ERRCODE = SQLSTATE,
-                    DETAIL = rule, HINT = 'The other partitions are cleaned up all the same.';
-            END;
-            IF messages > 0 THEN
-                partition := leaf.relname;
-                bytes := 0;
-                RETURN NEXT;
-            END IF;
-        END LOOP;
-    END IF;
-
-    -- the oldest first, but last of all what others hold at this moment without the board, as a VACUUM does
-    SELECT coalesce(array_agg(l.partition ORDER BY l.held, l.ends), '{}'),
-           array_agg(pg_total_relation_size(l.partition) ORDER BY l.held, l.ends),
-           array_agg(_cloudsat.rows(l.partition) ORDER BY l.held, l.ends)
-      INTO leaves, sizes, estimates
-      FROM (SELECT p.partition, p.ends,
-                   EXISTS (SELECT FROM pg_locks AS k WHERE k.relation = p.partition AND k.granted
-                                                       AND k.pid <> pg_backend_pid()) AS held
-              FROM _cloudsat.partitions() AS p WHERE p.ends <= horizon) AS l;
-    FOR n IN 1 .. cardinality(leaves) LOOP
-        IF pg_relation_size(leaves[n]) <= small THEN
-            EXECUTE format('SELECT count(*) FROM %s', leaves[n]) INTO messages;
-            estimates[n] := messages;
+-- A partition whose messages cannot be deleted does not stop the others.
+CREATE FUNCTION _cloudsat.delete_older(horizon pg_catalog.timestamptz, OUT partition pg_catalog.text, OUT messages pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $delete$
+DECLARE
+    leaf record;
+    rule text;
+BEGIN
+    FOR leaf IN
+        SELECT p.partition AS id, c.relname FROM _cloudsat.partitions() AS p JOIN pg_class AS c ON c.oid = p.partition
+         WHERE p.ends IS NULL OR p.ends > horizon AND coalesce(p.starts < horizon, true)
+         UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c WHERE c.oid = to_regclass('cloudsat.messages_default')
+         ORDER BY relname
+    LOOP
+        BEGIN
+            EXECUTE format('DELETE FROM %s WHERE uuid < $1', leaf.id) USING cloudsat.uuid_floor(horizon);
+            GET DIAGNOSTICS messages = ROW_COUNT;
+        EXCEPTION WHEN OTHERS THEN
+            messages := 0;
+            GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
+            RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING ERRCODE = SQLSTATE,
+                DETAIL = rule, HINT = 'The other partitions are cleaned up all the same.';
+        END;
+        IF messages > 0 THEN
+            partition := leaf.relname;
+            RETURN NEXT;
         END IF;
     END LOOP;
-    FOR attempt IN 1 .. CASE WHEN leaves = '{}' THEN 0 ELSE 20 END LOOP
+END
+$delete$;
+COMMENT ON FUNCTION _cloudsat.delete_older(pg_catalog.timestamptz) IS
+    'deletes messages older than an instant from the partitions that also hold newer ones';
+
+-- A partition that another session holds without the board, as VACUUM does, comes last.
+CREATE FUNCTION _cloudsat.expired_partitions(horizon pg_catalog.timestamptz, OUT partition pg_catalog.regclass,
+                                             OUT messages pg_catalog.int8, OUT bytes pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $expired$
+DECLARE
+    small CONSTANT int := 8388608;  -- bytes; counting the messages of a smaller table takes no time
+BEGIN
+    FOR partition, bytes, messages IN
+        SELECT l.partition, pg_total_relation_size(l.partition), _cloudsat.rows(l.partition)
+          FROM (SELECT p.partition, p.ends,
+                       EXISTS (SELECT FROM pg_locks AS k WHERE k.relation = p.partition AND k.granted
+                                                           AND k.pid <> pg_backend_pid()) AS held
+                  FROM _cloudsat.partitions() AS p WHERE p.ends <= horizon) AS l
+         ORDER BY l.held, l.ends
+    LOOP
+        IF pg_relation_size(partition) <= small THEN
+            EXECUTE format('SELECT count(*) FROM %s', partition) INTO messages;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$expired$;
+COMMENT ON FUNCTION _cloudsat.expired_partitions(pg_catalog.timestamptz) IS
+    'the partitions that ended by an instant, the oldest first, with the number of their messages (an estimate if they are large) and their bytes';
+
+CREATE FUNCTION _cloudsat.lock_board() RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $lock$
+BEGIN
+    FOR attempt IN 1 .. 20 LOOP
         BEGIN
             PERFORM set_config('lock_timeout', '50ms', true);
             LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
-            EXIT;
+            RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             IF attempt = 20 THEN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
@@ -275,20 +271,80 @@ BEGIN
             PERFORM pg_sleep(0.1);
         END;
     END LOOP;
+END
+$lock$;
+COMMENT ON FUNCTION _cloudsat.lock_board() IS 'locks the whole board, with short attempts so that posters and readers do not queue behind it';
 
+CREATE FUNCTION _cloudsat.board_is_awaited(longer_than pg_catalog.interval) RETURNS pg_catalog.bool
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $waits$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_locks AS k
+                    WHERE k.relation = 'cloudsat.messages'::regclass AND NOT k.granted
+                      AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                      AND k.waitstart < clock_timestamp() - longer_than);
+END
+$waits$;
+COMMENT ON FUNCTION _cloudsat.board_is_awaited(pg_catalog.interval) IS
+    'whether another session has waited longer than that for a lock on the board';
+
+-- A drop is quick, but locks the whole board, and other sessions wait meanwhile. So cleanup() requests the lock briefly and
+-- repeatedly, drops the oldest partition first, and stops as soon as another session has waited for a while. An autovacuum
+-- of an old partition is cancelled when the deadlock check finds it in the way, and deadlock_timeout makes that quick.
+CREATE FUNCTION cloudsat.cleanup(retain pg_catalog.interval, exact pg_catalog.bool DEFAULT false,
+                                 OUT partition pg_catalog.text, OUT messages pg_catalog.int8, OUT bytes pg_catalog.int8)
+    RETURNS SETOF pg_catalog.record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
+    SET deadlock_timeout = '10ms'
+AS $cleanup$
+DECLARE
+    patience CONSTANT interval := '50 ms';  -- how long others may wait, about
+    most     CONSTANT int := 100;           -- in one call; each partition takes several locks
+    horizon  CONSTANT timestamptz := _cloudsat.cleanup_horizon(retain, exact);
+    unfinished CONSTANT text := _cloudsat.unfinished();
+    leaves   regclass[];
+    sizes    int8[];
+    counts   int8[];
+    -- of this database
+    launcher CONSTANT bool := EXISTS (SELECT FROM _cloudsat.workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
+                                       WHERE w.kind = 'launcher' AND d.datname = current_database());
+BEGIN
+    IF unfinished IS NOT NULL THEN
+        RAISE WARNING 'cloudsat.cleanup() does nothing while a restore is going on' USING DETAIL = unfinished;
+        RETURN;
+    END IF;
+    IF horizon < '1970-01-01Z' THEN  -- before any message
+        RETURN;
+    END IF;
+
+    SET CONSTRAINTS ALL IMMEDIATE;  -- a violated deferred key would undo everything at commit
+
+    -- One cleanup() at a time, and none during maintain(). It blocks neither posters nor readers.
+    LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
+
+    -- first the slow work that blocks nobody
+    PERFORM _cloudsat.drop_detached();
+    PERFORM _cloudsat.prune(horizon);
+    IF exact THEN
+        RETURN QUERY SELECT d.partition, d.messages, 0::int8 FROM _cloudsat.delete_older(horizon) AS d;
+    END IF;
+
+    SELECT coalesce(array_agg(e.partition), '{}'), array_agg(e.bytes), array_agg(e.messages)
+      INTO leaves, sizes, counts FROM _cloudsat.expired_partitions(horizon) AS e;
+    IF leaves <> '{}' THEN
+        PERFORM _cloudsat.lock_board();
+    END IF;
     FOR n IN 1 .. cardinality(leaves) LOOP
-        IF n > most OR EXISTS (SELECT FROM pg_locks AS k
-                                WHERE k.relation = 'cloudsat.messages'::regclass AND NOT k.granted
-                                  AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-                                  AND k.waitstart < clock_timestamp() - patience)
-        THEN
+        IF n > most OR _cloudsat.board_is_awaited(longer_than => patience) THEN
             RAISE NOTICE 'partitions that are still to be dropped: %', cardinality(leaves) - n + 1
                 USING HINT = 'Call cloudsat.cleanup() again: it stopped so that nobody waits for long.';
             EXIT;
         END IF;
         SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
         IF _cloudsat.drop_partition(leaves[n], CASE WHEN launcher THEN 'cloudsat.messages'::regclass END) THEN
-            messages := estimates[n];
+            messages := counts[n];
             bytes := sizes[n];
             RETURN NEXT;
         END IF;

@@ -98,51 +98,107 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS 'the hint that goes with an error of somebody else''s making';
 
--- A table for the messages of a time, with its indexes, to be attached. Somebody's relation of that name may be in the way.
-CREATE FUNCTION _cloudsat.make_partition(partition pg_catalog.text, starts pg_catalog.timestamptz, ends pg_catalog.timestamptz)
-    RETURNS pg_catalog.bool
+CREATE FUNCTION _cloudsat.missing_periods(here pg_catalog.timestamptz, stride pg_catalog.interval, ahead pg_catalog.int4)
+    RETURNS SETOF pg_catalog.tstzrange
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $missing$
+DECLARE
+    origin CONSTANT timestamptz := '2001-01-01 00:00:00+00';  -- a Monday, because weeks begin there
+    most   CONSTANT int := 100;  -- older periods in one call; each partition takes several locks
+    taken  CONSTANT tstzmultirange := (SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}')
+                                         FROM _cloudsat.partitions() AS p);
+BEGIN
+    RETURN QUERY
+        SELECT unnest(tstzmultirange(tstzrange(period, period + stride)) - taken)
+          FROM (SELECT date_bin(stride, here, origin) + n * stride FROM generate_series(0, ahead) AS n
+                 UNION
+                (SELECT date_bin(stride, cloudsat.uuid_time(uuid), origin) AS period
+                   FROM cloudsat.messages_default
+                  WHERE uuid::text LIKE '______________7____%' AND uuid::text ~ '^.{19}[89ab]'
+                  GROUP BY period ORDER BY period DESC LIMIT most)) AS wanted (period)
+         ORDER BY period;
+END
+$missing$;
+COMMENT ON FUNCTION _cloudsat.missing_periods(pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.int4) IS
+    'the current period, those ahead and those of messages in the default partition, as far as no partition covers them; the oldest first';
+
+-- A relation of another owner may already have the name.
+CREATE FUNCTION _cloudsat.make_partition(period pg_catalog.tstzrange) RETURNS pg_catalog.text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $make$
 DECLARE
+    partition CONSTANT text := 'messages_' || to_char(lower(period) AT TIME ZONE 'UTC',
+        CASE WHEN lower(period) = date_trunc('day', lower(period), 'UTC') AND upper(period) - lower(period) >= '1 day'
+             THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
     why text;
 BEGIN
     EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
                    -- spares ATTACH the look at every row
                    'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
-                   partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
+                   partition, cloudsat.uuid_floor(lower(period)), cloudsat.uuid_floor(upper(period)));
     EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
                    partition || '_root_idx', partition);
-    RETURN true;
+    RETURN partition;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
     RAISE WARNING 'could not make partition "%": %', partition, SQLERRM USING ERRCODE = SQLSTATE,
         DETAIL = concat_ws(' ', nullif(why, ''), 'The default partition keeps the messages of its time.'),
         HINT = _cloudsat.way_out(SQLSTATE);
-    RETURN false;
+    RETURN NULL;
 END
 $make$;
-COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz) IS
-    'makes a table that can become a partition of cloudsat.messages; false and a warning when something is in the way';
+COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.tstzrange) IS
+    'makes the table of a period, not yet attached, and returns its name; null and a warning if something is in the way';
 
--- Moves what the default partition caught of its time into such a table, and attaches it. The caller has the locks.
-CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text, starts pg_catalog.timestamptz, ends pg_catalog.timestamptz)
-    RETURNS pg_catalog.int8
+-- While this waits, posters and readers of the default partition wait behind it, so it tries for a moment only, repeatedly.
+-- A period that has begun may have messages already. A query planned without its partition would find them in neither
+-- place, so the whole board is locked then and nobody plans a query until the move is complete.
+CREATE FUNCTION _cloudsat.lock_default(whole_board pg_catalog.bool) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $lock$
+BEGIN
+    FOR attempt IN 1 .. 20 LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            IF whole_board THEN
+                LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
+            END IF;
+            LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 20 THEN
+                RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                    MESSAGE = 'could not lock cloudsat.messages',
+                    DETAIL = 'Other transactions have been using it all the time. No partition was made.',
+                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
+            END IF;
+            PERFORM pg_sleep(0.1);
+        END;
+    END LOOP;
+END
+$lock$;
+COMMENT ON FUNCTION _cloudsat.lock_default(pg_catalog.bool) IS 'locks the default partition, and on request the whole board';
+
+-- The caller holds the locks.
+CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text, period pg_catalog.tstzrange) RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $attach$
 DECLARE
+    low  CONSTANT uuid := cloudsat.uuid_floor(lower(period));
+    high CONSTANT uuid := cloudsat.uuid_floor(upper(period));
     moved int8;
     why   text;
 BEGIN
     BEGIN
-        -- DELETE, not TRUNCATE: who reads with an older snapshot still finds the rows where they were
+        -- DELETE, not TRUNCATE: a reader with an older snapshot still finds the rows in their old place
         EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
                        'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
-            USING cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends);
+            USING low, high;
         GET DIAGNOSTICS moved = ROW_COUNT;
         EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
-                       partition, cloudsat.uuid_floor(starts), cloudsat.uuid_floor(ends));
+                       partition, low, high);
         EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
         RETURN moved;
     EXCEPTION WHEN OTHERS THEN
@@ -155,12 +211,35 @@ BEGIN
     RETURN NULL;
 END
 $attach$;
-COMMENT ON FUNCTION _cloudsat.attach_partition(pg_catalog.text, pg_catalog.timestamptz, pg_catalog.timestamptz) IS
-    'makes such a table a partition, and returns how many messages it took over; null and a warning when something keeps it from that: the table is dropped';
+COMMENT ON FUNCTION _cloudsat.attach_partition(pg_catalog.text, pg_catalog.tstzrange) IS
+    'moves the messages of a period from the default partition to its table, attaches the table, and returns their number; on failure warns, drops the table and returns null';
 
--- Blocks posters only where it must: making the tables takes a lock that lets everybody pass, and attaching those of
--- periods to come locks the default partition alone. Only for a period that has begun is the whole board locked, for the
--- moment of moving what the default partition caught of it.
+-- queue_history has daily partitions. A failure here must not undo the rest of maintain().
+CREATE FUNCTION _cloudsat.maintain_guardian(ahead pg_catalog.interval) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $guardian$
+BEGIN
+    IF to_regprocedure('_cloudsat.maintain_history(interval, int4)') IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('lock_timeout', '1s', true);
+    EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
+        USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
+              ceil(extract(epoch FROM ahead) / 86400)::int;  -- it counts in days
+EXCEPTION
+    WHEN lock_not_available THEN
+        RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
+            DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+    WHEN OTHERS THEN
+        RAISE WARNING 'could not maintain cloudsat.queue_history: %', SQLERRM USING ERRCODE = SQLSTATE,
+            DETAIL = 'Its partitions are as they were.';
+END
+$guardian$;
+COMMENT ON FUNCTION _cloudsat.maintain_guardian(pg_catalog.interval) IS 'maintains queue_history, if the guardian is installed';
+
+-- Blocks posters only where it must. Making the tables takes a lock that blocks neither posters nor readers. Attaching the
+-- tables of periods ahead locks only the default partition. Only for a period that has begun is the whole board locked,
+-- while its messages move out of the default partition.
 CREATE FUNCTION cloudsat.maintain(OUT partition pg_catalog.text, OUT starts pg_catalog.timestamptz,
                                   OUT ends pg_catalog.timestamptz, OUT moved pg_catalog.int8)
     RETURNS SETOF pg_catalog.record
@@ -174,9 +253,6 @@ DECLARE
     stride CONSTANT interval := (SELECT make_interval(mins => setting::int) FROM pg_settings
                                   WHERE name = 'cloudsat.partition_interval');
     ahead  CONSTANT int := current_setting('cloudsat.partitions_ahead')::int;
-    origin CONSTANT timestamptz := '2001-01-01 00:00:00+00';  -- a Monday: weeks begin there
-    most   CONSTANT int := 100;  -- older periods in one call; each partition takes several locks
-    taken  tstzmultirange;
     gap    tstzrange;
     gaps   tstzrange[] := '{}';
     names  text[] := '{}';
@@ -187,86 +263,35 @@ BEGIN
         RETURN;
     END IF;
 
-    SET CONSTRAINTS ALL IMMEDIATE;  -- a key that could wait would fail the whole at its end
+    SET CONSTRAINTS ALL IMMEDIATE;  -- a violated deferred key would undo everything at commit
 
-    -- One maintain() at a time. Posters and readers pass.
+    -- One maintain() at a time. It blocks neither posters nor readers.
     LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;
 
     PERFORM _cloudsat.drop_detached();
     PERFORM set_config('lock_timeout', '1s', true);
-    PERFORM _cloudsat.prune();  -- before any lock that keeps others waiting
+    PERFORM _cloudsat.prune();  -- before any lock that blocks others
 
-    -- the time that partitions cover already
-    SELECT coalesce(range_agg(tstzrange(p.starts, p.ends)), '{}') INTO taken FROM _cloudsat.partitions() AS p;
-
-    -- this period, those ahead, and those of messages that the default partition caught
-    FOR gap IN
-        SELECT unnest(tstzmultirange(tstzrange(period, period + stride)) - taken)
-          FROM (SELECT date_bin(stride, here, origin) + n * stride FROM generate_series(0, ahead) AS n
-                 UNION
-                (SELECT date_bin(stride, cloudsat.uuid_time(uuid), origin) AS period
-                   FROM cloudsat.messages_default
-                  WHERE uuid::text LIKE '______________7____%' AND uuid::text ~ '^.{19}[89ab]'
-                  GROUP BY period ORDER BY period DESC LIMIT most)) AS wanted (period)
-         ORDER BY period
-    LOOP
-        partition := 'messages_' || to_char(lower(gap) AT TIME ZONE 'UTC',
-            CASE WHEN lower(gap) = date_trunc('day', lower(gap), 'UTC') AND upper(gap) - lower(gap) >= '1 day'
-                 THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
-        CONTINUE WHEN NOT _cloudsat.make_partition(partition, lower(gap), upper(gap));
+    FOR gap IN SELECT p FROM _cloudsat.missing_periods(here, stride, ahead) AS p LOOP
+        partition := _cloudsat.make_partition(gap);
+        CONTINUE WHEN partition IS NULL;
         gaps := gaps || gap;
         names := names || partition;
     END LOOP;
-
-    -- While this waits, posters and readers of the default partition wait behind it: so it asks for a moment only, again
-    -- and again. A period that has begun may have messages already, and who has planned without its partition would
-    -- find them in neither place: then everybody is kept from planning, too, until all is done.
-    FOR attempt IN 1 .. CASE WHEN names = '{}' THEN 0 ELSE 20 END LOOP
-        BEGIN
-            PERFORM set_config('lock_timeout', '100ms', true);
-            IF lower(gaps[1]) <= here THEN
-                LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
-            END IF;
-            LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
-            EXIT;
-        EXCEPTION WHEN lock_not_available THEN
-            IF attempt = 20 THEN
-                RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-                    MESSAGE = 'could not lock cloudsat.messages',
-                    DETAIL = 'Other transactions have been using it all the time. No partition was made.',
-                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
-            END IF;
-            PERFORM pg_sleep(0.1);
-        END;
-    END LOOP;
-
+    IF names <> '{}' THEN
+        PERFORM _cloudsat.lock_default(whole_board => lower(gaps[1]) <= here);
+    END IF;
     FOR n IN 1 .. cardinality(names) LOOP
         partition := names[n];
         starts := lower(gaps[n]);
         ends := upper(gaps[n]);
-        moved := _cloudsat.attach_partition(partition, starts, ends);
+        moved := _cloudsat.attach_partition(partition, gaps[n]);
         CONTINUE WHEN moved IS NULL;
         RETURN NEXT;
     END LOOP;
+    PERFORM _cloudsat.maintain_guardian(ahead * stride);
 
-    -- The guardian's tables live by days, too. What keeps it from its locks must not undo what was done here.
-    IF to_regprocedure('_cloudsat.maintain_history(interval, int4)') IS NOT NULL THEN
-        BEGIN
-            PERFORM set_config('lock_timeout', '1s', true);
-            EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
-                USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
-                      ceil(extract(epoch FROM ahead * stride) / 86400)::int;  -- it counts in days
-        EXCEPTION
-            WHEN lock_not_available THEN
-                RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
-                    DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
-            WHEN OTHERS THEN
-                RAISE WARNING 'could not maintain cloudsat.queue_history: %', SQLERRM USING ERRCODE = SQLSTATE,
-                    DETAIL = 'Its partitions are as they were.';
-        END;
-    END IF;
-
-    -- Default privileges come upon new partitions, and a dump does not keep the rights on row types.
+    -- Default privileges apply to new partitions, and a dump does not keep the privileges of row types.
     PERFORM _cloudsat.revoke(o.kind, o.name, o.grantees) FROM _cloudsat.objects() AS o
      WHERE cardinality(o.grantees) > 0
        AND (NOT o.is_member OR o.kind = 'TYPE' AND EXISTS (SELECT FROM pg_class AS c WHERE c.reltype = o.object AND c.relkind <> 'c'));
