@@ -183,9 +183,9 @@ is_deeply([ map { $_->[1] } hears($ear) ], [$uuid], 'and the next post rings');
 
 # --- the notifier ends, whatever ends it
 my $old = sql($notifier);
-kill 'STOP', $old;    # so that hints wait for it
+kill 'STOP', $old;    # so that notifications wait for it
 my $waiting = post('h1.example.com');
-is(sql('SELECT pending FROM cloudsat.waking'), 1, 'a hint waits for a notifier that is busy');
+is(sql('SELECT pending FROM cloudsat.waking'), 1, 'a notification waits for a notifier that is busy');
 kill 'TERM', $old;
 kill 'CONT', $old;
 wait_until($node, "SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'notifier' AND pid <> $old", 1, 30,
@@ -228,7 +228,7 @@ kill 'KILL', $backend;
 eval { $victim->quit };
 $node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server does not recover';
 wait_until($node, $ready, 'batched', 60, 'a notifier comes back after a crash');
-is(sql('SELECT hints FROM cloudsat.waking'), 0, 'and the counts begin anew');
+is(sql('SELECT notifications FROM cloudsat.waking'), 0, 'and the counts begin anew');
 
 # --- many listeners
 my $socket = $node->host;
@@ -269,7 +269,7 @@ $standby->stop('fast');
 
 # --- not preloaded
 my $bare = new_node('bare', preload => 0);
-is($bare->safe_psql('postgres', 'SELECT notify, waiting IS NULL AND hints IS NULL FROM cloudsat.waking'), 'inline|t',
+is($bare->safe_psql('postgres', 'SELECT notify, waiting IS NULL AND notifications IS NULL FROM cloudsat.waking'), 'inline|t',
 	'without preloading posts notify by themselves');
 $bare->safe_psql('postgres', 'SELECT cloudsat.start()');
 wait_until($bare, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'launcher'}, 'idle', 30, 'start() starts a launcher');
