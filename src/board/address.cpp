@@ -1,6 +1,5 @@
-// The type cloudsat.address: input, output, comparison, and the functions on it. What an address is,
-// core/board/address.hpp says; sorting is in address_sort.cpp, and what the planner asks in
-// address_planner.cpp.
+// The type cloudsat.address: input, output, comparison and functions. core/board/address.hpp defines
+// addresses, address_sort.cpp sorts them, and address_planner.cpp has the planner support.
 
 #include <algorithm>
 #include <compare>
@@ -46,7 +45,7 @@ namespace {
 
 static_assert(pg::Plain<core::Result<core::Address, core::AddressError>>, "lives across ereport");
 
-// How much of a refused text an error quotes.
+// Maximum length of rejected text that an error quotes.
 constexpr int quoted_bytes = 400;
 
 int quoted_size(std::string_view text) {
@@ -85,7 +84,8 @@ Datum address_recv(FunctionCallInfo fcinfo) {
     return address_datum(parsed.value());
 }
 
-// The binary form is the canonical text: every driver can read it, and it outlives the key's layout.
+// The binary form is the canonical text, because every driver can read it and it does not depend on the key's
+// layout.
 Datum address_send(FunctionCallInfo fcinfo) {
     const char* text = address_cstring(address_view(PG_GETARG_DATUM(0)));
     StringInfoData message;
@@ -102,7 +102,7 @@ Datum address_to_text(FunctionCallInfo fcinfo) {
     return CStringGetTextDatum(address_cstring(address_view(PG_GETARG_DATUM(0))));
 }
 
-// Comparisons run inside index builds and sorts, which expect them to leave nothing behind.
+// Comparisons run inside index builds and sorts, which require that they leave no memory behind.
 std::strong_ordering compare(FunctionCallInfo fcinfo) {
     AddressArgument a(PG_GETARG_DATUM(0)), b(PG_GETARG_DATUM(1));
     const std::strong_ordering order = a.view() <=> b.view();
@@ -169,9 +169,9 @@ Datum address_contains(FunctionCallInfo fcinfo) {
     PG_RETURN_BOOL(core::within(address_view(PG_GETARG_DATUM(1)), address_view(PG_GETARG_DATUM(0))));
 }
 
-// A bound is what an index compares with to find a subtree: the first key, or the end, which is no address's
-// key and must not get into a column of addresses. Hence a type of its own, which can be neither written nor
-// read.
+// A bound is what an index compares with to find a subtree: the first key, or the end. The end is not a key
+// of any address and must not get into a column of addresses, so bounds have a type of their own without
+// input and output.
 Datum bound_in(FunctionCallInfo) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("cannot accept a value of type _cloudsat.bound"));
@@ -235,7 +235,8 @@ Datum suffixes(FunctionCallInfo fcinfo) {
     return suffix_array(address_view(PG_GETARG_DATUM(0)));
 }
 
-// A bare literal is neither an address nor an array of them; this lets suffixes('h.x.y') mean the former.
+// A bare literal is neither an address nor an array of addresses; with this function, suffixes('h.x.y') means
+// an address.
 Datum suffixes_text(FunctionCallInfo fcinfo) {
     const core::Address address = require_address(pg::view(PG_GETARG_DATUM(0)));
     return suffix_array(address);

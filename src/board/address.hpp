@@ -7,16 +7,16 @@
 
 namespace cloudsat::board {
 
-// The type's object id.
+// The type's OID.
 Oid address_oid();
 
-// Points into the datum, or, when that was compressed or stored out of line, into a palloc'd copy.
+// Points into the datum, or into a palloc'd copy if that was compressed or stored out of line.
 core::AddressView address_view(Datum address);
 
 // A palloc'd address.
 Datum address_datum(core::AddressView address);
 
-// For what runs a million times in one memory context: a view that gives back the copy, if one was made.
+// For code that runs a million times in one memory context: a view that frees the copy, if one was made.
 class AddressArgument {
 public:
     explicit AddressArgument(Datum datum)
@@ -27,7 +27,7 @@ public:
         return core::AddressView(
             {VARDATA_ANY(packed_), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(packed_))});
     }
-    // A statement, not a destructor: an ERROR in between leaves the copy to the context.
+    // A statement, not a destructor: after an ERROR the context frees the copy.
     void release() {
         if (reinterpret_cast<char*>(packed_) != original_) {
             pfree(packed_);
@@ -39,7 +39,7 @@ private:
     struct varlena* packed_;
 };
 
-// The address that this text means; 22P02 with rule and place when it means none.
+// Converts text to an address; otherwise raises 22P02 with the rule and the place.
 core::Address require_address(std::string_view text);
 
 // The canonical text, as a palloc'd C string.

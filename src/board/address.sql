@@ -1,6 +1,6 @@
 -- The type cloudsat.address: a domain name with or without a local part, or the root "." for everyone.
--- Operators and min/max are in pg_catalog, because people write them without a schema: with them in cloudsat, `a <@ b`
--- would depend on the search_path of whoever writes it.
+-- Operators and min/max are in pg_catalog, because users write them without a schema. In cloudsat, `a <@ b` would depend on
+-- the caller's search_path.
 
 CREATE TYPE cloudsat.address;
 
@@ -17,33 +17,33 @@ CREATE FUNCTION cloudsat.address_send(cloudsat.address) RETURNS pg_catalog.bytea
     AS 'MODULE_PATHNAME', 'cloudsat_address_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.address_send(cloudsat.address) IS 'binary output';
 
--- A varlena that holds the key (src/core/board/address.hpp). Keys are short: compressed or moved out of line only when a row
--- would not fit a page otherwise.
+-- A varlena that holds the key (src/core/board/address.hpp). Keys are short: they are compressed or moved out of line only
+-- if a row would not fit a page otherwise.
 CREATE TYPE cloudsat.address (
     INPUT = cloudsat.address_in, OUTPUT = cloudsat.address_out,
     RECEIVE = cloudsat.address_recv, SEND = cloudsat.address_send,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = main, COLLATABLE = false
 );
-COMMENT ON TYPE cloudsat.address IS 'who or where: a domain name that may have a local part (app@i-42.example.com), or the root "."';
+COMMENT ON TYPE cloudsat.address IS 'a domain name that may have a local part (app@i-42.example.com), or the root "."';
 
 CREATE FUNCTION cloudsat.address_lt(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_lt(cloudsat.address, cloudsat.address) IS 'before: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_lt(cloudsat.address, cloudsat.address) IS 'before (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_le(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_le(cloudsat.address, cloudsat.address) IS 'before or equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_le(cloudsat.address, cloudsat.address) IS 'before or equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_eq(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_eq(cloudsat.address, cloudsat.address) IS 'equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_eq(cloudsat.address, cloudsat.address) IS 'equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_ne(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_ne(cloudsat.address, cloudsat.address) IS 'not equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_ne(cloudsat.address, cloudsat.address) IS 'not equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_ge(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_ge(cloudsat.address, cloudsat.address) IS 'after or equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_ge(cloudsat.address, cloudsat.address) IS 'after or equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_gt(cloudsat.address, cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_gt(cloudsat.address, cloudsat.address) IS 'after: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.address_gt(cloudsat.address, cloudsat.address) IS 'after (implementation of an operator)';
 CREATE FUNCTION cloudsat.address_cmp(cloudsat.address, cloudsat.address) RETURNS pg_catalog.int4
     AS 'MODULE_PATHNAME', 'cloudsat_address_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.address_cmp(cloudsat.address, cloudsat.address) IS '-1, 0 or 1, for btree';
@@ -74,7 +74,7 @@ CREATE OPERATOR pg_catalog.<= (
     COMMUTATOR = OPERATOR(pg_catalog.>=), NEGATOR = OPERATOR(pg_catalog.>),
     RESTRICT = pg_catalog.scalarlesel, JOIN = pg_catalog.scalarlejoinsel
 );
-COMMENT ON OPERATOR pg_catalog.<= (cloudsat.address, cloudsat.address) IS 'before, in hierarchical order or equal';
+COMMENT ON OPERATOR pg_catalog.<= (cloudsat.address, cloudsat.address) IS 'before in hierarchical order, or equal';
 CREATE OPERATOR pg_catalog.= (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_eq,
     COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>),
@@ -92,7 +92,7 @@ CREATE OPERATOR pg_catalog.>= (
     COMMUTATOR = OPERATOR(pg_catalog.<=), NEGATOR = OPERATOR(pg_catalog.<),
     RESTRICT = pg_catalog.scalargesel, JOIN = pg_catalog.scalargejoinsel
 );
-COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, cloudsat.address) IS 'after, in hierarchical order or equal';
+COMMENT ON OPERATOR pg_catalog.>= (cloudsat.address, cloudsat.address) IS 'after in hierarchical order, or equal';
 CREATE OPERATOR pg_catalog.> (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_gt,
     COMMUTATOR = OPERATOR(pg_catalog.<), NEGATOR = OPERATOR(pg_catalog.<=),
@@ -134,10 +134,10 @@ COMMENT ON AGGREGATE pg_catalog.max(cloudsat.address) IS 'the last of all addres
 
 CREATE FUNCTION cloudsat.address_from_text(pg_catalog.text) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_address_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_from_text(pg_catalog.text) IS 'the address that a text means';
+COMMENT ON FUNCTION cloudsat.address_from_text(pg_catalog.text) IS 'converts text to an address';
 CREATE FUNCTION cloudsat.address_to_text(cloudsat.address) RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'cloudsat_address_to_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.address_to_text(cloudsat.address) IS 'the canonical text';
+COMMENT ON FUNCTION cloudsat.address_to_text(cloudsat.address) IS 'converts an address to its canonical text';
 CREATE CAST (pg_catalog.text AS cloudsat.address) WITH FUNCTION cloudsat.address_from_text(pg_catalog.text) AS ASSIGNMENT;
 COMMENT ON CAST (pg_catalog.text AS cloudsat.address) IS 'reads an address';
 CREATE CAST (pg_catalog.varchar AS cloudsat.address) WITH FUNCTION cloudsat.address_from_text(pg_catalog.text) AS ASSIGNMENT;
@@ -147,8 +147,8 @@ COMMENT ON CAST (cloudsat.address AS pg_catalog.text) IS 'prints an address';
 CREATE CAST (cloudsat.address AS pg_catalog.varchar) WITH FUNCTION cloudsat.address_to_text(cloudsat.address) AS ASSIGNMENT;
 COMMENT ON CAST (cloudsat.address AS pg_catalog.varchar) IS 'prints an address';
 
--- Subtrees. The planner turns `column <@ X` into the index range column >= _cloudsat.subtree_start(X) AND column < _cloudsat.subtree_end(X),
--- and `column @> X` into column = ANY (suffixes(X)).
+-- Subtrees. The planner turns `column <@ X` into the index range column >= _cloudsat.subtree_start(X) AND column <
+-- _cloudsat.subtree_end(X), and `column @> X` into column = ANY (suffixes(X)).
 CREATE FUNCTION _cloudsat.within_support(pg_catalog.internal) RETURNS pg_catalog.internal
     AS 'MODULE_PATHNAME', 'cloudsat_within_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION _cloudsat.within_support(pg_catalog.internal) IS 'planner support of address_within';
@@ -157,39 +157,39 @@ CREATE FUNCTION _cloudsat.contains_support(pg_catalog.internal) RETURNS pg_catal
 COMMENT ON FUNCTION _cloudsat.contains_support(pg_catalog.internal) IS 'planner support of address_contains';
 CREATE FUNCTION _cloudsat.within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_within_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that <@ lets through';
+COMMENT ON FUNCTION _cloudsat.within_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'restriction selectivity of <@';
 CREATE FUNCTION _cloudsat.within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_within_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that <@ lets through';
+COMMENT ON FUNCTION _cloudsat.within_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'join selectivity of <@';
 CREATE FUNCTION _cloudsat.contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_contains_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'share of rows that @> lets through';
+COMMENT ON FUNCTION _cloudsat.contains_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'restriction selectivity of @>';
 CREATE FUNCTION _cloudsat.contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_contains_join' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'share of pairs that @> lets through';
+COMMENT ON FUNCTION _cloudsat.contains_join(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal) IS 'join selectivity of @>';
 CREATE FUNCTION cloudsat.address_within(address cloudsat.address, container cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_within' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
     SUPPORT _cloudsat.within_support;
-COMMENT ON FUNCTION cloudsat.address_within(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
+COMMENT ON FUNCTION cloudsat.address_within(cloudsat.address, cloudsat.address) IS 'whether the address is the container or lies under it';
 CREATE FUNCTION cloudsat.address_contains(container cloudsat.address, address cloudsat.address) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_address_contains' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
     SUPPORT _cloudsat.contains_support;
-COMMENT ON FUNCTION cloudsat.address_contains(cloudsat.address, cloudsat.address) IS 'is the address the container itself, or does it lie under it?';
+COMMENT ON FUNCTION cloudsat.address_contains(cloudsat.address, cloudsat.address) IS 'whether the address is the container or lies under it';
 CREATE OPERATOR pg_catalog.<@ (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_within,
     COMMUTATOR = OPERATOR(pg_catalog.@>),
     RESTRICT = _cloudsat.within_restriction, JOIN = _cloudsat.within_join
 );
-COMMENT ON OPERATOR pg_catalog.<@ (cloudsat.address, cloudsat.address) IS 'is the same or lies under';
+COMMENT ON OPERATOR pg_catalog.<@ (cloudsat.address, cloudsat.address) IS 'is the same address or lies under it';
 CREATE OPERATOR pg_catalog.@> (
     LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = cloudsat.address_contains,
     COMMUTATOR = OPERATOR(pg_catalog.<@),
     RESTRICT = _cloudsat.contains_restriction, JOIN = _cloudsat.contains_join
 );
-COMMENT ON OPERATOR pg_catalog.@> (cloudsat.address, cloudsat.address) IS 'is the same or lies above';
+COMMENT ON OPERATOR pg_catalog.@> (cloudsat.address, cloudsat.address) IS 'is the same address or lies above it';
 
--- Where such a range begins and ends. The end is no address, so it has a type of its own, without input and output: it
--- cannot get into a column. These must stay executable by whoever may read the column.
+-- The bounds of such a range. The end is not an address, so bounds have a type of their own without input and output, which
+-- keeps them out of columns. These functions must stay executable by every role that may read the column.
 CREATE TYPE _cloudsat.bound;
 CREATE FUNCTION _cloudsat.bound_in(pg_catalog.cstring) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_bound_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -200,13 +200,13 @@ COMMENT ON FUNCTION _cloudsat.bound_out(_cloudsat.bound) IS 'refuses all output'
 CREATE TYPE _cloudsat.bound (
     INPUT = _cloudsat.bound_in, OUTPUT = _cloudsat.bound_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = plain
 );
-COMMENT ON TYPE _cloudsat.bound IS 'internal: where the index range of a subtree begins or ends';
+COMMENT ON TYPE _cloudsat.bound IS 'internal: start or end of the index range of a subtree';
 CREATE FUNCTION _cloudsat.subtree_start(cloudsat.address) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_start' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION _cloudsat.subtree_start(cloudsat.address) IS 'internal: the first key of the subtree, for index conditions';
 CREATE FUNCTION _cloudsat.subtree_end(cloudsat.address) RETURNS _cloudsat.bound
     AS 'MODULE_PATHNAME', 'cloudsat_subtree_end' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.subtree_end(cloudsat.address) IS 'internal: behind all keys of the subtree, for index conditions';
+COMMENT ON FUNCTION _cloudsat.subtree_end(cloudsat.address) IS 'internal: the end of the subtree, after all its keys, for index conditions';
 CREATE FUNCTION _cloudsat.bound_cmp(cloudsat.address, _cloudsat.bound) RETURNS pg_catalog.int4
     AS 'MODULE_PATHNAME', 'cloudsat_address_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION _cloudsat.bound_cmp(cloudsat.address, _cloudsat.bound) IS 'internal: -1, 0 or 1, for btree';
@@ -218,10 +218,10 @@ CREATE FUNCTION _cloudsat.bound_lt(cloudsat.address, _cloudsat.bound) RETURNS pg
 COMMENT ON FUNCTION _cloudsat.bound_lt(cloudsat.address, _cloudsat.bound) IS 'internal: before the bound';
 CREATE FUNCTION _cloudsat.range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_range_start_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: share of rows in the range that begins here';
+COMMENT ON FUNCTION _cloudsat.range_start_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: selectivity of the range that starts here';
 CREATE FUNCTION _cloudsat.range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) RETURNS pg_catalog.float8
     AS 'MODULE_PATHNAME', 'cloudsat_range_end_restriction' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION _cloudsat.range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: everything, the beginning of the range is estimated';
+COMMENT ON FUNCTION _cloudsat.range_end_restriction(pg_catalog.internal, pg_catalog.oid, pg_catalog.internal, pg_catalog.int4) IS 'internal: always 1, because the estimate for the start covers the whole range';
 CREATE OPERATOR pg_catalog.>= (
     LEFTARG = cloudsat.address, RIGHTARG = _cloudsat.bound, FUNCTION = _cloudsat.bound_ge, RESTRICT = _cloudsat.range_start_restriction
 );
@@ -230,8 +230,8 @@ CREATE OPERATOR pg_catalog.< (
     LEFTARG = cloudsat.address, RIGHTARG = _cloudsat.bound, FUNCTION = _cloudsat.bound_lt, RESTRICT = _cloudsat.range_end_restriction
 );
 COMMENT ON OPERATOR pg_catalog.< (cloudsat.address, _cloudsat.bound) IS 'internal: before the bound';
--- All that the two conditions need. The server's amvalidate() would like the family to have the other comparisons with a
--- bound as well, which nobody makes; an index scan that combines conditions of both types checks each one by itself.
+-- Only what the two conditions need. The server's amvalidate() also expects the other comparisons with a bound in the
+-- family, but no query uses them. An index scan that combines conditions of both types checks each one separately.
 ALTER OPERATOR FAMILY cloudsat.address_ops USING btree ADD
     OPERATOR 1 pg_catalog.< (cloudsat.address, _cloudsat.bound),
     OPERATOR 4 pg_catalog.>= (cloudsat.address, _cloudsat.bound),
@@ -247,19 +247,19 @@ CREATE FUNCTION cloudsat.suffixes(address pg_catalog.text) RETURNS cloudsat.addr
 COMMENT ON FUNCTION cloudsat.suffixes(pg_catalog.text) IS 'the same for an address given as text';
 CREATE FUNCTION cloudsat.suffixes(addresses cloudsat.address[]) RETURNS cloudsat.address[]
     AS 'MODULE_PATHNAME', 'cloudsat_suffixes_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.suffixes(cloudsat.address[]) IS 'the addresses themselves and all their ancestors, each once, in descending order: the root last';
+COMMENT ON FUNCTION cloudsat.suffixes(cloudsat.address[]) IS 'the addresses themselves and all their ancestors, each once, in descending order (the root last)';
 CREATE FUNCTION cloudsat.parent(address cloudsat.address) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_parent' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.parent(cloudsat.address) IS 'one step towards the root; null at the root';
+COMMENT ON FUNCTION cloudsat.parent(cloudsat.address) IS 'the parent address; null for the root';
 CREATE FUNCTION cloudsat.domain(address cloudsat.address) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_domain' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.domain(cloudsat.address) IS 'without the local part';
+COMMENT ON FUNCTION cloudsat.domain(cloudsat.address) IS 'the address without its local part';
 CREATE FUNCTION cloudsat.local(address cloudsat.address) RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'cloudsat_local' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.local(cloudsat.address) IS 'the local part; null without one';
+COMMENT ON FUNCTION cloudsat.local(cloudsat.address) IS 'the local part; null if there is none';
 CREATE FUNCTION cloudsat.depth(address cloudsat.address) RETURNS pg_catalog.int4
     AS 'MODULE_PATHNAME', 'cloudsat_depth' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.depth(cloudsat.address) IS 'steps to the root';
+COMMENT ON FUNCTION cloudsat.depth(cloudsat.address) IS 'number of steps to the root';
 CREATE FUNCTION cloudsat.common_ancestor(a cloudsat.address, b cloudsat.address) RETURNS cloudsat.address
     AS 'MODULE_PATHNAME', 'cloudsat_common_ancestor' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.common_ancestor(cloudsat.address, cloudsat.address) IS 'the deepest address that contains both';

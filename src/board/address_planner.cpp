@@ -1,6 +1,5 @@
-// What the planner asks about `<@` and `@>`: the index conditions they amount to, and how many rows they let
-// through. Column and container, the words used here: in `a <@ b` the member is a, the container b; in `b @>
-// a` likewise.
+// Planner support for `<@` and `@>`: their index conditions and selectivities. In this file, `a <@ b` and `b
+// @> a` have the member a and the container b.
 
 #include <algorithm>
 #include <cstddef>
@@ -32,13 +31,13 @@ using core::AddressView;
 
 namespace {
 
-// Which argument is the member; the other one is the container.
+// Which argument is the member; the other is the container.
 enum class Member : int { first = 0, second = 1 };
 
-// What to say of a container that is not known when planning, or of a table without statistics.
+// The estimate for a container unknown at planning time, or for a table without statistics.
 constexpr double unknown_share = 0.005;
 
-// How many containers stand for all in an estimate of a join. Each costs a look at the member's statistics.
+// Maximum number of containers sampled to estimate a join. Each costs a look at the member's statistics.
 constexpr int most_samples = 100;
 
 // ----- index conditions
@@ -72,8 +71,8 @@ Expr* bound_condition(const SupportRequestIndexCondition& request, Oid type, int
 }
 
 // column <@ X  is  column >= subtree_start(X) AND column < subtree_end(X).
-// The calls are left to the executor even for a constant: they are made once per scan, and EXPLAIN shows what
-// they mean.
+// The calls are left to the executor even for a constant: they run once per scan, and EXPLAIN shows their
+// meaning.
 List* subtree_range(const SupportRequestIndexCondition& request, Oid type, Node* column, Node* container) {
     Expr* from =
         bound_condition(request, type, BTGreaterEqualStrategyNumber, "subtree_start", column, container);
@@ -83,8 +82,8 @@ List* subtree_range(const SupportRequestIndexCondition& request, Oid type, Node*
 
 // column @> X  is  column = ANY (suffixes(X)).
 List* ancestor_list(const SupportRequestIndexCondition& request, Oid type, Node* column, Node* member) {
-    // Behind the first column such an array spoils the order of an index scan, and the planner allows for it
-    // only where the query itself says = ANY.
+    // If the column is not the index's first, such an array breaks the order of an index scan, and the
+    // planner allows for that only if the query itself says = ANY.
     if (request.indexcol != 0) {
         return NIL;
     }
@@ -120,14 +119,14 @@ List* index_condition(SupportRequestIndexCondition& request, Member member) {
     const bool column_is_member = request.indexarg == static_cast<int>(member);
     List* conditions = column_is_member ? subtree_range(request, type, column, other)
                                         : ancestor_list(request, type, column, other);
-    request.lossy = conditions == NIL; // when there are any, they are exact
+    request.lossy = conditions == NIL; // any conditions are exact
     return conditions;
 }
 
 // ----- estimates
 // -------------------------------------------------------------------------------------------------
 
-// What ANALYZE knows of one column, or of an expression.
+// ANALYZE's statistics for a column or an expression.
 struct Statistics {
     bool known = false;
     double nulls = 0;
@@ -138,7 +137,7 @@ struct Statistics {
     std::span<const std::string_view> bounds; // of the histogram of the rest
 
     double rest() const { return std::clamp(1.0 - nulls - common_total, 0.0, 1.0); }
-    // Of one value that is not among the common ones.
+    // The frequency of one value that is not among the common ones.
     double share_of_one() const {
         const double others = std::max(distinct - static_cast<double>(common.size()), 1.0);
         const double share = rest() / others;
@@ -147,7 +146,7 @@ struct Statistics {
 };
 static_assert(pg::Plain<Statistics>);
 
-// Copies what it keeps; the planner's short-lived context takes it away.
+// Copies the values it keeps, because the planner's short-lived context frees the others.
 Statistics read_statistics(VariableStatData& variable, Oid function) {
     Statistics statistics;
     if (!HeapTupleIsValid(variable.statsTuple) || !statistic_proc_security_check(&variable, function)) {
@@ -158,9 +157,9 @@ Statistics read_statistics(VariableStatData& variable, Oid function) {
     bool is_default = false;
     statistics.distinct = get_variable_numdistinct(&variable, &is_default);
 
-    // The values are looked at as addresses, so they must be some: the column may be of any type that a
-    // function makes an address of.
-    AttStatsSlot slot; // its arrays are palloc'd copies; they are kept
+    // The values are read as addresses, so the column must have that type: a function may make an address of
+    // a column of any type.
+    AttStatsSlot slot; // its arrays are palloc'd copies, which are kept
     if (get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_MCV, InvalidOid,
                          ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS) &&
         getBaseType(slot.valuetype) == address_oid()) {
@@ -200,10 +199,11 @@ double share_under(const Statistics& members, AddressView container) {
     if (members.bounds.size() >= 2) {
         rest = members.rest() * core::share_within(members.bounds, container);
     } else if (members.common_total > 0) {
-        rest = members.rest() * common / members.common_total; // nothing else known: as among the common ones
+        // without further statistics, as among the common ones
+        rest = members.rest() * common / members.common_total;
     }
-    // A histogram cannot see a subtree that is much narrower than its bins. At least the container itself may
-    // be there.
+    // A histogram does not show a subtree much narrower than its bins. At least the container itself may be
+    // present.
     if (!container_is_common) {
         rest = std::max(rest, members.share_of_one());
     }
@@ -223,12 +223,12 @@ double share_over(const Statistics& containers, AddressView member) {
     return common + std::min(containers.rest(), std::max(unseen, 0.0) * containers.share_of_one());
 }
 
-// Every so many of a list, so that at most most_samples are looked at.
+// Every n-th element of a list, so that at most most_samples are examined.
 std::size_t stride(std::size_t count) {
     return count / most_samples + 1;
 }
 
-// The mean of share_under over all containers that the statistics of their column let expect.
+// The mean of share_under over the containers that the statistics of their column predict.
 double mean_share_under(const Statistics& members, const Statistics& containers) {
     if (!members.known || !containers.known || (containers.common.empty() && containers.bounds.empty())) {
         return unknown_share;
@@ -244,13 +244,13 @@ double mean_share_under(const Statistics& members, const Statistics& containers)
         rest_mean += share_under(members, AddressView(containers.bounds[i]));
         rest_count += 1;
     }
-    // Where one kind is missing, the other stands for it.
+    // If one kind is missing, the other replaces it.
     common_mean = common_weight > 0 ? common_mean / common_weight : rest_mean / rest_count;
     rest_mean = rest_count > 0 ? rest_mean / rest_count : common_mean;
     return containers.common_total * common_mean + containers.rest() * rest_mean;
 }
 
-// The X in subtree_start(X); any other expression is itself.
+// The X in subtree_start(X); any other expression unchanged.
 Node* inside_bound(Node* expression) {
     const bool is_bound = is_funcclause(expression) && getBaseType(exprType(expression)) != address_oid();
     return is_bound ? static_cast<Node*>(linitial(reinterpret_cast<FuncExpr*>(expression)->args))
@@ -268,7 +268,7 @@ double restriction(PlannerInfo* root, List* arguments, int relation, Oid functio
     const bool variable_is_member = variable_is_first == (member == Member::first);
     double share = unknown_share;
     if (!IsA(other, Const)) {
-        // A parameter: nothing is known. A column of an outer row (in a nested loop): take its mean.
+        // A parameter has no known value. For a column of an outer row (in a nested loop), take its mean.
         VariableStatData outer;
         examine_variable(root, inside_bound(other), 0, &outer);
         const Statistics others = read_statistics(outer, function);
@@ -297,7 +297,7 @@ double join(PlannerInfo* root, List* arguments, SpecialJoinInfo* info, Oid funct
     const Statistics containers = read_statistics(member == Member::first ? second : first, function);
     double share = mean_share_under(members, containers);
 
-    // A semijoin asks which part of the outer rows finds any partner among the inner ones.
+    // A semijoin asks for the share of outer rows that find any partner among the inner ones.
     if (info != nullptr && (info->jointype == JOIN_SEMI || info->jointype == JOIN_ANTI)) {
         const VariableStatData& inner = reversed ? first : second;
         if (inner.rel != nullptr) {
@@ -354,8 +354,7 @@ Datum contains_restriction(FunctionCallInfo fcinfo) {
     return restriction(fcinfo, Member::second);
 }
 
-// An index range is two conditions: the first one is estimated for both, and the second one lets everything
-// through.
+// An index range has two conditions. The estimate for the first covers both, and the second counts as 1.
 Datum range_start_restriction(FunctionCallInfo fcinfo) {
     return restriction(fcinfo, Member::first);
 }

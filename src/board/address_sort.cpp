@@ -1,6 +1,6 @@
 // Sort support for cloudsat.address: a comparison without the function call interface, and abbreviated keys
-// (core/board/address_abbreviation.hpp), given up when they tell too few addresses apart to be worth their
-// making.
+// (core/board/address_abbreviation.hpp). Abbreviation is abandoned if the keys distinguish too few addresses
+// to be worth their cost.
 
 #include <algorithm>
 #include <cstddef>
@@ -21,13 +21,13 @@ namespace cloudsat::board {
 
 namespace {
 
-// Of one sort; lives in its context.
+// State of one sort, allocated in its context.
 struct SortState {
     core::AddressAbbreviation abbreviation;
-    hyperLogLogState keys;   // about how many different addresses came by
-    hyperLogLogState labels; // about how many different labels they got
-    double demanded_share =
-        0.20; // labels per address below which abbreviation is given up; falls as it has paid
+    hyperLogLogState keys;   // estimated number of distinct addresses
+    hyperLogLogState labels; // estimated number of distinct labels
+    // labels per address below which abbreviation is abandoned; decreases while it pays off
+    double demanded_share = 0.20;
 };
 
 int compare(Datum x, Datum y, SortSupport) {
@@ -57,8 +57,8 @@ Datum abbreviate(Datum original, SortSupport sort) {
     }
 }
 
-// The server asks at growing intervals. As for text, the demand falls while the labels hold, because giving
-// up late loses what was already paid.
+// The server asks at growing intervals. As for text, the threshold decreases while labels are distinct,
+// because abandoning late loses the work already done.
 bool give_up(int count, SortSupport sort) {
     auto* state = static_cast<SortState*>(sort->ssup_extra);
     if (count < 100) {

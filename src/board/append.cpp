@@ -1,6 +1,5 @@
-// Direct insertion, see append.hpp. The plain path is what INSERT does for a table that has only a heap and
-// indexes; whatever else an administrator hung on it (a trigger, a CHECK, a generated column) takes the
-// executor's own way.
+// Direct insertion, see append.hpp. The plain path does what INSERT does for a table with only a heap and
+// indexes. If a user added a trigger, a CHECK or a generated column, the row goes through the executor.
 
 #include "board/append.hpp"
 
@@ -24,10 +23,9 @@ extern "C" {
 namespace cloudsat::board {
 namespace {
 
-// Which leaf takes this key, by the bounds as this backend knows them now.
+// The leaf that takes this key, by the bounds that this backend knows now.
 Oid route(Relation table, Datum key, bool& by_default) {
-    // as the executor does: rows still go into a partition that is being detached when the snapshot is an old
-    // one
+    // as in the executor: with an old snapshot, rows still go into a partition that is being detached
     PartitionDesc partitions = RelationGetPartitionDesc(table, !IsolationUsesXactSnapshot());
     int number = -1;
     if (partitions->nparts > 0) {
@@ -49,7 +47,7 @@ Oid route(Relation table, Datum key, bool& by_default) {
     return partitions->oids[number];
 }
 
-// Nothing but heap and indexes, and the same columns?
+// Whether the leaf has only heap and indexes, and the same columns.
 bool is_plain(const Appender& to) {
     const TriggerDesc* triggers = to.leaf->trigdesc;
     if (triggers != nullptr && (triggers->trig_insert_before_row || triggers->trig_insert_after_row)) {
@@ -72,9 +70,9 @@ void close_leaf(Appender& to) {
     }
     ExecCloseIndices(to.info);
     ExecCloseResultRelations(to.estate);
-    ExecResetTupleTable(to.estate->es_tupleTable, false); // the slots of triggers
+    ExecResetTupleTable(to.estate->es_tupleTable, false); // releases the triggers' slots
     ExecDropSingleTupleTableSlot(to.slot);
-    FreeExecutorState(to.estate); // and the info, which is in its memory
+    FreeExecutorState(to.estate); // also frees the info, which is in its memory
     if (to.leaf != to.table) {
         table_close(to.leaf, NoLock); // the lock stays until the end of the transaction, as after INSERT
     }
@@ -114,8 +112,9 @@ Relation open_leaf(Relation table, Datum key, LOCKMODE mode) {
         bool by_default = false;
         const Oid leaf = route(table, key, by_default);
         LockRelationOid(leaf, mode);
-        // While we waited, a partition may have been attached that takes this key from the default one. No
-        // other change can have come: detaching and dropping need a lock on the parent that ours excludes.
+        // While this waited, a partition may have been attached that takes this key from the default one. No
+        // other change is possible: detaching and dropping need a lock on the parent that conflicts with
+        // ours.
         bool still_default = false;
         if (!by_default || route(table, key, still_default) == leaf) {
             Relation open = table_open(leaf, NoLock);
@@ -136,10 +135,10 @@ void require_writable(const char* function) {
 }
 
 TimestampTz time_after(TimestampTz newest, const char* log) {
-    if (newest >= END_TIMESTAMP - 1) { // only a superuser's INSERT puts such a time there
+    if (newest >= END_TIMESTAMP - 1) { // only a superuser's INSERT can write such a time
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("newest row lies at the end of time"),
-                errdetail("In cloudsat.%s its timestamp is %s, and a newer one cannot follow.", log,
+                errmsg("newest row has the greatest possible timestamp"),
+                errdetail("Its timestamp in cloudsat.%s is %s, so no newer row can follow.", log,
                           timestamptz_to_str(newest)),
                 errhint("Delete it from cloudsat.%s.", log));
     }

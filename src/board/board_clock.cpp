@@ -1,8 +1,8 @@
 // The board clock, see board_clock.hpp.
 //
-// The era in force follows from cloudsat.eras and the identity of the cluster alone: the era of the newest
-// row when that was written in this cluster, otherwise the one after it, and 0 when there is no row. So it
-// does not matter whether a reader sees the row of an era that is just beginning.
+// The current era follows from cloudsat.eras and the identity of the cluster alone. It is the era of the
+// newest row if that was written in this cluster, otherwise the next one, and 0 if there is no row. So a
+// reader need not see the row of an era that is just beginning.
 
 #include "board/board_clock.hpp"
 
@@ -29,9 +29,9 @@ pg::Name eras_table(pg::Name::Kind::table, "eras");
 enum Column : std::size_t { c_era, c_system_identifier, c_began, columns };
 
 struct Known {
-    Oid table = InvalidOid; // invalid: nothing is known
+    Oid table = InvalidOid; // invalid: not read yet
     std::uint32_t era = 0;
-    bool began = false; // its row is there
+    bool began = false; // its row exists
 };
 Known known;
 bool has_written = false; // in this transaction
@@ -42,8 +42,7 @@ void forget(Datum, Oid relation) noexcept {
     }
 }
 
-// A row of this transaction may be gone. The invalidations of a command that failed are not told to
-// ourselves.
+// A row of this transaction may be gone. A failed command does not send its invalidations to its own session.
 void at_transaction_end(XactEvent event, void*) {
     if (event == XACT_EVENT_ABORT && has_written) {
         known.table = InvalidOid;
@@ -63,7 +62,7 @@ Known read_eras() {
     Relation eras = table_open(table, AccessShareLock);
     std::int64_t newest = -1;
     bool ours = false;
-    // What is committed by now, whatever our snapshot, and what this transaction wrote. There are few rows.
+    // Reads rows committed by now, whatever our snapshot, and those of this transaction. There are few rows.
     pg::TableScan scan;
     scan.begin(eras, SnapshotSelf);
     while (TupleTableSlot* row = scan.next()) {
@@ -78,17 +77,17 @@ Known read_eras() {
         }
     }
     scan.end();
-    table_close(eras, AccessShareLock); // a reader that waits afterwards must not hold it
+    table_close(eras, AccessShareLock); // a reader that waits later must not hold it
     const std::int64_t era = newest + (ours ? 0 : 1);
     if (era > core::max_era) {
-        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                errmsg("the board has been restored too often"),
-                errdetail("cloudsat.eras may have %u eras.", core::max_era + 1));
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the board has too many eras"),
+                errdetail("Each restore into another cluster begins an era, and cloudsat.eras can hold %u.",
+                          core::max_era + 1));
     }
     return {table, static_cast<std::uint32_t>(era), ours};
 }
 
-// The name first: its look-up may bring the news that changes what is known.
+// The name first: its look-up may process invalidations that change this state.
 const Known& know() {
     const Oid table = eras_table.oid();
     if (known.table != table) {
@@ -97,8 +96,8 @@ const Known& know() {
     return known;
 }
 
-// Whoever writes before the first row of the era is committed adds one of its own: waiting for the other's
-// would make posters wait for each other, and leave the era without a row when that one is rolled back.
+// A writer that comes before the era's first row is committed adds its own row. Waiting for the other's would
+// make posters wait for each other, and leave the era without a row if that one is rolled back.
 void begin_era() {
     const Oid table = eras_table.oid();
     const Datum values[columns] = {Int32GetDatum(static_cast<int32>(know().era)),
@@ -136,7 +135,7 @@ std::uint64_t began_era_offset() {
 
 using namespace cloudsat;
 
-// Whatever changes the table, a restore above all: every session looks again.
+// On any change of the table, above all a restore, every session reads it again.
 static Datum era_changed(PG_FUNCTION_ARGS) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {
         ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

@@ -1,6 +1,6 @@
 -- The board clock: what messages.xact counts. See board_clock.hpp.
 
--- No key: those who begin an era at the same time each write its row, so that none waits for another.
+-- No key: sessions that begin an era at the same time each write its row, so that none waits for another.
 CREATE TABLE cloudsat.eras (
     era               pg_catalog.int4        NOT NULL,
     system_identifier pg_catalog.int8        NOT NULL,
@@ -8,18 +8,18 @@ CREATE TABLE cloudsat.eras (
 );
 ALTER TABLE cloudsat.eras REPLICA IDENTITY FULL; -- a handful of rows
 COMMENT ON TABLE cloudsat.eras IS
-    'the clusters that the board has lived in, one after the other: each counts transactions anew, so the era stands in front of their numbers; an era may have several rows alike';
+    'the clusters that have held the board, in order: each counts transactions anew, so the era precedes their numbers; an era may have several identical rows';
 COMMENT ON COLUMN cloudsat.eras.era IS 'bits 48 and above of messages.xact';
-COMMENT ON COLUMN cloudsat.eras.system_identifier IS 'of the cluster, as pg_control_system() has it';
-COMMENT ON COLUMN cloudsat.eras.began IS 'when something was first written in it';
+COMMENT ON COLUMN cloudsat.eras.system_identifier IS 'system identifier of the cluster, as shown by pg_control_system()';
+COMMENT ON COLUMN cloudsat.eras.began IS 'when the first row was written in it';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.eras', '');
 
--- also in a session that plays replica
+-- also if session_replication_role is replica
 CREATE FUNCTION _cloudsat.era_changed() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_era_changed';
-COMMENT ON FUNCTION _cloudsat.era_changed() IS 'tells every session that the eras have changed';
+COMMENT ON FUNCTION _cloudsat.era_changed() IS 'notifies every session that the eras have changed';
 CREATE TRIGGER eras_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cloudsat.eras
     FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.era_changed();
-COMMENT ON TRIGGER eras_changed ON cloudsat.eras IS 'tells every session';
+COMMENT ON TRIGGER eras_changed ON cloudsat.eras IS 'notifies every session';
 ALTER TABLE cloudsat.eras ENABLE ALWAYS TRIGGER eras_changed;

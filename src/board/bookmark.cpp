@@ -33,7 +33,7 @@ constexpr AttrNumber number_of(Column column) {
     return static_cast<AttrNumber>(column + 1);
 }
 
-// What is returned is not of the row, which is good until the next one.
+// The result points into nothing of the row, which is valid only until the next one.
 Bookmark read(TupleTableSlot* row) {
     slot_getallattrs(row);
     const Datum* values = row->tts_values;
@@ -93,8 +93,9 @@ std::optional<Bookmark> newest_in(Snapshot snapshot, Datum nick) {
     return newest;
 }
 
-// Until the end of the transaction nobody else saves one of this nick. Two nicks that share a lock would only
-// wait for each other. In the last field users' advisory locks have 1 or 2, claims their own number.
+// Until the end of the transaction no other session saves a bookmark of this nick. Two nicks that share a
+// lock only wait for each other. In the last field users' advisory locks have 1 or 2, claims their own
+// number.
 void lock_bookmarks(Datum nick) {
     constexpr uint16 bookmarks = 0x6362;
     const std::string_view key = address_view(nick).key();

@@ -1,5 +1,5 @@
-// Bookmarks: positions of streams in cloudsat.bookmarks, under the nick of who saved them. Read and written
-// below SQL, where no privilege is asked for: the caller has.
+// Bookmarks: positions of streams in cloudsat.bookmarks, under the nick that saved them. Read and written
+// below SQL, without privilege checks, which the caller has made.
 #pragma once
 
 #include <optional>
@@ -20,14 +20,15 @@ struct Bookmark {
     core::Floor floor;
 };
 
-// The newest of this nick that is committed; in REPEATABLE READ and above, that the transaction sees.
+// The newest committed bookmark of this nick; in REPEATABLE READ and above, the newest that the transaction
+// sees.
 std::optional<Bookmark> find_bookmark(Datum nick);
 
-// The newest of this nick, whatever the isolation level. Until the end of the transaction nobody else saves
+// The newest of this nick, at any isolation level. Until the end of the transaction no other session saves
 // one.
 std::optional<Bookmark> lock_newest_bookmark(Datum nick);
 
-// Appends one behind the newest, which lock_newest_bookmark gave.
+// Appends one after the newest, which lock_newest_bookmark returned.
 void save_bookmark(Datum nick, const core::PositionView& position, const core::Floor& floor,
                    const std::optional<Bookmark>& newest);
 

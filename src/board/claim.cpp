@@ -1,7 +1,7 @@
-// Claims: claim and release. Claimers of one message take turns behind a lock that lasts until the end of
-// their transaction; who has it reads the newest entry of the message's log, whatever the transaction's own
-// snapshot shows, and core/claim says what follows. So there is one winner at every isolation level, and
-// nobody fails for having lost.
+// Claims: claim and release. Claimers of one message wait for a lock that is held until the end of the
+// transaction. The lock's holder reads the newest entry of the message's log, whatever its snapshot shows,
+// and core/board/claim decides. So there is one winner at every isolation level, and no claimer fails because
+// it lost.
 
 #include <algorithm>
 #include <iterator>
@@ -56,7 +56,7 @@ enum Column : std::size_t {
     columns
 };
 
-// One entry of the log.
+// One log entry.
 struct Entry {
     TimestampTz timestamp;
     core::ClaimAction action;
@@ -69,9 +69,9 @@ struct Entry {
     TimestampTz lease_until;
 };
 
-// Until the end of the transaction nobody else claims or releases the message. Users' advisory locks have 1
-// or 2 in the field where ours have this, Citus has small numbers there, too. Messages that share a lock,
-// since it has but 64 bits for a uuid's 128, would only wait for each other.
+// Until the end of the transaction no other session claims or releases the message. This number is in a field
+// where users' advisory locks have 1 or 2, and Citus has small numbers. A lock has only 64 bits for a uuid's
+// 128; messages that share one only wait for each other.
 void lock_claims(const core::Uuid& message) {
     constexpr uint16 claims = 0x6373;
     uint32 quarters[4];
@@ -89,10 +89,10 @@ core::ClaimAction action_of(Datum text) {
     return *action;
 }
 
-// The newest entry of a message; false when there is none. To be called with the lock, so that there is
-// nothing to come: what is committed is seen, and what this transaction wrote, whatever its snapshot. Entries
-// are never updated, so SnapshotSelf does not show two versions of one; and it leaves no mark that could fail
-// a SERIALIZABLE transaction.
+// The newest entry of a message; false if there is none. The caller holds the lock, so no entry can follow.
+// Entries committed by now and those of this transaction are visible, whatever its snapshot. Entries are
+// never updated, so SnapshotSelf never shows two versions of one; and it sets no predicate lock that could
+// fail a SERIALIZABLE transaction.
 bool read_newest(Relation log, const core::Uuid& message, Entry& entry) {
     const Oid key_index = CLOUDSAT_PRIMARY_KEY(log);
     if (!OidIsValid(key_index)) {
@@ -127,7 +127,7 @@ bool is_mine(const Entry& entry) {
     return entry.pid == MyProcPid && entry.backend_start == MyStartTimestamp;
 }
 
-// How things stand with the newest entry, for the rule.
+// The state of the newest entry, for the rule.
 core::ClaimEntry facts(const Entry& entry, TimestampTz now) {
     return {.action = entry.action,
             .disposition = entry.disposition,
@@ -156,7 +156,7 @@ void append_entry(Appender& log, const Found& message, const Entry* newest, Time
     Datum values[columns] = {};
     bool nulls[columns] = {};
     values[c_message] = as_datum(message.uuid);
-    // A message's entries are in the order of their times even when the clock was set back
+    // a message's entries are ordered by time even if the clock was set back
     values[c_timestamp] =
         TimestampTzGetDatum(newest == nullptr ? now : time_after(newest->timestamp, "claim_log"));
     values[c_backend_start] = TimestampTzGetDatum(MyStartTimestamp);
@@ -173,18 +173,18 @@ void append_entry(Appender& log, const Found& message, const Entry* newest, Time
     append_row(log, {values, nulls});
 }
 
-// The log, open for appending.
+// The log, opened for appending.
 Appender open_log() {
     return append_begin(claim_log.oid(), "claim_log_action");
 }
 
-// When a lease that begins now ends.
+// The end of a lease that begins now.
 TimestampTz end_of_lease(TimestampTz now, Datum lease) {
     const TimestampTz end =
         DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), lease));
     if (end <= now || TIMESTAMP_NOT_FINITE(end)) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be longer than nothing"),
-                errdetail("A lease is a time from now on, and ends."));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be positive"),
+                errdetail("A lease is a finite time that starts now."));
     }
     return end;
 }
@@ -197,7 +197,7 @@ void require_heard(const Found& message) {
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("message %.*s is not on a subscription of this session", static_cast<int>(text.size()),
                    text.data()),
-            errdetail("A session claims messages that it can hear."));
+            errdetail("A session can claim only messages that it hears."));
 }
 
 [[noreturn]] void refuse_release(const core::Uuid& message, const Entry* newest, bool has_nick) {
@@ -205,7 +205,7 @@ void require_heard(const Found& message) {
     const bool is_held_now = newest != nullptr && newest->action != core::ClaimAction::released;
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("this session has not claimed message %.*s", static_cast<int>(text.size()), text.data()),
-            newest == nullptr         ? errdetail("Nobody has.")
+            newest == nullptr         ? errdetail("It is not claimed.")
             : is_held_now && has_nick ? errdetail("Another connection of %s holds it, without a lease.",
                                                   address_cstring(address_view(newest->nick)))
             : is_held_now ? errdetail("%s holds it; only its holder and administrators may release it.",
@@ -294,10 +294,10 @@ static Datum release(PG_FUNCTION_ARGS) {
     const core::ClaimEntry held = is_known ? board::facts(newest, now) : core::ClaimEntry{};
     if (!is_known || !core::is_held(held) ||
         !(may_release_all || core::may_release(held, board::claimer_as(has_nick, newest)))) {
-        board::require_heard(message); // who holds it is told to those who could see it
+        board::require_heard(message); // an error may name the holder only to sessions that hear the message
         board::refuse_release(uuid, is_known ? &newest : nullptr, has_nick);
     }
-    // in the holder's name, so that it is the holder whose work has come to this end
+    // in the holder's name, because it is the holder whose work ends
     const core::Uuid reply = board::write_reply(messages, newest.nick, message, disposition, note);
     board::append_entry(log, message, &newest, now,
                         {.action = core::ClaimAction::released,
@@ -315,8 +315,8 @@ namespace cloudsat::board {
 namespace {
 
 Datum _is_connected(PG_FUNCTION_ARGS) {
-    // On a standby nobody sees who is connected to the primary; there nothing is lost that could be taken
-    // over.
+    // A standby does not know the primary's connections. It reports none as lost, because no claim can be
+    // taken over there.
     PG_RETURN_BOOL(RecoveryInProgress() || pg::is_connected(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1)));
 }
 

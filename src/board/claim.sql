@@ -1,4 +1,5 @@
--- Claims: who works on a message. A message's newest entry in the log says who, and whether that still holds.
+-- Claims: which nick works on a message. A message's newest log entry names the holder and decides whether the claim still
+-- holds.
 
 CREATE TABLE cloudsat.claim_log (
     message       pg_catalog.uuid        NOT NULL,
@@ -12,47 +13,47 @@ CREATE TABLE cloudsat.claim_log (
     action        pg_catalog.text        NOT NULL,
     lease_until   pg_catalog.timestamptz,
     PRIMARY KEY (message, "timestamp"),
-    -- claim and release hold to it by construction
+    -- claim and release satisfy it by construction
     CONSTRAINT claim_log_action CHECK (action OPERATOR(pg_catalog.=)
                                        ANY (ARRAY['claimed', 'renewed', 'taken_over', 'released']))
 );
 COMMENT ON TABLE cloudsat.claim_log IS
-    'every claim and release, append-only; the newest of a message counts. An entry is needed for as long as its message is there';
-COMMENT ON COLUMN cloudsat.claim_log.message IS 'the message that is claimed';
-COMMENT ON COLUMN cloudsat.claim_log."timestamp" IS 'when; later in each entry of a message than in the one before';
-COMMENT ON COLUMN cloudsat.claim_log.backend_start IS 'when that process began: with pid it names the connection';
+    'every claim and release, append-only; the newest entry of a message counts, and must be kept as long as the message exists';
+COMMENT ON COLUMN cloudsat.claim_log.message IS 'the claimed message';
+COMMENT ON COLUMN cloudsat.claim_log."timestamp" IS 'when; later for each further entry of a message';
+COMMENT ON COLUMN cloudsat.claim_log.backend_start IS 'when that process began; with pid it identifies the connection';
 COMMENT ON COLUMN cloudsat.claim_log.pid IS 'process of the connection that claimed or released';
-COMMENT ON COLUMN cloudsat.claim_log.disposition IS 'of the reply';
-COMMENT ON COLUMN cloudsat.claim_log.reply IS 'the reply that took it or gave it up; renewed: the one that took it';
+COMMENT ON COLUMN cloudsat.claim_log.disposition IS 'disposition of the reply';
+COMMENT ON COLUMN cloudsat.claim_log.reply IS 'the reply that took or released the claim; for renewed, the reply that took it';
 COMMENT ON COLUMN cloudsat.claim_log.nick IS 'the holder';
 COMMENT ON COLUMN cloudsat.claim_log.chan IS 'the channel of the message';
-COMMENT ON COLUMN cloudsat.claim_log.action IS 'claimed, renewed, taken_over (from a holder who had lost it), released';
+COMMENT ON COLUMN cloudsat.claim_log.action IS 'claimed, renewed, taken_over (from a holder that had lost it) or released';
 COMMENT ON COLUMN cloudsat.claim_log.lease_until IS
-    'when the claim is lost; null: when the connection ends';
+    'when the claim expires; null: when the connection ends';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.claim_log', '');
 
--- Not STRICT: a null is an error that names the argument; a null lease is none. Not SECURITY DEFINER: they must know who
--- calls, and write below SQL, where no privilege is asked for.
+-- Not STRICT: a null message is an error that names the argument, and a null lease means no lease. Not SECURITY DEFINER:
+-- they must know the caller, and they write below SQL, which checks no privileges.
 CREATE FUNCTION cloudsat.claim(message pg_catalog.uuid, note pg_catalog.text DEFAULT 'claimed',
                                lease pg_catalog.interval DEFAULT NULL) RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_claim';
 COMMENT ON FUNCTION cloudsat.claim(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval) IS
-    'takes a message for this session''s nick and replies acknowledged; returns the uuid of the reply, null when somebody holds it';
+    'takes a message for this session''s nick and replies acknowledged; returns the uuid of the reply, or null if another holder has it';
 
 CREATE FUNCTION cloudsat.release(message pg_catalog.uuid, disposition cloudsat.disposition, note pg_catalog.text)
     RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_release';
 COMMENT ON FUNCTION cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
-    'gives up a claim with a reply: end and belay close the message for good, others free it; returns the uuid of the reply';
+    'releases a claim with a reply: end and belay close the message permanently, others free it; returns the uuid of the reply';
 
 CREATE FUNCTION _cloudsat.is_connected(pid pg_catalog.int4, backend_start pg_catalog.timestamptz)
     RETURNS pg_catalog.bool
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat__is_connected';
 COMMENT ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz) IS
-    'whether that connection is still there, at this moment';
+    'whether that connection still exists';
 
--- Who may read the log sees all claims, everybody else those of messages that he hears; security_barrier keeps a
+-- Readers of the log see all claims. Other callers see only claims of messages that they hear; security_barrier keeps a
 -- caller's function in WHERE from seeing more.
 CREATE VIEW _cloudsat.held WITH (security_barrier) AS
     SELECT message, nick, chan, cloudsat.uuid_time(reply) AS since, lease_until, reply, pid, backend_start,
@@ -64,40 +65,40 @@ CREATE VIEW _cloudsat.held WITH (security_barrier) AS
      WHERE action OPERATOR(pg_catalog.<>) 'released'
        AND (pg_catalog.has_table_privilege('cloudsat.claim_log', 'SELECT')
             OR chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions()));
-COMMENT ON VIEW _cloudsat.held IS 'claims that were not released, for cloudsat.claims and cloudsat.orphaned_claims';
-COMMENT ON COLUMN _cloudsat.held.message IS 'the message that is claimed';
-COMMENT ON COLUMN _cloudsat.held.nick IS 'who holds it';
+COMMENT ON VIEW _cloudsat.held IS 'unreleased claims, for cloudsat.claims and cloudsat.orphaned_claims';
+COMMENT ON COLUMN _cloudsat.held.message IS 'the claimed message';
+COMMENT ON COLUMN _cloudsat.held.nick IS 'the holder';
 COMMENT ON COLUMN _cloudsat.held.chan IS 'the channel of the message';
 COMMENT ON COLUMN _cloudsat.held.since IS 'when it was taken';
-COMMENT ON COLUMN _cloudsat.held.lease_until IS 'when the claim is lost; null: when the connection ends';
+COMMENT ON COLUMN _cloudsat.held.lease_until IS 'when the claim expires; null: when the connection ends';
 COMMENT ON COLUMN _cloudsat.held.reply IS 'the reply that took it';
 COMMENT ON COLUMN _cloudsat.held.pid IS 'process of the connection that claimed it';
 COMMENT ON COLUMN _cloudsat.held.backend_start IS 'when that process began';
-COMMENT ON COLUMN _cloudsat.held.orphaned IS 'whether it is lost: the lease is over, or, without one, the connection is gone';
+COMMENT ON COLUMN _cloudsat.held.orphaned IS 'whether the claim is lost: the lease has expired or, without a lease, the connection is gone';
 
 CREATE VIEW cloudsat.claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
       FROM _cloudsat.held WHERE NOT orphaned;
-COMMENT ON VIEW cloudsat.claims IS 'live claims: who works on which message';
-COMMENT ON COLUMN cloudsat.claims.message IS 'the message that is claimed';
-COMMENT ON COLUMN cloudsat.claims.nick IS 'who holds it';
+COMMENT ON VIEW cloudsat.claims IS 'live claims';
+COMMENT ON COLUMN cloudsat.claims.message IS 'the claimed message';
+COMMENT ON COLUMN cloudsat.claims.nick IS 'the holder';
 COMMENT ON COLUMN cloudsat.claims.chan IS 'the channel of the message';
 COMMENT ON COLUMN cloudsat.claims.since IS 'when it was taken';
 COMMENT ON COLUMN cloudsat.claims.lease_until IS 'when the claim is lost; null: when the connection ends';
 COMMENT ON COLUMN cloudsat.claims.reply IS 'the reply that took it';
 COMMENT ON COLUMN cloudsat.claims.pid IS 'process of the connection that claimed it';
-COMMENT ON COLUMN cloudsat.claims.backend_start IS 'when that process began';
+COMMENT ON COLUMN cloudsat.claims.backend_start IS 'when that process began; with pid it identifies the connection';
 
 CREATE VIEW cloudsat.orphaned_claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
       FROM _cloudsat.held WHERE orphaned;
 COMMENT ON VIEW cloudsat.orphaned_claims IS
-    'claims whose lease is over or, without one, whose connection is gone: claim() takes them over';
-COMMENT ON COLUMN cloudsat.orphaned_claims.message IS 'the message that is claimed';
-COMMENT ON COLUMN cloudsat.orphaned_claims.nick IS 'who held it';
+    'claims whose lease has expired or, without a lease, whose connection is gone; claim() can take them over';
+COMMENT ON COLUMN cloudsat.orphaned_claims.message IS 'the claimed message';
+COMMENT ON COLUMN cloudsat.orphaned_claims.nick IS 'the nick that held it';
 COMMENT ON COLUMN cloudsat.orphaned_claims.chan IS 'the channel of the message';
 COMMENT ON COLUMN cloudsat.orphaned_claims.since IS 'when it was taken';
-COMMENT ON COLUMN cloudsat.orphaned_claims.lease_until IS 'when the claim was lost; null: when the connection ended';
+COMMENT ON COLUMN cloudsat.orphaned_claims.lease_until IS 'when the claim expired; null: when the connection ended';
 COMMENT ON COLUMN cloudsat.orphaned_claims.reply IS 'the reply that took it';
 COMMENT ON COLUMN cloudsat.orphaned_claims.pid IS 'process of the connection that claimed it';
-COMMENT ON COLUMN cloudsat.orphaned_claims.backend_start IS 'when that process began';
+COMMENT ON COLUMN cloudsat.orphaned_claims.backend_start IS 'when that process began; with pid it identifies the connection';

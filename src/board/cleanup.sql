@@ -1,7 +1,7 @@
--- Forgetting: whole partitions of messages are dropped, which takes the same moment however many messages they hold; the
--- board's small logs are pruned row by row.
+-- Cleanup drops whole partitions of messages, which takes the same time however many messages they hold. The board's small
+-- logs are pruned row by row.
 
--- Each log has a setting of its own, cloudsat.<log>_retention; 0: for ever. Asking for a uuid loads the library, and with it
+-- Each log has its own setting cloudsat.<log>_retention; 0 means for ever. Asking for a uuid loads the library, and with it
 -- the settings.
 CREATE FUNCTION _cloudsat.horizon(log pg_catalog.text, retain pg_catalog.timestamptz) RETURNS pg_catalog.timestamptz
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -13,11 +13,11 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.horizon(pg_catalog.text, pg_catalog.timestamptz) IS
-    'before which instant a log forgets, by its setting or by a retention asked for, whichever is later; null: nothing';
+    'the instant before which a log is pruned: the later of its retention setting and the requested instant; null: nothing is pruned';
 
--- What the logs keep in any case: the last registration of each nick by each connection that lives, because
--- cloudsat.connections shows it; the newest bookmark of each nick, because register() goes on from it; and the newest
--- entry of who claimed a message for as long as the message is there, because it could be claimed again otherwise.
+-- The logs always keep: the last registration of each nick by each live connection, because cloudsat.connections shows it;
+-- the newest bookmark of each nick, because register() resumes from it; and the newest claim entry of each existing message,
+-- because without it the message could be claimed again.
 CREATE FUNCTION _cloudsat.prune_registered(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
@@ -33,7 +33,7 @@ BEGIN
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_registered(pg_catalog.timestamptz) IS 'forgets old registrations, but not the last ones of connections that live';
+COMMENT ON FUNCTION _cloudsat.prune_registered(pg_catalog.timestamptz) IS 'deletes old registrations, except the last one of each nick by each live connection';
 
 CREATE FUNCTION _cloudsat.prune_bookmarks(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -46,14 +46,15 @@ BEGIN
        AND b."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.bookmarks AS n WHERE n.nick = b.nick);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_bookmarks(pg_catalog.timestamptz) IS 'forgets old bookmarks, but not the newest of each nick';
+COMMENT ON FUNCTION _cloudsat.prune_bookmarks(pg_catalog.timestamptz) IS 'deletes old bookmarks, except the newest of each nick';
 
 CREATE FUNCTION _cloudsat.prune_claim_log(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
     horizon CONSTANT timestamptz := _cloudsat.horizon('claim_log', retain);
-    -- what is older and not in the default partition is gone; nothing is, when a partition has no beginning
+    -- a message older than the first partition exists only in the default partition; a first partition without a lower bound
+    -- has none older
     oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z' ELSE min(p.starts) END
                                       FROM _cloudsat.partitions() AS p);
 BEGIN
@@ -68,9 +69,9 @@ BEGIN
        AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_claim_log(pg_catalog.timestamptz) IS 'forgets old entries of claims, but not the newest of a message that is there';
+COMMENT ON FUNCTION _cloudsat.prune_claim_log(pg_catalog.timestamptz) IS 'deletes old claim entries, except the newest of each existing message';
 
--- Each log by itself: what keeps one from being pruned, a key of somebody else's say, keeps nothing else.
+-- Each log separately: what blocks one, for example a user's foreign key, does not block the others.
 CREATE FUNCTION _cloudsat.prune(retain pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
@@ -90,11 +91,11 @@ BEGIN
 END
 $prune$;
 COMMENT ON FUNCTION _cloudsat.prune(pg_catalog.timestamptz) IS
-    'forgets what the logs hold from before their retentions, or from before an instant, but not what is still in force';
+    'deletes log rows older than their retentions, or than an instant, except rows still in force';
 
--- Everything that hangs on a partition is made by somebody else, so a partition that cannot be dropped is left, and told of.
--- The server removes the files of a dropped table before the commit returns, which for a day of some gigabytes takes longer
--- than all the rest. Where there is a launcher it does that: it finds tables with names like these.
+-- A partition's dependents belong to users, so a partition that cannot be dropped is kept, with a warning. The server
+-- removes the files of a dropped table before the commit returns. For some gigabytes that takes longer than everything else.
+-- So the launcher, if one runs, removes them: it finds the tables by names like these.
 CREATE FUNCTION _cloudsat.drop_partition(leaf pg_catalog.regclass, detach_from pg_catalog.regclass DEFAULT NULL)
     RETURNS pg_catalog.bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -106,7 +107,7 @@ BEGIN
     IF name IS NULL THEN
         RETURN false;
     END IF;
-    -- by a view, a key, a column of its row type: left to DROP to refuse. Its own checks go with it
+    -- a view, a key, or a column of its row type depends on it: let DROP refuse; its own checks go with it
     IF detach_from IS NULL OR EXISTS (
         SELECT d.classid, d.objid FROM pg_depend AS d
          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = leaf AND d.deptype = 'n'
@@ -125,18 +126,18 @@ BEGIN
     END IF;
     RETURN true;
 EXCEPTION
-    WHEN undefined_table THEN  -- somebody else has just dropped it
+    WHEN undefined_table THEN  -- another session has just dropped it
         RETURN false;
     WHEN dependent_objects_still_exist THEN
         GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
         RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE, DETAIL = rule,
-            HINT = 'Drop what depends on it. What belongs to a schema pg_temp_N goes with the session that made it.';
+            HINT = 'Drop the dependent objects. Those in a schema pg_temp_N disappear when their session ends.';
         RETURN false;
     WHEN lock_not_available OR deadlock_detected THEN
         RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = 'Somebody else uses it, pg_dump perhaps.', HINT = 'The next call tries again.';
+            DETAIL = 'Another session uses it, for example pg_dump.', HINT = 'The next call tries again.';
         RETURN false;
-    WHEN OTHERS THEN  -- somebody's event trigger, the caller's own cursor, ...
+    WHEN OTHERS THEN  -- a user's event trigger, the caller's own cursor, ...
         GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
         RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE, DETAIL = rule,
             HINT = 'The next call tries again.';
@@ -144,7 +145,7 @@ EXCEPTION
 END
 $drop$;
 COMMENT ON FUNCTION _cloudsat.drop_partition(pg_catalog.regclass, pg_catalog.regclass) IS
-    'drops a partition, or, when told what to detach it from, leaves its files to the launcher; false and a warning when something hangs on it or somebody uses it';
+    'drops a partition, or detaches it from the given table and leaves its files to the launcher; false and a warning if objects depend on it or a session uses it';
 
 CREATE FUNCTION _cloudsat.drop_detached() RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
@@ -164,7 +165,7 @@ BEGIN
     RETURN done;
 END
 $drop$;
-COMMENT ON FUNCTION _cloudsat.drop_detached() IS 'drops what cloudsat.cleanup() has detached and left to the launcher';
+COMMENT ON FUNCTION _cloudsat.drop_detached() IS 'drops the partitions that cloudsat.cleanup() has detached';
 
 CREATE FUNCTION _cloudsat.cleanup_horizon(retain pg_catalog.interval, exact pg_catalog.bool) RETURNS pg_catalog.timestamptz
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -213,7 +214,7 @@ BEGIN
             messages := 0;
             GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
             RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING ERRCODE = SQLSTATE,
-                DETAIL = rule, HINT = 'The other partitions are cleaned up all the same.';
+                DETAIL = rule, HINT = 'Cleanup continues with the other partitions.';
         END;
         IF messages > 0 THEN
             partition := leaf.relname;
@@ -265,8 +266,8 @@ BEGIN
             IF attempt = 20 THEN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                     MESSAGE = 'could not lock cloudsat.messages',
-                    DETAIL = 'Other transactions have been using it all the time. Nothing was dropped.',
-                    HINT = 'Call cloudsat.cleanup() again later. The view cloudsat.horizon shows what is open for long.';
+                    DETAIL = 'Other transactions kept using it. Nothing was dropped.',
+                    HINT = 'Call cloudsat.cleanup() again later. The view cloudsat.horizon shows long-running transactions.';
             END IF;
             PERFORM pg_sleep(0.1);
         END;
@@ -312,7 +313,7 @@ DECLARE
                                        WHERE w.kind = 'launcher' AND d.datname = current_database());
 BEGIN
     IF unfinished IS NOT NULL THEN
-        RAISE WARNING 'cloudsat.cleanup() does nothing while a restore is going on' USING DETAIL = unfinished;
+        RAISE WARNING 'cloudsat.cleanup() does nothing during a restore' USING DETAIL = unfinished;
         RETURN;
     END IF;
     IF horizon < '1970-01-01Z' THEN  -- before any message
@@ -338,8 +339,8 @@ BEGIN
     END IF;
     FOR n IN 1 .. cardinality(leaves) LOOP
         IF n > most OR _cloudsat.board_is_awaited(longer_than => patience) THEN
-            RAISE NOTICE 'partitions that are still to be dropped: %', cardinality(leaves) - n + 1
-                USING HINT = 'Call cloudsat.cleanup() again: it stopped so that nobody waits for long.';
+            RAISE NOTICE 'partitions not yet dropped: %', cardinality(leaves) - n + 1
+                USING HINT = 'Call cloudsat.cleanup() again: it stopped so that other sessions do not wait for long.';
             EXIT;
         END IF;
         SELECT c.relname INTO partition FROM pg_class AS c WHERE c.oid = leaves[n];
@@ -352,4 +353,4 @@ BEGIN
 END
 $cleanup$;
 COMMENT ON FUNCTION cloudsat.cleanup(pg_catalog.interval, pg_catalog.bool) IS
-    'drops the partitions of messages that ended before now() - retain, and forgets older rows of the logs; exact: deletes what is older in the other partitions, too; returns what it dropped, with an estimate of the messages, or deleted, with their number';
+    'drops the partitions of messages that ended before now() - retain and prunes the logs to the same instant; exact: also deletes older messages from the other partitions; returns each partition with the number of messages (an estimate if it was large and dropped) and bytes removed';

@@ -1,5 +1,4 @@
-// The type cloudsat.disposition: input, output, comparison. What the values mean is in
-// core/board/disposition.hpp.
+// The type cloudsat.disposition: input, output, comparison. core/board/disposition.hpp defines the values.
 
 #include <string_view>
 
@@ -33,7 +32,7 @@ Disposition disposition_value(Datum disposition) {
 
 namespace {
 
-// How much of a refused text an error quotes.
+// Maximum length of rejected text that an error quotes.
 constexpr int quoted_bytes = 100;
 
 #define INVALID_DISPOSITION(text)                                                                            \
@@ -90,7 +89,7 @@ Datum disposition_to_text(FunctionCallInfo fcinfo) {
     return pg::to_text(core::name_of(disposition_value(PG_GETARG_DATUM(0))));
 }
 
-// The byte's order is the type's.
+// The order of the bytes is the order of the type.
 int compare(FunctionCallInfo fcinfo) {
     const auto a = static_cast<std::uint8_t>(PG_GETARG_CHAR(0));
     const auto b = static_cast<std::uint8_t>(PG_GETARG_CHAR(1));

@@ -7,7 +7,7 @@
 
 namespace cloudsat::board {
 
-core::Disposition disposition_value(Datum disposition); // an error when the byte is none
+core::Disposition disposition_value(Datum disposition); // raises an error if the byte is not a disposition
 Datum disposition_datum(core::Disposition value);
 
 } // namespace cloudsat::board

@@ -21,26 +21,26 @@ CREATE TYPE cloudsat.disposition (
     RECEIVE = cloudsat.disposition_recv, SEND = cloudsat.disposition_send,
     INTERNALLENGTH = 1, PASSEDBYVALUE, ALIGNMENT = char, STORAGE = plain
 );
-COMMENT ON TYPE cloudsat.disposition IS 'what a reply says of the work: ignored, acknowledged, info, problem, belay, end, in this order';
+COMMENT ON TYPE cloudsat.disposition IS 'the state of the work that a reply reports: ignored, acknowledged, info, problem, belay, end, in this order';
 
 CREATE FUNCTION cloudsat.disposition_lt(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_lt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_lt(cloudsat.disposition, cloudsat.disposition) IS 'before: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_lt(cloudsat.disposition, cloudsat.disposition) IS 'before (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_le(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_le' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_le(cloudsat.disposition, cloudsat.disposition) IS 'before or equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_le(cloudsat.disposition, cloudsat.disposition) IS 'before or equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_eq(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_eq' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_eq(cloudsat.disposition, cloudsat.disposition) IS 'equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_eq(cloudsat.disposition, cloudsat.disposition) IS 'equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_ne(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_ne' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_ne(cloudsat.disposition, cloudsat.disposition) IS 'not equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_ne(cloudsat.disposition, cloudsat.disposition) IS 'not equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_ge(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_ge' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_ge(cloudsat.disposition, cloudsat.disposition) IS 'after or equal: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_ge(cloudsat.disposition, cloudsat.disposition) IS 'after or equal (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_gt(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_gt' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_gt(cloudsat.disposition, cloudsat.disposition) IS 'after: implementation of an operator';
+COMMENT ON FUNCTION cloudsat.disposition_gt(cloudsat.disposition, cloudsat.disposition) IS 'after (implementation of an operator)';
 CREATE FUNCTION cloudsat.disposition_cmp(cloudsat.disposition, cloudsat.disposition) RETURNS pg_catalog.int4
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_cmp' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.disposition_cmp(cloudsat.disposition, cloudsat.disposition) IS '-1, 0 or 1, for btree';
@@ -127,10 +127,10 @@ COMMENT ON AGGREGATE pg_catalog.max(cloudsat.disposition) IS 'the last of all di
 
 CREATE FUNCTION cloudsat.disposition_from_text(pg_catalog.text) RETURNS cloudsat.disposition
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_from_text(pg_catalog.text) IS 'the disposition that a text means';
+COMMENT ON FUNCTION cloudsat.disposition_from_text(pg_catalog.text) IS 'converts text to a disposition';
 CREATE FUNCTION cloudsat.disposition_to_text(cloudsat.disposition) RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'cloudsat_disposition_to_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.disposition_to_text(cloudsat.disposition) IS 'the name';
+COMMENT ON FUNCTION cloudsat.disposition_to_text(cloudsat.disposition) IS 'the name of the disposition';
 CREATE CAST (pg_catalog.text AS cloudsat.disposition) WITH FUNCTION cloudsat.disposition_from_text(pg_catalog.text) AS ASSIGNMENT;
 COMMENT ON CAST (pg_catalog.text AS cloudsat.disposition) IS 'reads a disposition';
 CREATE CAST (pg_catalog.varchar AS cloudsat.disposition) WITH FUNCTION cloudsat.disposition_from_text(pg_catalog.text) AS ASSIGNMENT;
@@ -142,4 +142,4 @@ COMMENT ON CAST (cloudsat.disposition AS pg_catalog.varchar) IS 'prints a dispos
 
 CREATE FUNCTION cloudsat.is_final(disposition cloudsat.disposition) RETURNS pg_catalog.bool
     AS 'MODULE_PATHNAME', 'cloudsat_is_final' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION cloudsat.is_final(cloudsat.disposition) IS 'is the work over with such a reply: failed (problem), cancelled (belay) or finished (end)?';
+COMMENT ON FUNCTION cloudsat.is_final(cloudsat.disposition) IS 'whether such a reply ends the work: problem (failed), belay (cancelled) or end (finished)';

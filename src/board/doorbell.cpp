@@ -1,10 +1,9 @@
-// The doorbell, see doorbell.hpp. What a transaction rings is kept in this process until it commits. Then
-//   those who wait in doorbell_wait() are woken through shared memory, by their latches;
-//   those who LISTEN get a NOTIFY: from the notifier, which finds a notification in shared memory, so that
-//   the transaction itself need not take the server's one lock for NOTIFYs; or, where there is no notifier,
-//   from the transaction itself.
-// Without shared memory (the library is not preloaded) only the last of these is left, and its signal wakes
-// those who wait, as far as they LISTEN, which register() sees to.
+// The doorbell, see doorbell.hpp. A transaction's rings stay in this process until it commits. Then
+//   sessions that wait in doorbell_wait() are woken through shared memory, by their latches;
+//   sessions that LISTEN get a NOTIFY. The notifier sends it, from a notification in shared memory, so that
+//   the transaction need not take the server's single NOTIFY lock. Without a notifier the transaction does.
+// Without shared memory (the library is not preloaded) only the last remains. Its signal then wakes waiting
+// sessions if they LISTEN, which register() ensures.
 
 #include "board/doorbell.hpp"
 
@@ -29,13 +28,14 @@ namespace {
 
 // --- ringing ---
 
-constexpr std::size_t first_room = 16;  // enough for most transactions, and always there
-constexpr std::size_t most_room = 1024; // distinct channels of a transaction; beyond, all who wait are woken
+constexpr std::size_t first_room = 16; // enough for most transactions, and always available
+// distinct channels of a transaction; with more, all waiting sessions are woken
+constexpr std::size_t most_room = 1024;
 
 core::Ring first_rings[first_room];
 core::RungChannels rung;
 
-// Room for more, in memory of the transaction.
+// More room, in the transaction's memory.
 void widen() {
     const std::size_t size = std::min(rung.room() * 8, most_room);
     auto* room =
@@ -59,7 +59,7 @@ core::Ring* ring_of(std::uint64_t hash) {
     return ring;
 }
 
-// How those who LISTEN hear of a post that is made now.
+// How a post made now notifies listeners.
 Notify notify_now() {
     const auto wanted = static_cast<Notify>(settings().notify);
     const bool possible = has_doorbell_memory() && is_notifier_there();
@@ -73,10 +73,10 @@ void notify_with_commit(core::AddressView chan, const core::Uuid& uuid) {
     const core::UuidText text = core::print(uuid);
     char payload[text.size() + 1] = {};
     std::copy(text.begin(), text.end(), payload);
-    Async_Notify(channel, payload); // keeps it until the commit
+    Async_Notify(channel, payload); // keeps it until commit
 }
 
-// The transaction has committed, and others see what it wrote. Nothing here may raise.
+// The transaction has committed and its changes are visible. Nothing here may raise.
 void deliver() {
     bool notifications = false;
     for (const core::Ring& ring : rung.all()) {
@@ -97,15 +97,15 @@ void deliver() {
 
 void forget_rings() {
     rung.clear();
-    rung.use({first_rings, first_room}); // wider room goes with the transaction
+    rung.use({first_rings, first_room}); // larger room is freed with the transaction
 }
 
 // --- waiting ---
 
-constexpr long longest_wait =
-    1000; // milliseconds: who posts without us, and prepared transactions, ring nobody
+// milliseconds; posts that bypass us and prepared transactions wake nobody
+constexpr long longest_wait = 1000;
 
-int watch_level = 0; // of the (sub)transaction in which the watch began; 0: there is none
+int watch_level = 0; // of the (sub)transaction in which the watch began; 0 if there is no watch
 
 uint32 wait_event() {
     static uint32 event = 0;
@@ -119,16 +119,17 @@ uint32 wait_event() {
 
 void at_transaction_end(XactEvent event, void*) {
     switch (event) {
-    case XACT_EVENT_COMMIT: // after ProcArrayEndTransaction, so whoever is woken sees the messages
+    case XACT_EVENT_COMMIT: // after ProcArrayEndTransaction, so woken sessions see the messages
         if (!rung.empty()) {
             deliver();
             forget_rings();
         }
         break;
-    case XACT_EVENT_ABORT: // also on the way to the end of the process, however that comes about
+    case XACT_EVENT_ABORT: // also at the end of the process, however that happens
         doorbell_leave();
         [[fallthrough]];
-    case XACT_EVENT_PREPARE: // another process commits it: who waits finds out when looking again
+    case XACT_EVENT_PREPARE: // another process commits it; waiting sessions find the messages when they look
+                             // again
         if (!rung.empty()) {
             forget_rings();
         }
@@ -179,7 +180,7 @@ void doorbell_ring(Datum chan, const core::Uuid& uuid) {
 
 void doorbell_watch(std::span<const Datum> subscriptions) {
     doorbell_leave();
-    watch_level = GetCurrentTransactionNestLevel(); // first: whatever happens, the watch ends
+    watch_level = GetCurrentTransactionNestLevel(); // first, so that the watch ends whatever happens
     if (!has_doorbell_memory()) {
         return;
     }
@@ -202,8 +203,8 @@ void doorbell_wait(long milliseconds) {
         if (left <= 0) {
             return;
         }
-        // The latch is set for much else, each NOTIFY to this session for one. What rang is known only in
-        // shared memory; without it, every reason to look is taken.
+        // The latch is set for many reasons, such as each NOTIFY to this session. Only shared memory tells
+        // what rang; without it, look every time.
         if (pg::wait_for_client(static_cast<long>(left), wait_event()) == pg::Woken::latch &&
             !has_doorbell_memory()) {
             return;

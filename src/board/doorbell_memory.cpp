@@ -2,14 +2,13 @@
 //
 //   header | watcher of each process | bits: class x process | queues
 //
-// Two handshakes keep a wake-up from being lost; both are "I write mine, then read yours" on either side,
-// with sequentially consistent operations, so that at least one side sees the other's:
-//   who waits:     sets its bits, then looks at the table     who posts: has committed, then reads the bits
-//   the notifier:  says that it sleeps, then looks at the queue     who posts: puts a notification, then
-//   reads that
+// Two handshakes prevent lost wake-ups. In both, each side writes its own variable and then reads the
+// other's, with sequentially consistent operations, so at least one side sees the other:
+//   waiting session: sets its bits, then reads the table     poster: commits, then reads the bits
+//   notifier: marks itself asleep, then reads the queue      poster: puts a notification, then reads the mark
 //
-// A ring may come too late, when the one that waited has left: whoever has its place by then is rung for
-// nothing, which everybody who uses a latch must bear anyway.
+// A ring may come late, after the waiting session has left. Its successor in that place is then woken for
+// nothing, which every user of a latch must tolerate.
 
 #include "board/doorbell_memory.hpp"
 
@@ -35,45 +34,45 @@ extern "C" {
 namespace cloudsat::board {
 namespace {
 
-using Word = std::uintptr_t; // what every machine reads and writes at once
+using Word = std::uintptr_t; // a size that every machine reads and writes atomically
 constexpr std::size_t word_bits = std::numeric_limits<Word>::digits;
 static_assert(std::atomic<Word>::is_always_lock_free && std::atomic<Oid>::is_always_lock_free);
 
 constexpr std::size_t classes = 4096; // of channels; a power of two
 
 struct Watcher {
-    std::atomic<Oid> database{InvalidOid}; // of the one that waits in this place; InvalidOid: nobody does
+    std::atomic<Oid> database{InvalidOid}; // of the session waiting in this place; InvalidOid if none
     std::atomic<bool> rung{false};
 };
 
 // A place on a queue. `lock` is held for a few moves, never across a call.
 struct Place {
     slock_t lock;
-    Oid database = InvalidOid; // where it was posted; InvalidOid: free
+    Oid database = InvalidOid; // where it was posted; InvalidOid if free
     std::uint64_t hash = 0;
     core::Uuid uuid;
     core::ChannelName channel;
 };
 
-// What every post reads is kept apart from what every post writes.
+// Fields that every post reads are on a different cache line from fields that every post writes.
 struct alignas(PG_CACHE_LINE_SIZE) NotificationQueue {
     std::atomic<Oid> database{
         InvalidOid};                 // stays when the notifier ends: its successor finds the notifications
-    std::atomic<bool> served{false}; // there is a notifier
-    std::atomic<bool> asleep{false}; // it wants its latch to be set
+    std::atomic<bool> served{false}; // a notifier exists
+    std::atomic<bool> asleep{false}; // it wants its latch set
     std::atomic<int> process{0};     // its place among the server's processes
     alignas(PG_CACHE_LINE_SIZE) std::atomic<std::uint64_t> left{0};
     std::atomic<std::uint64_t> sent{0}, batches{0}, dropped{0};
-    std::array<std::atomic<Word>, most_notifications / word_bits>
-        used{}; // a bit for each place that was filled
+    // a bit for each place that was filled
+    std::array<std::atomic<Word>, most_notifications / word_bits> used{};
     std::array<Place, most_notifications> places;
 };
 
 struct Memory {
-    std::size_t processes; // of the server that may have a transaction: MaxBackends
+    std::size_t processes; // of the server that can have a transaction: MaxBackends
     std::size_t words;     // of a class
     std::size_t queues;
-    std::atomic<int> watching; // how many, in all databases: nobody waits most of the time
+    std::atomic<int> watching; // sessions in all databases; usually 0
 };
 
 Memory* memory = nullptr; // of this process; inherited from the postmaster
@@ -90,7 +89,7 @@ NotificationQueue* own_queue = nullptr;
 std::size_t words_of_class() {
     return (static_cast<std::size_t>(MaxBackends) + word_bits - 1) / word_bits;
 }
-// No database has more than one notifier, and each is a background worker.
+// A database has at most one notifier, and each is a background worker.
 std::size_t count_queues() {
     return static_cast<std::size_t>(std::max(max_worker_processes, 1));
 }
@@ -114,7 +113,7 @@ void request_memory() {
     RequestAddinShmemSpace(layout().end);
 }
 
-// In the postmaster, at its start and after each crash of a process; elsewhere only where children inherit
+// In the postmaster, at its start and after each crash of a process; elsewhere only if children inherit
 // nothing.
 void find_memory() {
     if (next_startup_hook != nullptr) {
@@ -146,7 +145,7 @@ void find_memory() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-// Our place among the server's processes. Those that run queries come first, so it is below MaxBackends.
+// Our place among the server's processes. Processes that run queries come first, so it is below MaxBackends.
 std::size_t own_place() {
     return static_cast<std::size_t>(MyProc - ProcGlobal->allProcs);
 }
@@ -155,13 +154,13 @@ std::size_t class_of(std::uint64_t hash) {
     return hash % classes;
 }
 
-// Its latch belongs to the place, so it may be set whoever has the place by now.
+// The latch belongs to the place, so it may be set whatever process has the place now.
 void wake(std::size_t process) {
     SetLatch(&ProcGlobal->allProcs[process].procLatch);
 }
 
 void ring_watcher(std::size_t process) {
-    // who finds it rung already leaves the latch to the one that rang: it is about to set it, or has
+    // if it has already rung, leave the latch to the process that rang: it has set it or is about to
     if (!watchers[process].rung.exchange(true)) {
         wake(process);
     }
@@ -213,7 +212,7 @@ void watch(std::uint64_t channel) {
     const std::size_t number = class_of(channel);
     const std::size_t place = own_place();
     own_classes[number / word_bits] |= Word{1} << number % word_bits;
-    // sequentially consistent: in force before we look at the table
+    // sequentially consistent: takes effect before the caller reads the table
     bits[number * memory->words + place / word_bits].fetch_or(Word{1} << place % word_bits);
 }
 
@@ -235,8 +234,8 @@ bool has_rung() {
 }
 
 void ring_watchers(std::uint64_t channel) {
-    // What we did is committed; only now may the bits be read. (Ending a transaction is a barrier by itself,
-    // as it takes a lock; it does not promise that.)
+    // Our changes are committed; only now may the bits be read. (Ending a transaction takes a lock, which is
+    // a barrier, but does not guarantee that.)
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (memory->watching.load() == 0) {
         return;
@@ -270,10 +269,10 @@ bool is_notifier_there() {
 }
 
 void queue_notification(const Notification& notification) {
-    constexpr std::size_t farthest = 32; // places looked at
+    constexpr std::size_t farthest = 32; // places examined
     NotificationQueue* queue = find_queue();
     if (queue == nullptr) {
-        return; // its notifier is gone, and another database's has the queue
+        return; // the notifier is gone, and another database's has the queue
     }
     add(queue->left, 1);
     for (std::size_t step = 0; step < farthest; ++step) {
@@ -326,7 +325,7 @@ void leave_queue(int, Datum) {
     }
 }
 
-// The one that our predecessor had, else one that nobody ever had, else one whose notifier has ended.
+// The predecessor's queue, else an unused one, else one whose notifier has ended.
 NotificationQueue* free_queue() {
     if (NotificationQueue* queue = find_queue(); queue != nullptr) {
         return queue;
@@ -346,12 +345,12 @@ NotificationQueue* free_queue() {
 } // namespace
 
 void serve_queue() {
-    before_shmem_exit(leave_queue, 0); // first, so that the queue is never left served by nobody
+    before_shmem_exit(leave_queue, 0); // first, so that a queue is never marked served without a notifier
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE); // two notifiers may begin at once
     NotificationQueue* queue = free_queue();
     if (queue != nullptr) {
         if (queue->database.load() != MyDatabaseId) {
-            // Hints that are on it, or are being put there just now, say whose they are, and are thrown away.
+            // Notifications on it, or being put there now, name their database and are discarded.
             for (std::atomic<std::uint64_t>* counter :
                  {&queue->left, &queue->sent, &queue->batches, &queue->dropped}) {
                 counter->store(0);
@@ -377,7 +376,7 @@ std::span<Notification> take_notifications(std::span<Notification> room) {
         if (own_queue->used[i].load(std::memory_order_relaxed) == 0) {
             continue;
         }
-        // Bits first, then the places: a notification that comes in between sets its bit again.
+        // Bits first, then the places: a notification that arrives in between sets its bit again.
         for (Word left = own_queue->used[i].exchange(0); left != 0; left &= left - 1) {
             Place& place =
                 own_queue->places[i * word_bits + static_cast<std::size_t>(std::countr_zero(left))];
@@ -391,10 +390,10 @@ std::span<Notification> take_notifications(std::span<Notification> room) {
             count += database == MyDatabaseId ? 1 : 0;
         }
     }
-    // A channel may be there twice, when a place nearer to where it belongs became free in between.
+    // A channel may occur twice, if a place nearer to its own became free in between.
     room = room.first(count);
     std::sort(room.begin(), room.end(), [](const Notification& a, const Notification& b) {
-        return std::tie(a.channel_hash, b.uuid) < std::tie(b.channel_hash, a.uuid); // the newest first
+        return std::tie(a.channel_hash, b.uuid) < std::tie(b.channel_hash, a.uuid); // newest first
     });
     const auto end = std::unique(room.begin(), room.end(), [](const Notification& a, const Notification& b) {
         return a.channel_hash == b.channel_hash;

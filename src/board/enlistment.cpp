@@ -1,5 +1,5 @@
-// Enlisting, see enlistment.hpp. What may be done is decided here, where the caller is known; what is done
-// then (rows, GRANT, REVOKE) is SQL: _cloudsat.enlist and _cloudsat.dismiss.
+// Enlisting, see enlistment.hpp. Permissions are decided here, where the caller is known; the changes (rows,
+// GRANT, REVOKE) are made in SQL: _cloudsat.enlist and _cloudsat.dismiss.
 
 #include "board/enlistment.hpp"
 
@@ -35,8 +35,7 @@ namespace {
 pg::Name enlisted_table(pg::Name::Kind::table, "enlisted");
 pg::Name address_type(pg::Name::Kind::type, "address");
 
-// Sessions that are registered ask again when this has changed. The table's id is 0 until it was first read
-// here.
+// Registered sessions check again when this changes. The table's id is 0 until it is first read here.
 unsigned generation = 1;
 Oid table_read = InvalidOid;
 
@@ -49,8 +48,7 @@ void enlisted_changed(Datum, Oid relation) noexcept {
 // The columns of cloudsat.enlisted, as in src/board/enlistment.sql.
 enum Column : AttrNumber { c_role = 1, c_kind, c_address };
 
-// Servers and tasks are bound to the addresses that they are enlisted for; the others have the run of the
-// board.
+// Servers and tasks may use only their enlisted addresses; the other kinds may use all.
 constexpr std::array<std::string_view, 4> kinds = {"server", "task", "adhoc", "admin"};
 constexpr bool is_bound(std::string_view kind) {
     return kind == "server" || kind == "task";
@@ -65,7 +63,7 @@ bool is_administrator(Oid user) {
     return superuser_arg(user) || is_member(user, "cloudsat_admin");
 }
 
-// Calls row(kind, address) for each address of the role, as they are committed now; the view is good until it
+// Calls row(kind, address) for each address of the role, as committed now; the view is valid until it
 // returns.
 template <class Row> void for_each_enlisted(Oid role, Row row) {
     table_read = enlisted_table.oid();
@@ -88,7 +86,7 @@ template <class Row> void for_each_enlisted(Oid role, Row row) {
     table_close(table, AccessShareLock);
 }
 
-// The first of the addresses that lies under none for which the role is enlisted; null when there is none.
+// The first address that lies under none of the role's enlisted addresses; null if there is none.
 const core::AddressView* first_beyond(Oid role, std::span<const core::AddressView> addresses) {
     auto* covered = static_cast<bool*>(palloc0(std::max<std::size_t>(addresses.size(), 1)));
     for_each_enlisted(role, [&](std::string_view kind, core::AddressView enlisted) {
@@ -101,7 +99,7 @@ const core::AddressView* first_beyond(Oid role, std::span<const core::AddressVie
                                                 : &addresses[static_cast<std::size_t>(beyond - covered)];
 }
 
-// What a role is enlisted for, as a sentence.
+// The role's enlisted addresses, as a sentence.
 char* describe(Oid role) {
     constexpr int most = 5; // more would not help
     StringInfoData text;
@@ -132,7 +130,7 @@ char* describe(Oid role) {
     pg_unreachable();
 }
 
-// For the session's user and, when it is another one, the caller.
+// Checks the session's user and, if different, the caller.
 template <class Check> void for_both_users(Check check) {
     check(GetOuterUserId());
     if (GetUserId() != GetOuterUserId()) {
@@ -195,7 +193,7 @@ void require_may_read(std::span<const core::AddressView> addresses) {
             return;
         }
         if (const core::AddressView* beyond = first_beyond(user, addresses); beyond != nullptr) {
-            refuse(user, "role \"%s\" may not read what is for %s", *beyond);
+            refuse(user, "role \"%s\" may not read messages for %s", *beyond);
         }
     });
 }
@@ -215,14 +213,14 @@ void require_kind(std::string_view text) {
     const char* name = GetUserNameFromId(role, true);
     ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
             errmsg("a bot of kind %.*s needs an address", size, kind.data()),
-            errdetail("It may register this address and those under it, and no other one."),
+            errdetail("It may register only this address and those under it."),
             name != nullptr ? errhint("Use SELECT cloudsat.enlist(%s, '%.*s', 'host.example.com').",
                                       quote_literal_cstr(quote_identifier(name)), size, kind.data())
                             : 0);
     pg_unreachable();
 }
 
-// Only a login can be a bot: a group would make bots of whoever is or will be in it.
+// Only a login can be a bot: a group would make bots of all its present and future members.
 void require_can_be_bot(Oid role) {
     HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
     if (!HeapTupleIsValid(tuple)) {
@@ -238,7 +236,7 @@ void require_can_be_bot(Oid role) {
     if (form.rolsuper) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("role \"%s\" cannot be enlisted", name),
-                errdetail("It is a superuser, who may register any address anyway."),
+                errdetail("It is a superuser, which may register any address."),
                 errhint("Give the bot a role of its own."));
     }
     if (!form.rolcanlogin) {
@@ -254,13 +252,13 @@ void require_can_be_bot(Oid role) {
     }
 }
 
-// Who makes administrators must be more than one, as with GRANT.
+// As with GRANT, the right to make administrators requires more than being one.
 bool may_appoint_administrators() {
     const Oid group = get_role_oid("cloudsat_admin", false);
     return is_admin_of_role(GetOuterUserId(), group) && is_admin_of_role(GetUserId(), group);
 }
 
-// One of our private functions. They are SECURITY DEFINER and nobody may execute them: this is the only way.
+// Runs a private function. They are SECURITY DEFINER and no role may execute them, so this is the only way.
 Oid private_function(const char* name, std::span<const Oid> arguments) {
     oidvector* types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
     const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
@@ -268,7 +266,7 @@ Oid private_function(const char* name, std::span<const Oid> arguments) {
     if (!OidIsValid(function)) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("_cloudsat.%s() does not exist", name),
-                errdetail("The library and the installed extension do not fit together."),
+                errdetail("The versions of the library and the installed extension do not match."),
                 errhint("Use ALTER EXTENSION cloudsat UPDATE."));
     }
     return function;
@@ -298,7 +296,7 @@ static Datum enlist(PG_FUNCTION_ARGS) {
     const Oid types[] = {REGROLEOID, TEXTOID, board::address_type.oid(), REGROLEOID};
     const Datum added = OidFunctionCall4(board::private_function("enlist", types), PG_GETARG_DATUM(0),
                                          PG_GETARG_DATUM(1), address, ObjectIdGetDatum(GetOuterUserId()));
-    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid()); // tells all sessions, at commit
+    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid()); // notifies all sessions, at commit
     return added;
 }
 SQL_FUNCTION(enlist);

@@ -1,11 +1,11 @@
--- Who may do what on the board. Nothing is for PUBLIC, and nobody may UPDATE or DELETE.
+-- Privileges on the board. Nothing is granted to PUBLIC, and nobody may UPDATE or DELETE.
 
 GRANT USAGE ON SCHEMA cloudsat TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 GRANT USAGE ON TYPE cloudsat.address, cloudsat.disposition
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- What computes from its arguments alone is for every role: the planner may put even a private one of these into a
--- query. An administrator may call all that is not private.
+-- Functions that compute only from their arguments are granted to every role, because the planner may put even a private one
+-- into a query. An administrator may call every function that is not private.
 DO $do$
 DECLARE
     routine record;
@@ -26,7 +26,7 @@ BEGIN
 END
 $do$;
 
--- reading one's own
+-- reading one's own messages
 GRANT EXECUTE ON FUNCTION cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT EXECUTE ON FUNCTION
@@ -38,7 +38,7 @@ GRANT EXECUTE ON FUNCTION
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- registering, receiving and answering
+-- registering, receiving and replying
 GRANT EXECUTE ON FUNCTION
     cloudsat.register(cloudsat.address[], pg_catalog.bool),
     cloudsat.register(cloudsat.address, pg_catalog.bool),
@@ -61,7 +61,7 @@ GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
 GRANT EXECUTE ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- starting threads; a server may call it to be told which kind may
+-- starting threads; a server may call post() to get the error that names the right kind
 GRANT EXECUTE ON FUNCTION
     cloudsat.post(cloudsat.address, pg_catalog.text),
     cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text),
@@ -90,7 +90,7 @@ GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, clouds
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION _cloudsat.sessions() TO cloudsat_adhoc, cloudsat_admin;
 
--- watching it
+-- monitoring
 GRANT SELECT ON cloudsat.throughput, cloudsat.error_rates, cloudsat.space_usage, cloudsat.listeners,
     cloudsat.notify_queue, cloudsat.horizon TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION
@@ -100,6 +100,6 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION _cloudsat.partitions(), _cloudsat.rows(pg_catalog.regclass), _cloudsat.transactions()
     TO cloudsat_adhoc, cloudsat_admin;
 
--- how posts wake
+-- waking
 GRANT SELECT ON cloudsat.waking TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION _cloudsat.waking() TO cloudsat_adhoc, cloudsat_admin;

@@ -15,7 +15,7 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// Does an index with this predicate hold every row in which the column is not null?
+// Whether an index with this predicate holds every row in which the column is not null.
 bool holds_all(List* predicate, AttrNumber column) {
     if (predicate == NIL) {
         return true;

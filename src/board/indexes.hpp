@@ -1,4 +1,4 @@
-// Indexes of the board's tables, for those who read them without a planner.
+// Indexes of the board's tables, for readers without a planner.
 #pragma once
 
 #include <initializer_list>
@@ -13,11 +13,11 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// Does an index with this predicate hold every row in which the column is not null?
+// Whether an index with this predicate holds every row in which the column is not null.
 bool holds_all(List* predicate, AttrNumber column);
 
-// The btree that begins with these columns and has all rows in which the first of them is not null, opened;
-// null when somebody dropped it.
+// The btree that begins with these columns and holds all rows in which the first is not null, opened; null if
+// an administrator dropped it.
 Relation open_index(Relation table, std::initializer_list<AttrNumber> columns);
 
 // The function behind an operator of the index's column (from 0), for a scan key.

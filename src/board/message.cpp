@@ -1,4 +1,5 @@
-// Posting, see message.hpp. The way from the call to the heap is short on purpose: bench/post.sh measures it.
+// Posting, see message.hpp. The path from the call to the heap is deliberately short: bench/post.sh measures
+// it.
 
 #include "board/message.hpp"
 
@@ -57,8 +58,8 @@ Found find_message(Relation table, const core::Uuid& uuid) {
     const Oid index = CLOUDSAT_PRIMARY_KEY(leaf);
     ScanKeyData key;
     ScanKeyInit(&key, column_of(Field::uuid, map), BTEqualStrategyNumber, F_UUID_EQ, as_datum(uuid));
-    // What is committed at this moment, and what this transaction wrote, this very command included:
-    // SnapshotSelf. Rows here are never updated, so it cannot show two versions of one.
+    // Sees rows committed by now and those of this transaction, including this command: SnapshotSelf. Rows
+    // are never updated, so it cannot show two versions of one.
     pg::TableScan scan;
     scan.begin(leaf, index, SnapshotSelf, key);
     TupleTableSlot* row = scan.next();
@@ -106,7 +107,7 @@ Link link_to(const Found& parent, core::Disposition disposition) {
 }
 
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
-    // The number before the uuid: so no message is older than its transaction's number (see core::Floor)
+    // The number before the uuid, so no message is older than its transaction's number (see core::Floor)
     const std::uint64_t era = began_era_offset();
     const std::uint64_t xact = era + U64FromFullTransactionId(GetTopFullTransactionId());
     const core::Uuid uuid = new_uuid();
@@ -141,7 +142,7 @@ Datum write_one(Datum poster, Datum chan, Datum message) {
     return copy_datum(uuid);
 }
 
-// A reply; `chan` null stands for the parent's poster.
+// A reply; a null `chan` means the parent's poster.
 Datum write_one_reply(Datum poster, const Datum* chan, Datum message, Datum parent_uuid, Datum disposition) {
     Appender board = open_board();
     const Found parent = find_message(board.table, from_datum(parent_uuid));
@@ -204,7 +205,7 @@ static Datum post_from(PG_FUNCTION_ARGS) {
 }
 SQL_FUNCTION(post_from);
 
-// All are posted in the first call, before any uuid is returned: a caller who stops reading must not lose
+// All are posted in the first call, before any uuid is returned: a caller that stops reading must not lose
 // messages.
 static Datum post_many(PG_FUNCTION_ARGS) {
     if (SRF_IS_FIRSTCALL()) {
@@ -239,7 +240,7 @@ static Datum post_many(PG_FUNCTION_ARGS) {
     }
     FuncCallContext* call = SRF_PERCALL_SETUP();
     if (call->call_cntr < call->max_calls) {
-        // read before the macro, which counts first
+        // read before the macro, which counts up first
         const core::Uuid uuid = static_cast<const core::Uuid*>(call->user_fctx)[call->call_cntr];
         SRF_RETURN_NEXT(call, board::copy_datum(uuid));
     }

@@ -1,5 +1,5 @@
-// Posting: new messages and replies. The SQL functions ask whether the session may speak as the poster;
-// post_as does not, it is for the guardian, which speaks for itself.
+// Posting: new messages and replies. The SQL functions check whether the session may post as the poster;
+// post_as does not, because the guardian posts under its own address.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@
 
 namespace cloudsat::board {
 
-// What a reply says of its parent.
+// How a reply relates to its parent.
 struct Reply {
     core::Uuid parent;
     core::Disposition disposition;
@@ -22,12 +22,12 @@ struct Reply {
 
 // Posts in the current transaction, as any address, without a registration, and rings like any other post.
 // Addresses are given as keys (core/board/address.hpp). With `reply`, the parent must exist (23503) and the
-// thread not be too deep (54000).
+// thread must not be too deep (54000).
 core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::string_view text,
                    const std::optional<Reply>& reply = std::nullopt);
 
-// The parts of a reply, for a caller that does something between finding a message and replying to it.
-// Open the board, find, write, and append_end.
+// The parts of a reply, for a caller that acts between finding a message and replying to it: open the board,
+// find, write, and append_end.
 struct Found {
     core::Uuid uuid;
     Datum poster, chan; // palloc'd
@@ -35,10 +35,11 @@ struct Found {
     int depth;
 };
 Appender open_board();
-// Sees what is committed at this moment, and all that this transaction wrote. 23503 when it is not there.
+// Sees rows committed by now and all of this transaction. Raises 23503 if the message does not exist.
 Found find_message(Relation board, const core::Uuid& uuid);
 void check_size(Datum message); // 54000
-// To the message's poster. Asks neither whether the session may speak as `poster` nor for the text's size.
+// Replies on the channel of the message's poster. Checks neither whether the session may post as `poster` nor
+// the text's size.
 core::Uuid write_reply(Appender& board, Datum poster, const Found& parent, core::Disposition disposition,
                        Datum message);
 

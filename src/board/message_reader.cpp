@@ -32,7 +32,7 @@ namespace {
 
 pg::Name messages_name{pg::Name::Kind::table, "messages"};
 
-// A btree index that begins with the column; none when somebody dropped it.
+// A btree index that begins with the column; none if an administrator dropped it.
 Oid index_on(Relation relation, AttrNumber column) {
     Oid found = InvalidOid;
     List* indexes = RelationGetIndexList(relation);
@@ -91,9 +91,9 @@ void MessageReader::open() {
 
 void MessageReader::open_settled(Sees sees) {
     open_table();
-    // maintain() moves messages out of the default partition while it has that one, or the whole table,
-    // locked against us. So no move is under way now, and the partitions that follow know what was moved
-    // before. An older snapshot sees it in the default partition.
+    // While maintain() moves messages out of the default partition, it holds a lock on that partition, or on
+    // the whole table, that conflicts with ours. So no move is in progress now, and the partitions that
+    // follow contain messages moved before. An older snapshot still sees them in the default partition.
     const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
     if (OidIsValid(by_default)) {
         open_partition(by_default);
@@ -191,7 +191,7 @@ std::optional<Place> MessageReader::find(Datum uuid) {
     table_close(relation, NoLock);
     std::optional<Place> place = find_in(leaf, uuid);
     if (!place) {
-        // An older snapshot still sees it in the default partition, when maintain() has moved it since
+        // An older snapshot still sees it in the default partition, if maintain() has moved it since
         const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
         if (OidIsValid(by_default) && by_default != RelationGetRelid(leaves_[leaf]->relation)) {
             place = find_in(open_partition(by_default), uuid);
@@ -206,13 +206,12 @@ MessageRow MessageReader::fetch(Place place) {
         leaf.fetching = table_index_fetch_begin(leaf.relation);
         leaf.fetched = table_slot_create(leaf.relation, nullptr);
     }
-    // As an index scan fetches: the next one of the same page is found without looking the page up again
+    // As an index scan fetches: the next row on the same page needs no further look-up of the page
     ItemPointerData tid = tid_of(place);
     bool more = false;
     bool dead = false;
     if (!table_index_fetch_tuple(leaf.fetching, &tid, snapshot_, leaf.fetched, &more, &dead)) {
-        // That way leads only to the first version of a row; there is no other, unless somebody made one by
-        // force
+        // That finds only the first version of a row; there is no other unless a superuser made one
         tid = tid_of(place);
         if (!table_tuple_fetch_row_version(leaf.relation, &tid, snapshot_, leaf.fetched)) {
             ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a message vanished while it was read"));
@@ -259,8 +258,7 @@ List* MessageReader::partitions_since(const core::Uuid* floor) const {
 void MessageReader::start_replies(Datum root) {
     end_replies();
     wanted_root_ = root;
-    // The order of their bounds is the order of time, so that replies mostly come in the order of their
-    // uuids.
+    // The order of their bounds is the order of time, so replies mostly come in the order of their uuids.
     PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
     for (int i = 0; i < descriptor->nparts; ++i) {
         partitions_ = lappend_oid(partitions_, descriptor->oids[i]);

@@ -1,8 +1,8 @@
 // Reads cloudsat.messages without a planner: a message by its uuid, from the one partition that can hold it,
-// and all replies of a thread by their root, through each partition's index. Planning, and taking locks for,
-// a query over all partitions costs milliseconds as soon as there are some hundred days of them; this costs
-// microseconds. Only reads, under the snapshot of the calling query, and asks for no privileges: who may
-// execute the caller may read.
+// and all replies of a thread by their root, through each partition's index. With some hundred days of
+// partitions, planning and locking a query over all of them costs milliseconds; this costs microseconds.
+// Read-only, under the calling query's snapshot, without privilege checks: a role that may execute the caller
+// may read.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// Where a message is: good for the reader that told it. A plain number, so that millions can be kept, and
-// ordered as the messages lie.
+// Where a message is, valid for the reader that returned it. A plain number, so that millions can be kept,
+// and ordered as the messages are stored.
 using Place = std::uint64_t;
 
 // One message, still in its buffer.
@@ -45,46 +45,47 @@ private:
     const AttrMap* map_;
 };
 
-// Plain: an error in between leaves what it holds to the server's clean-up.
+// Trivially destructible: after an error the server releases its resources.
 class MessageReader {
 public:
     void open();
-    // No message that maintain() is moving is missed: under the snapshot of the calling query, or of what is
-    // committed by now, whatever the query sees; in REPEATABLE READ and above of what the transaction sees.
+    // Finds messages that maintain() is moving. Reads under the snapshot of the calling query, or sees rows
+    // committed by now, whatever the query sees; in REPEATABLE READ and above, those that the transaction
+    // sees.
     enum class Sees { query, latest };
     void open_settled(Sees sees);
 
-    // What becomes of the locks: as a rule they stay until the end of the transaction, because values may be
-    // out of line. Who has found nothing may release them.
+    // Handling of the locks: usually they stay until the end of the transaction, because values may be out of
+    // line. A reader that found nothing may release them.
     enum class Locks { keep, release };
     void close(Locks locks = Locks::keep);
 
     Snapshot snapshot() const { return snapshot_; }
 
-    // Where the message with this uuid is; none when there is none.
+    // The place of the message with this uuid; none if it does not exist.
     std::optional<Place> find(Datum uuid);
 
-    // The message there. The row is good until the next fetch. Fetching in the order of places is much
-    // cheaper than fetching at random.
+    // The message there. The row is valid until the next fetch. Fetching in order of places is much cheaper
+    // than in random order.
     MessageRow fetch(Place place);
 
-    // A copy of a message's tuple as its row, good until the next one is wrapped.
+    // Wraps a copy of a message's tuple as its row, valid until the next one is wrapped.
     MessageRow wrap(Place place, HeapTuple copy);
 
-    // All replies of the thread with this root, in no particular order: start, then next until it has none.
-    // The row is good until the next step; with its place it can be fetched later.
+    // All replies of the thread with this root, unordered: start, then next until there is none. The row is
+    // valid until the next step; its place allows fetching it later.
     void start_replies(Datum root);
     std::optional<MessageRow> next_reply(Place& place);
     void end_replies();
 
-    // Of the replies read so far.
+    // Number of replies read so far.
     Size average_size() const { return replies_ == 0 ? 0 : bytes_ / replies_; }
 
 protected:
     struct Leaf { // a partition
         Relation relation;
         const AttrMap* map;
-        IndexFetchTableData* fetching; // with its slot, made when a row is fetched
+        IndexFetchTableData* fetching; // with its slot, made when a row is first fetched
         TupleTableSlot* fetched;
         TupleTableSlot* wrapped; // made when a copy is wrapped
     };
@@ -95,21 +96,20 @@ protected:
     std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
 
     void open_table();
-    // Those that may hold a message with this uuid or a later one, in the order of time, the default one
-    // last.
+    // Those that may hold a message with this uuid or a later one, in order of time, the default one last.
     List* partitions_since(const core::Uuid* floor) const;
-    // Partition, block and line pointer, so that places are in the order in which the messages lie.
+    // Partition, block and line pointer, so that places are ordered as the messages are stored.
     static Place place_of(const TupleTableSlot* slot, std::uint16_t leaf);
 
     Relation table_;
     Snapshot snapshot_;
-    Leaf** leaves_; // in places that do not move, since rows point to them
+    Leaf** leaves_; // at fixed addresses, since rows point to them
     int leaf_count_, leaf_capacity_;
 
 private:
     void end_scan();
 
-    List* partitions_; // of a scan of replies: those to come
+    List* partitions_; // of a scan of replies: those not scanned yet
     int next_partition_;
     Datum wanted_root_;
     bool is_scanning_;
@@ -118,8 +118,8 @@ private:
     Size replies_, bytes_;
 };
 
-// Messages fetched in the order in which they lie, and given in the order in which they were asked for: as
-// many at a time as fit in work_mem, copied.
+// Messages fetched in the order in which they are stored, and returned in the order of the requests: as many
+// at a time as fit in work_mem, copied.
 class MessageBatch {
 public:
     void open(MessageReader* reader);
@@ -127,8 +127,8 @@ public:
     int count() const { return count_; }
     void clear() { count_ = 0; }
     void add(Place place);      // at most `most`
-    void fetch();               // all that were added
-    MessageRow row(int number); // from 0, in the order in which they were added; good until the next
+    void fetch();               // all added messages
+    MessageRow row(int number); // from 0, in the order of add(); valid until the next call
 
 private:
     struct Wanted {
@@ -143,11 +143,11 @@ private:
 
     MessageReader* reader_;
     int count_, most_;
-    Wanted* wanted_; // in the order in which they are fetched
+    Wanted* wanted_; // in fetch order
     Copy* copies_;   // by number
     char* bytes_;
     Size used_, capacity_;
-    HeapTupleData tuple_; // of the row given last
+    HeapTupleData tuple_; // of the row returned last
 };
 
 } // namespace cloudsat::board

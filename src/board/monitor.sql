@@ -1,7 +1,7 @@
--- What administrators watch: how much is said, how much fails, how much space it takes, who listens, and who holds things up.
+-- What administrators monitor: throughput, failures, space, listeners, and transactions that delay others.
 
--- Only the partitions of the time asked for are read: a condition on uuid prunes. These two bodies are strings, because
--- pg_upgrade makes functions before it makes the operator classes of address, which GROUP BY looks for.
+-- A condition on uuid prunes, so only the partitions of the requested time are read. These two bodies are strings because
+-- pg_upgrade creates functions before the operator classes of address, which GROUP BY looks up.
 CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
     RETURNS TABLE (minute pg_catalog.timestamptz, channel cloudsat.address, messages pg_catalog.int8,
                    posters pg_catalog.int8)
@@ -19,15 +19,15 @@ AS $body$
      GROUP BY 1, 2;
 $body$;
 COMMENT ON FUNCTION cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
-    'messages of each minute of a time, and how many posters wrote them, for each channel with all that lies under it';
+    'messages and distinct posters per minute of a time range, for each channel including all channels under it';
 
 CREATE VIEW cloudsat.throughput AS
     SELECT minute, channel, messages, posters FROM cloudsat.throughput(pg_catalog.now() - '1 hour'::pg_catalog.interval);
-COMMENT ON VIEW cloudsat.throughput IS 'messages of each minute of the last hour, for each channel with all that lies under it';
-COMMENT ON COLUMN cloudsat.throughput.minute IS 'when the minute began; one without messages is left out';
-COMMENT ON COLUMN cloudsat.throughput.channel IS 'messages on this channel or one under it count; "." has them all';
-COMMENT ON COLUMN cloudsat.throughput.messages IS 'how many, replies included';
-COMMENT ON COLUMN cloudsat.throughput.posters IS 'how many different addresses posted them';
+COMMENT ON VIEW cloudsat.throughput IS 'messages and distinct posters per minute of the last hour, for each channel including all channels under it';
+COMMENT ON COLUMN cloudsat.throughput.minute IS 'when the minute began; minutes without messages are omitted';
+COMMENT ON COLUMN cloudsat.throughput.channel IS 'messages on this channel and those under it count; "." counts all';
+COMMENT ON COLUMN cloudsat.throughput.messages IS 'number of messages, replies included';
+COMMENT ON COLUMN cloudsat.throughput.posters IS 'number of distinct addresses that posted them';
 
 CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
     RETURNS TABLE (hour pg_catalog.timestamptz, workers cloudsat.address, problems pg_catalog.int8,
@@ -48,18 +48,18 @@ AS $body$
      GROUP BY 1, 2;
 $body$;
 COMMENT ON FUNCTION cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
-    'how many pieces of work failed in each hour of a time, against those that were finished, for each subtree of those who worked';
+    'failed and finished work per hour of a time range, for each subtree of workers';
 
 CREATE VIEW cloudsat.error_rates AS
     SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(pg_catalog.now() - '1 day'::pg_catalog.interval);
 COMMENT ON VIEW cloudsat.error_rates IS
-    'how many pieces of work failed in each hour of the last day, against those that were finished, for each subtree of those who worked';
-COMMENT ON COLUMN cloudsat.error_rates.hour IS 'when the hour began; one in which nothing failed or ended is left out';
+    'failed and finished work per hour of the last day, for each subtree of workers';
+COMMENT ON COLUMN cloudsat.error_rates.hour IS 'when the hour began; hours without failed or finished work are omitted';
 COMMENT ON COLUMN cloudsat.error_rates.workers IS
-    'replies of this address and of all under it count. A bot hears the channels above its address, so this is the channel that the work was posted to, too';
-COMMENT ON COLUMN cloudsat.error_rates.problems IS 'replies that said problem';
-COMMENT ON COLUMN cloudsat.error_rates.ends IS 'replies that said end';
-COMMENT ON COLUMN cloudsat.error_rates.rate IS 'problems of both together, 0 to 1';
+    'replies of this address and those under it count; a bot hears the channels above its address, so this is also the channel that the work was posted to';
+COMMENT ON COLUMN cloudsat.error_rates.problems IS 'number of replies with disposition problem';
+COMMENT ON COLUMN cloudsat.error_rates.ends IS 'number of replies with disposition end';
+COMMENT ON COLUMN cloudsat.error_rates.rate IS 'share of problems in problems and ends, 0 to 1';
 
 CREATE VIEW cloudsat.space_usage AS
     SELECT c.relname AS relation, p.starts, p.ends, _cloudsat.rows(c.oid) AS rows,
@@ -71,15 +71,15 @@ CREATE VIEW cloudsat.space_usage AS
       LEFT JOIN _cloudsat.partitions() AS p ON p.partition = c.oid
      WHERE c.relkind = 'r'
        AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[]) OR p.partition IS NOT NULL);
-COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition by itself';
+COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition separately';
 COMMENT ON COLUMN cloudsat.space_usage.relation IS 'the table or partition';
-COMMENT ON COLUMN cloudsat.space_usage.starts IS 'of a partition of messages: the time from which on it holds messages';
-COMMENT ON COLUMN cloudsat.space_usage.ends IS 'of a partition of messages: the time up to which it holds messages';
-COMMENT ON COLUMN cloudsat.space_usage.rows IS 'about how many; null when nobody has counted yet';
-COMMENT ON COLUMN cloudsat.space_usage.heap IS 'bytes of the rows themselves, and of their maps of free space and visibility';
-COMMENT ON COLUMN cloudsat.space_usage.indexes IS 'bytes of its indexes';
-COMMENT ON COLUMN cloudsat.space_usage.toast IS 'bytes of long values that are kept apart';
-COMMENT ON COLUMN cloudsat.space_usage.total IS 'all of it';
+COMMENT ON COLUMN cloudsat.space_usage.starts IS 'start of the time that a partition of messages covers; null for other tables';
+COMMENT ON COLUMN cloudsat.space_usage.ends IS 'end of the time that a partition of messages covers; null for other tables';
+COMMENT ON COLUMN cloudsat.space_usage.rows IS 'estimated number of rows; null if there is no estimate yet';
+COMMENT ON COLUMN cloudsat.space_usage.heap IS 'bytes of the rows, and of the free space and visibility maps';
+COMMENT ON COLUMN cloudsat.space_usage.indexes IS 'bytes of the indexes';
+COMMENT ON COLUMN cloudsat.space_usage.toast IS 'bytes of long values stored out of line';
+COMMENT ON COLUMN cloudsat.space_usage.total IS 'total bytes';
 
 CREATE VIEW cloudsat.listeners AS
     SELECT r.nick, r."timestamp", pg_catalog.cardinality(r.chans) AS channels, r.pid,
@@ -90,23 +90,23 @@ CREATE VIEW cloudsat.listeners AS
                      WHERE registered.pid = s.pid AND registered.backend_start = s.backend_start
                      ORDER BY "timestamp" DESC, pg_catalog.cardinality(chans) DESC LIMIT 1) AS r
      WHERE pg_catalog.cardinality(r.chans) > 0;
-COMMENT ON VIEW cloudsat.listeners IS 'the connections that are registered and live, several of one nick, too';
+COMMENT ON VIEW cloudsat.listeners IS 'the live registered connections, including several of the same nick';
 COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.listeners."timestamp" IS 'when it registered';
-COMMENT ON COLUMN cloudsat.listeners.channels IS 'how many channels it is subscribed to; which ones is in cloudsat.registered';
+COMMENT ON COLUMN cloudsat.listeners.channels IS 'number of channels it is subscribed to; cloudsat.registered lists them';
 COMMENT ON COLUMN cloudsat.listeners.pid IS 'process that serves the connection';
 COMMENT ON COLUMN cloudsat.listeners.usename IS 'the role that connected';
-COMMENT ON COLUMN cloudsat.listeners.application_name IS 'what the client calls itself';
-COMMENT ON COLUMN cloudsat.listeners.client_addr IS 'where the client is; null on a local socket';
+COMMENT ON COLUMN cloudsat.listeners.application_name IS 'the client''s application_name';
+COMMENT ON COLUMN cloudsat.listeners.client_addr IS 'the client''s address; null on a local socket';
 COMMENT ON COLUMN cloudsat.listeners.state IS 'active, idle, idle in transaction, and so on';
-COMMENT ON COLUMN cloudsat.listeners.state_change IS 'since when it is in this state';
+COMMENT ON COLUMN cloudsat.listeners.state_change IS 'when it entered this state';
 
 CREATE VIEW cloudsat.notify_queue AS
     SELECT pg_catalog.pg_notification_queue_usage() AS usage;
-COMMENT ON VIEW cloudsat.notify_queue IS 'how full the server''s queue of notifications is, which all databases share';
-COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when it is full, commits of those who notify fail';
+COMMENT ON VIEW cloudsat.notify_queue IS 'how full the server''s notification queue is, which all databases share';
+COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when the queue is full, commits that notify fail';
 
--- pg_stat_activity hides what other users' transactions are.
+-- pg_stat_activity hides other users' transactions.
 CREATE FUNCTION _cloudsat.transactions()
     RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
                    state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid, xmin pg_catalog.xid,
@@ -139,7 +139,7 @@ BEGIN ATOMIC
            CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false, NULL
       FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
 END;
-COMMENT ON FUNCTION _cloudsat.transactions() IS 'what is open in this database, for cloudsat.horizon';
+COMMENT ON FUNCTION _cloudsat.transactions() IS 'the open transactions of this database, for cloudsat.horizon';
 
 CREATE VIEW cloudsat.horizon AS
     SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
@@ -147,17 +147,17 @@ CREATE VIEW cloudsat.horizon AS
       FROM _cloudsat.transactions()
      ORDER BY transactions_since DESC NULLS LAST, since;
 COMMENT ON VIEW cloudsat.horizon IS
-    'the open transactions of this database, the oldest first: they hold back vacuum, and their messages are still to come; and the sessions that are stuck writing to a client';
-COMMENT ON COLUMN cloudsat.horizon.kind IS 'session, prepared (transaction), replication slot, or what the server calls the process';
-COMMENT ON COLUMN cloudsat.horizon.pid IS 'its process; null when there is none';
-COMMENT ON COLUMN cloudsat.horizon.name IS 'application_name of the session, name of the prepared transaction or of the slot';
-COMMENT ON COLUMN cloudsat.horizon.usename IS 'whose it is';
-COMMENT ON COLUMN cloudsat.horizon.state IS 'active, idle in transaction, and so on; prepared; of a slot: active or inactive';
+    'the open transactions of this database, oldest first: they hold back vacuum, and their messages are not yet visible; also sessions blocked while writing to a client';
+COMMENT ON COLUMN cloudsat.horizon.kind IS 'session, prepared (transaction), replication slot, or the server''s name for the process';
+COMMENT ON COLUMN cloudsat.horizon.pid IS 'process ID; null if there is no process';
+COMMENT ON COLUMN cloudsat.horizon.name IS 'application_name of the session, or name of the prepared transaction or slot';
+COMMENT ON COLUMN cloudsat.horizon.usename IS 'the role';
+COMMENT ON COLUMN cloudsat.horizon.state IS 'active, idle in transaction, and so on; prepared; for a slot: active or inactive';
 COMMENT ON COLUMN cloudsat.horizon.since IS 'when the transaction began or was prepared';
-COMMENT ON COLUMN cloudsat.horizon.lasts IS 'for how long it has been open';
-COMMENT ON COLUMN cloudsat.horizon.xid IS 'its transaction id; null while it has written nothing';
-COMMENT ON COLUMN cloudsat.horizon.xmin IS 'the oldest transaction whose end it does not see: vacuum keeps what ended since; null: none';
-COMMENT ON COLUMN cloudsat.horizon.transactions_since IS 'how many transaction ids were given out since';
-COMMENT ON COLUMN cloudsat.horizon.writes IS 'has it written to the board? Its messages come when it commits';
+COMMENT ON COLUMN cloudsat.horizon.lasts IS 'how long it has been open';
+COMMENT ON COLUMN cloudsat.horizon.xid IS 'transaction ID; null if it has written nothing';
+COMMENT ON COLUMN cloudsat.horizon.xmin IS 'the oldest transaction whose end it does not see: vacuum keeps rows deleted since; null: none';
+COMMENT ON COLUMN cloudsat.horizon.transactions_since IS 'number of transaction IDs assigned since';
+COMMENT ON COLUMN cloudsat.horizon.writes IS 'whether it has written to the board; its messages appear when it commits';
 COMMENT ON COLUMN cloudsat.horizon.waits_for IS
-    'what its process waits for, as in pg_stat_activity; ClientWrite: for a client that does not read what it is sent, such as notifications';
+    'wait event of its process, as in pg_stat_activity; ClientWrite: a client that does not read, for example its notifications';

@@ -1,9 +1,9 @@
--- Partitions of the board. CREATE EXTENSION makes only the default one; maintain() makes dated ones ahead of time, and
--- cleanup() drops them whole. They are not members of the extension, so that a dump holds them; DROP EXTENSION drops them
--- with their parent.
+-- Partitions of the board. CREATE EXTENSION makes only the default one, maintain() makes dated ones in advance, and
+-- cleanup() drops whole partitions. Partitions are not members of the extension, so a dump includes them; DROP EXTENSION
+-- drops them with their parent.
 
--- To the microsecond outwards: one made by hand may have any uuid as its bound, so the marks of a UUIDv7 are put in before
--- its time is read.
+-- Rounded outwards to the microsecond. A partition made by hand may have any uuid as its bound, so the version and variant
+-- bits of a UUIDv7 are set before its time is read.
 CREATE FUNCTION _cloudsat.partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
                                      OUT ends pg_catalog.timestamptz)
     RETURNS SETOF pg_catalog.record
@@ -24,9 +24,9 @@ BEGIN ATOMIC
      WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass AND bounds IS NOT NULL;
 END;
 COMMENT ON FUNCTION _cloudsat.partitions() IS
-    'the partitions of cloudsat.messages that cover a time, and that time; null: without end';
+    'the partitions of cloudsat.messages that cover a time range, and that range; null: unbounded';
 
--- Constant time: what the statistics say. Without any, an empty table is known to be empty.
+-- Takes constant time, because it reads the statistics. Without statistics, a table of size 0 is known to be empty.
 CREATE FUNCTION _cloudsat.rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
@@ -34,10 +34,11 @@ BEGIN ATOMIC
                     CASE WHEN pg_catalog.pg_relation_size(c.oid) = 0 THEN 0 END)
       FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
 END;
-COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS 'about how many rows a table has; null when nobody has counted yet';
+COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS 'estimated number of rows of a table; null if there is no estimate yet';
 
--- A restore makes the tables first, fills them, and makes their indexes last. Until then nothing may be made here that
--- the restore wants to make, nor dropped. Only by their names: a partition made by hand may have the indexes it likes.
+-- A restore creates the tables, then fills them, then creates their indexes. Until then nothing may be created here that the
+-- restore also creates, and nothing may be dropped. Only partitions with generated names count: one made by hand may have
+-- any indexes.
 CREATE FUNCTION _cloudsat.unfinished() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -45,7 +46,7 @@ BEGIN ATOMIC
       FROM pg_catalog.pg_class AS c
      WHERE c.relnamespace = 'cloudsat'::pg_catalog.regnamespace AND c.relkind = 'r'
        AND c.relname ~ '^(messages|queue_history)_[0-9]{8}(_[0-9]{4})?$'
-       -- somebody's table of that name is no partition to be
+       -- a user's table of that name is not a future partition
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS p
                         WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages' ELSE 'cloudsat.queue_history' END::pg_catalog.regclass
                           AND p.attnum > 0 AND NOT p.attisdropped
@@ -56,9 +57,9 @@ BEGIN ATOMIC
      ORDER BY c.relname LIMIT 1;
 END;
 COMMENT ON FUNCTION _cloudsat.unfinished() IS
-    'null, or which partition lacks its indexes: a restore is going on that has yet to make them';
+    'null, or which partition lacks its indexes because a restore has not created them yet';
 
--- Before the dated partitions are there, a restore shows in who restores.
+-- Before the dated partitions exist, only the restoring session itself shows a restore.
 CREATE FUNCTION _cloudsat.restoring() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
@@ -70,14 +71,14 @@ BEGIN ATOMIC
           WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1));
 END;
 COMMENT ON FUNCTION _cloudsat.restoring() IS
-    'null, or by what a restore of this database shows: the launcher keeps no house and starts no guard meanwhile';
+    'null, or the evidence of a restore of this database; meanwhile the launcher does no maintenance and starts no guard';
 
--- A restore by psql shows in nothing before it has made the dated partitions. So a superuser's session that was there
--- before the extension, and is at work, is given time to go on.
+-- Until a restore by psql has created the dated partitions, nothing identifies it. So an active superuser session that is
+-- older than the extension gets time to continue.
 CREATE FUNCTION _cloudsat.filling(appeared pg_catalog.timestamptz) RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-    SELECT pg_catalog.format('Process %s was there before the extension. Work begins when it has gone, or has done nothing for ten seconds, and in a minute at the latest.', a.pid)
+    SELECT pg_catalog.format('Process %s is older than the extension. Work begins when it ends or has been idle for ten seconds, and within a minute at the latest.', a.pid)
       FROM pg_catalog.pg_stat_activity AS a
       JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
      WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'client backend' AND a.backend_start < appeared
@@ -86,17 +87,17 @@ BEGIN ATOMIC
      ORDER BY a.state_change DESC LIMIT 1;
 END;
 COMMENT ON FUNCTION _cloudsat.filling(pg_catalog.timestamptz) IS
-    'null, or which session may be filling the tables of an extension that appeared then: the launcher leaves it alone for a while';
+    'null, or which session may be filling the tables of an extension that appeared at that time; the launcher waits for it for a while';
 
--- What to do about what others have put in the way of maintain().
+-- What the user can do about an object that blocks maintain().
 CREATE FUNCTION _cloudsat.way_out(sqlstate pg_catalog.text) RETURNS pg_catalog.text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE sqlstate WHEN '42P07' THEN 'Rename it or drop it.' WHEN '42710' THEN 'Rename it or drop it.'
-                         WHEN '23503' THEN 'Drop that key: messages go to other partitions.'
+                         WHEN '23503' THEN 'Drop that foreign key: maintain() moves messages to other partitions.'
                          ELSE 'The next call tries again.' END;
 END;
-COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS 'the hint that goes with an error of somebody else''s making';
+COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS 'the hint for an error that a user''s object causes in maintain()';
 
 CREATE FUNCTION _cloudsat.missing_periods(here pg_catalog.timestamptz, stride pg_catalog.interval, ahead pg_catalog.int4)
     RETURNS SETOF pg_catalog.tstzrange
@@ -171,7 +172,7 @@ BEGIN
             IF attempt = 20 THEN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                     MESSAGE = 'could not lock cloudsat.messages',
-                    DETAIL = 'Other transactions have been using it all the time. No partition was made.',
+                    DETAIL = 'Other transactions kept using it. No partition was made.',
                     HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
             END IF;
             PERFORM pg_sleep(0.1);
@@ -229,10 +230,10 @@ BEGIN
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
-            DETAIL = 'Its partitions are as they were.', HINT = 'Call cloudsat.maintain() again later.';
+            DETAIL = 'Its partitions are unchanged.', HINT = 'Call cloudsat.maintain() again later.';
     WHEN OTHERS THEN
         RAISE WARNING 'could not maintain cloudsat.queue_history: %', SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = 'Its partitions are as they were.';
+            DETAIL = 'Its partitions are unchanged.';
 END
 $guardian$;
 COMMENT ON FUNCTION _cloudsat.maintain_guardian(pg_catalog.interval) IS 'maintains queue_history, if the guardian is installed';
@@ -259,7 +260,7 @@ DECLARE
     unfinished CONSTANT text := _cloudsat.unfinished();
 BEGIN
     IF unfinished IS NOT NULL THEN
-        RAISE WARNING 'cloudsat.maintain() does nothing while a restore is going on' USING DETAIL = unfinished;
+        RAISE WARNING 'cloudsat.maintain() does nothing during a restore' USING DETAIL = unfinished;
         RETURN;
     END IF;
 
@@ -298,4 +299,4 @@ BEGIN
 END
 $maintain$;
 COMMENT ON FUNCTION cloudsat.maintain() IS
-    'makes the partitions of the current period and of those ahead, and empties the default partition into dated ones; returns what it made and how many messages it moved there; does the same for queue_history and drops its old days; prunes the logs by their retentions; takes from everybody what rights they have on partitions';
+    'makes the partitions of the current period and of those ahead, and moves the default partition''s messages into dated ones; returns each new partition and the number of messages moved there; likewise makes daily partitions of queue_history and drops old ones; prunes the logs; revokes other roles'' privileges on partitions';

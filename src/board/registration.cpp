@@ -43,18 +43,19 @@ pg::Name registered_table(pg::Name::Kind::table, "registered");
 // The columns of cloudsat.registered, as in src/board/registration.sql.
 enum Column : AttrNumber { c_nick = 1, c_timestamp, c_chans, c_pid, c_backend_start };
 
-// LISTEN keeps its channels in a list that it searches from end to end, so their number is bounded.
+// LISTEN keeps its channels in a list that it searches linearly, so their number is bounded.
 constexpr std::size_t max_subscriptions = 1000;
 
-// What one register() made of this session. Immutable once it is in force. Owned by its context.
+// The result of one register() in this session. Immutable once in force. Owned by its context.
 struct Registration {
     MemoryContext context;
-    Oid schema;                            // of the extension: DROP EXTENSION ends a registration
-    Oid role;                              // who registered: under another one the session is not registered
-    std::span<Datum> addresses;            // as given, without repetitions; the nick first
-    std::span<Datum> subscriptions;        // all their suffixes, descending: the root last
-    std::span<core::ChannelName> channels; // those that we LISTEN on, ascending; not what the user had before
-    // as of the last look: which enlistment it was, and whether the role may have these addresses
+    Oid schema;                     // of the extension: DROP EXTENSION ends a registration
+    Oid role;                       // the registering role: under another role the session is not registered
+    std::span<Datum> addresses;     // as given, without duplicates; the nick first
+    std::span<Datum> subscriptions; // all their suffixes, descending: the root last
+    // those that we LISTEN on, ascending; not those that the user listened to before
+    std::span<core::ChannelName> channels;
+    // as of the last check: which enlistment it was, and whether the role may have these addresses
     mutable unsigned enlistment;
     mutable bool is_enlisted;
 };
@@ -81,7 +82,7 @@ template <class T> std::span<T> room(std::size_t count) {
     return {place, count};
 }
 
-// The registration of this session with this extension, whichever role's it is.
+// The registration of this session with this extension, for any role.
 const Registration* in_session() {
     const Registration* current = registration.current();
     return current != nullptr && current->schema == pg::schema() ? current : nullptr;
@@ -98,14 +99,14 @@ bool is_enlisted(const Registration& registered) {
     return registered.is_enlisted;
 }
 
-// The same if it is that of the session's role, whoever asks.
+// The same if it belongs to the session's role, whoever calls.
 const Registration* in_force() {
     const Registration* current = in_session();
     return current != nullptr && current->role == GetOuterUserId() && is_enlisted(*current) ? current
                                                                                             : nullptr;
 }
 
-// The same for the caller: what another role's function does in this session, it does not do as this session.
+// The same for the caller: a function of another role in this session does not act as this session.
 const Registration* mine() {
     const Registration* own = in_force();
     return own != nullptr && speaks_for_session() ? own : nullptr;
@@ -114,7 +115,7 @@ const Registration* mine() {
 [[noreturn]] void refuse_stranger() {
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("role \"%s\" may not speak for this session", GetUserNameFromId(GetUserId(), false)),
-            errdetail("The session is another role's, which runs a function of this one."));
+            errdetail("The session belongs to another role, which runs a function of this one."));
     pg_unreachable();
 }
 
@@ -129,7 +130,7 @@ const Registration* mine() {
         ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session is not registered"),
         role == nullptr ? 0
         : is_lost ? errdetail("Role \"%s\" is no longer enlisted for the addresses that it registered.", role)
-                  : errdetail("Role \"%s\" registered it, and it is role \"%s\"'s now.", role,
+                  : errdetail("Role \"%s\" registered it, but its current role is \"%s\".", role,
                               GetUserNameFromId(GetOuterUserId(), false)),
         errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
     pg_unreachable();
@@ -187,8 +188,7 @@ bool contains(std::span<const core::ChannelName> sorted, const core::ChannelName
     return std::binary_search(sorted.begin(), sorted.end(), channel, before);
 }
 
-// What this session listens to already, ascending. What it asked for in this very transaction does not show
-// yet.
+// The channels that this session listens to, ascending. LISTENs of the current transaction are not included.
 std::span<core::ChannelName> listening() {
     MemoryContext context = CurrentMemoryContext;
     static pg::Statement query("SELECT pg_listening_channels()", {});
@@ -217,9 +217,9 @@ void listen(const core::ChannelName& name, void (*change)(const char*)) {
     change(text);
 }
 
-// LISTENs to the channels of the subscriptions and UNLISTENs what an earlier registration listened to and
-// this one does not. A channel that the user listened to already stays the user's. Returns those that are
-// ours now.
+// LISTENs to the channels of the subscriptions, and UNLISTENs those of an earlier registration that this one
+// lacks. A channel that the user already listened to remains the user's. Returns the channels that are ours
+// now.
 std::span<core::ChannelName> change_channels(std::span<const core::AddressView> subscriptions, bool listens) {
     const std::span<const core::ChannelName> ours = channels_of(registration.current());
     const std::span<const core::ChannelName> begun = channels_of(registration.at_begin());
@@ -229,7 +229,7 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
     wanted = wanted.first(
         static_cast<std::size_t>(std::unique(wanted.begin(), wanted.end(), same) - wanted.begin()));
 
-    // only a process with a client can hear; LISTEN is refused in others, which may register all the same
+    // only a process with a client can hear; others may register, but LISTEN is refused in them
     const bool hears = listens && MyBackendType == B_BACKEND;
     const std::span<core::ChannelName> heard = hears ? listening() : std::span<core::ChannelName>();
     std::size_t kept = 0;
@@ -237,7 +237,7 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
         if (!hears) {
             continue;
         }
-        listen(channel, Async_Listen); // also when it is heard: this transaction may have said UNLISTEN
+        listen(channel, Async_Listen); // also if it is listened to: this transaction may have said UNLISTEN
         if (contains(ours, channel) || contains(begun, channel) || !contains(heard, channel)) {
             wanted[kept++] = channel;
         }
@@ -251,7 +251,7 @@ std::span<core::ChannelName> change_channels(std::span<const core::AddressView> 
     return wanted;
 }
 
-// What is to be in force. In a context of its own, below the current one until it is.
+// The next registration. Its context is below the current one until it takes effect.
 Registration* make_registration(std::span<const core::AddressView> addresses,
                                 std::span<const core::AddressView> suffixes,
                                 std::span<const core::ChannelName> channels) {
@@ -290,9 +290,9 @@ void record(Datum nick, std::span<const Datum> chans) {
     append_end(table);
 }
 
-// The two rows of the last lease of this connection as this nick: the registration, of these chans, and its
+// The two rows of this connection's last lease as this nick: the registration with these chans, and its
 // cancellation. `newest_first` has the rows of all connections with this pid, of which this one is the last.
-// False if the last lease was another one.
+// False if the last lease was a different one.
 bool find_lease(pg::TableScan& newest_first, core::AddressView nick, std::span<const Datum> chans,
                 ItemPointerData (&lease)[2]) {
     constexpr int most_rows = 1000; // a connection that registers very many nicks keeps more rows
@@ -318,9 +318,8 @@ bool find_lease(pg::TableScan& newest_first, core::AddressView nick, std::span<c
     return found == std::size(lease);
 }
 
-// A pool that cancels between leases would add two rows with each: those of the last lease are superseded
-// when it was the same. If something is in the way, somebody's trigger or prune() for example, the rows stay
-// until prune() removes them.
+// A pool that cancels between leases would add two rows each time, so an identical last lease is replaced. If
+// anything prevents that, for example a user's trigger or prune(), the rows stay until prune() removes them.
 void forget_last_lease(Datum nick, std::span<const Datum> chans) {
     Relation table = table_open(registered_table.oid(), RowExclusiveLock);
     Relation index =
@@ -328,7 +327,7 @@ void forget_last_lease(Datum nick, std::span<const Datum> chans) {
     if (index != nullptr) {
         ScanKeyData key;
         ScanKeyInit(&key, c_pid, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(MyProcPid));
-        Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot()); // whatever the isolation level
+        Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot()); // at any isolation level
         pg::TableScan scan;
         scan.begin(table, RelationGetRelid(index), snapshot, key);
         ItemPointerData lease[2];
@@ -357,7 +356,7 @@ void end_registration() {
     if (last == nullptr) {
         return;
     }
-    // DISCARD ALL may run in a session that is read-only by now: the others are told all the same
+    // DISCARD ALL may run in a session that is read-only by now; other sessions are notified anyway
     const bool can_write = !RecoveryInProgress() && !(XactReadOnly && IsolationIsSerializable());
     if (pg::is_schema(last->schema) && can_write) {
         record(last->addresses[0], {});
@@ -388,7 +387,7 @@ std::span<const Datum> own_subscriptions() {
 
 namespace {
 
-// Distinct, in the order given. `view_of` makes an address of an element.
+// Distinct elements, in the order given. `view_of` converts an element to an address.
 template <class F> std::span<const core::AddressView> distinct(const pg::Elements& given, F view_of) {
     std::span<core::AddressView> all = room<core::AddressView>(given.values.size());
     std::size_t count = 0;
@@ -403,7 +402,7 @@ template <class F> std::span<const core::AddressView> distinct(const pg::Element
             all.begin() + static_cast<std::ptrdiff_t>(count)) {
             continue;
         }
-        if (count == max_subscriptions) { // no need to look at the rest: each has a subscription of its own
+        if (count == max_subscriptions) { // each remaining one would add a subscription of its own
             ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses"),
                     errdetail("A session may have %zu subscriptions.", max_subscriptions));
         }
@@ -416,7 +415,7 @@ core::AddressView view_of_text(Datum text) {
     return address_view(address_datum(require_address(pg::view(text))));
 }
 
-// The array that a text is, as a literal without a type would be read.
+// The array that a text represents, read as an untyped literal.
 Datum array_of_text(Datum literal) {
     Oid input = InvalidOid;
     Oid parameter = InvalidOid;
@@ -502,7 +501,7 @@ static Datum register_session(PG_FUNCTION_ARGS) {
         return board::copy({});
     }
 
-    // first everything that can fail, then what takes effect
+    // first everything that can fail, then the effects
     const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
     board::Registration* next =
         board::make_registration(addresses, suffixes, board::change_channels(suffixes, PG_GETARG_BOOL(1)));

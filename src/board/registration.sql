@@ -1,4 +1,4 @@
--- Who speaks from which connection.
+-- Which connection speaks as which addresses.
 
 CREATE TABLE cloudsat.registered (
     nick          cloudsat.address       NOT NULL,
@@ -9,26 +9,26 @@ CREATE TABLE cloudsat.registered (
 );
 CREATE INDEX registered_nick_timestamp_idx ON cloudsat.registered (nick, "timestamp");
 CREATE INDEX registered_connection_idx ON cloudsat.registered (pid, backend_start, "timestamp");
--- Rows are short, and none is ever changed: who goes is told by all columns, and no key is kept up for that.
+-- Rows are short and never updated. A row is deleted by matching all its columns, so it needs no key.
 ALTER TABLE cloudsat.registered REPLICA IDENTITY FULL;
 COMMENT ON TABLE cloudsat.registered IS
-    'registrations, none ever changed; the newest of a nick counts. What a connection cancels and resumes takes the place of what it did before';
+    'registrations, never updated; the newest of a nick counts. A registration that a connection cancels and repeats replaces its earlier row';
 COMMENT ON COLUMN cloudsat.registered.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.registered."timestamp" IS 'when it registered';
-COMMENT ON COLUMN cloudsat.registered.chans IS 'the addresses it is subscribed to; empty when it cancelled';
+COMMENT ON COLUMN cloudsat.registered.chans IS 'the addresses it is subscribed to; empty after it cancelled';
 COMMENT ON COLUMN cloudsat.registered.pid IS 'process that serves the connection';
-COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began: with pid it names the connection';
+COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began; with pid it identifies the connection';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
 
--- Not SECURITY DEFINER: it must know who calls, and writes its row below SQL, where no privilege is asked for.
--- A literal without a type, as people write it and drivers send it, is text; so text may be an address or the literal of
--- an array. Neither text nor text[] is taken for an address without a cast, so each has a function of its own.
+-- Not SECURITY DEFINER: it must know the caller, and it writes its row below SQL, which checks no privileges. An untyped
+-- literal, as users write and drivers send it, is text, so text may be an address or an array literal. Neither text nor
+-- text[] becomes an address without a cast, so each has its own function.
 CREATE FUNCTION cloudsat.register(addresses cloudsat.address[], listen pg_catalog.bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
 COMMENT ON FUNCTION cloudsat.register(cloudsat.address[], pg_catalog.bool) IS
-    'registers this session: the first address is its nick, all are its own, it hears all their suffixes, which are returned, and listens to their channels if listen is true; an empty array cancels';
+    'registers this session: the first address is its nick, all are its own, and it hears all their suffixes, which are returned; listens to their channels if listen is true; an empty array cancels';
 CREATE FUNCTION cloudsat.register(addresses cloudsat.address, listen pg_catalog.bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
@@ -43,40 +43,40 @@ CREATE FUNCTION cloudsat.register(addresses pg_catalog.text, listen pg_catalog.b
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
 COMMENT ON FUNCTION cloudsat.register(pg_catalog.text, pg_catalog.bool) IS
-    'registers this session under an address, or under those of an array such as {a@x.example.com,x.example.com}, like register(address[])';
+    'registers this session under an address, or under those of an array literal such as {a@x.example.com,x.example.com}, like register(address[])';
 
--- What this session registered. PARALLEL RESTRICTED: only the leader of a parallel query knows.
+-- This session's registration. PARALLEL RESTRICTED: only the leader of a parallel query knows it.
 CREATE FUNCTION cloudsat.nick() RETURNS cloudsat.address
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_nick';
-COMMENT ON FUNCTION cloudsat.nick() IS 'the first address that this session registered; null when it is not registered';
+COMMENT ON FUNCTION cloudsat.nick() IS 'the first address that this session registered; null if it is not registered';
 
 CREATE FUNCTION cloudsat.addresses() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_addresses';
 COMMENT ON FUNCTION cloudsat.addresses() IS
-    'the addresses that this session registered, the nick first; empty when it is not registered';
+    'the addresses that this session registered, the nick first; empty if it is not registered';
 
 CREATE FUNCTION cloudsat.subscriptions() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_subscriptions';
 COMMENT ON FUNCTION cloudsat.subscriptions() IS
-    'the addresses that this session hears: all suffixes of its own, the root last; empty when it is not registered';
+    'the addresses that this session hears: all suffixes of its own, the root last; empty if it is not registered';
 
--- Who may read the inbox may not read the board: security_barrier keeps a caller's function in WHERE from seeing more.
+-- Readers of the inbox may not read the board: security_barrier keeps a caller's function in WHERE from seeing more.
 CREATE VIEW cloudsat.inbox WITH (security_barrier) AS
     SELECT uuid, "timestamp", poster, chan, message, before, disposition, root, depth
       FROM cloudsat.messages
      WHERE chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions());
-COMMENT ON VIEW cloudsat.inbox IS 'all messages on the subscriptions of this session, its own included';
-COMMENT ON COLUMN cloudsat.inbox.uuid IS 'UUIDv7: who sorts by it sorts by time';
-COMMENT ON COLUMN cloudsat.inbox."timestamp" IS 'when it was posted: the time in uuid';
-COMMENT ON COLUMN cloudsat.inbox.poster IS 'who speaks';
-COMMENT ON COLUMN cloudsat.inbox.chan IS 'to whom: one of the subscriptions';
+COMMENT ON VIEW cloudsat.inbox IS 'all messages on this session''s subscriptions, its own included';
+COMMENT ON COLUMN cloudsat.inbox.uuid IS 'UUIDv7: its order is the order of time';
+COMMENT ON COLUMN cloudsat.inbox."timestamp" IS 'when it was posted, taken from the uuid';
+COMMENT ON COLUMN cloudsat.inbox.poster IS 'the address that posted it';
+COMMENT ON COLUMN cloudsat.inbox.chan IS 'the subscription on whose channel it was posted';
 COMMENT ON COLUMN cloudsat.inbox.message IS 'the text';
-COMMENT ON COLUMN cloudsat.inbox.before IS 'the message that this one replies to; null in one that starts a thread';
+COMMENT ON COLUMN cloudsat.inbox.before IS 'the message it replies to; null if it starts a thread';
 COMMENT ON COLUMN cloudsat.inbox.disposition IS 'how the reply relates to the work of its parent';
 COMMENT ON COLUMN cloudsat.inbox.root IS 'the message that started the thread; null in that message itself';
 COMMENT ON COLUMN cloudsat.inbox.depth IS 'steps to the root of the thread; null in the root itself';
 
--- From the newest row of one nick to that of the next: a descent of the index for each nick, however often it registered.
+-- Steps from the newest row of one nick to that of the next: one index descent per nick, however often it registered.
 CREATE VIEW cloudsat.recent AS
     WITH RECURSIVE newest AS (
         (SELECT nick, "timestamp", chans, pid, backend_start
@@ -90,14 +90,14 @@ CREATE VIEW cloudsat.recent AS
                          WHERE registered.nick OPERATOR(pg_catalog.<) n.nick
                          ORDER BY nick DESC, "timestamp" DESC LIMIT 1) AS r)
     SELECT nick, "timestamp", chans, pid, backend_start FROM newest;
-COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; without chans when it was cancelled';
+COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; chans is empty if it was cancelled';
 COMMENT ON COLUMN cloudsat.recent.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.recent."timestamp" IS 'when it registered';
-COMMENT ON COLUMN cloudsat.recent.chans IS 'the addresses it is subscribed to; empty when it cancelled';
+COMMENT ON COLUMN cloudsat.recent.chans IS 'the addresses it is subscribed to; empty after it cancelled';
 COMMENT ON COLUMN cloudsat.recent.pid IS 'process that serves the connection';
-COMMENT ON COLUMN cloudsat.recent.backend_start IS 'when that process began: with pid it names the connection';
+COMMENT ON COLUMN cloudsat.recent.backend_start IS 'when that process began; with pid it identifies the connection';
 
--- pg_stat_activity hides the times of other users' sessions, and these say whether a pid is still the same connection.
+-- pg_stat_activity hides the times of other users' sessions, which show whether a pid is still the same connection.
 CREATE FUNCTION _cloudsat.sessions()
     RETURNS TABLE (pid pg_catalog.int4, backend_start pg_catalog.timestamptz, usename pg_catalog.name,
                    application_name pg_catalog.text, client_addr pg_catalog.inet, state pg_catalog.text,
@@ -117,14 +117,14 @@ CREATE VIEW cloudsat.connections AS
       JOIN _cloudsat.sessions() AS s ON s.pid OPERATOR(pg_catalog.=) r.pid
                                     AND s.backend_start OPERATOR(pg_catalog.=) r.backend_start
      WHERE pg_catalog.cardinality(r.chans) OPERATOR(pg_catalog.>) 0;
-COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection lives, with what it does';
+COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection is alive, with its state';
 COMMENT ON COLUMN cloudsat.connections.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.connections."timestamp" IS 'when it registered';
 COMMENT ON COLUMN cloudsat.connections.chans IS 'the addresses it is subscribed to';
 COMMENT ON COLUMN cloudsat.connections.pid IS 'process that serves the connection';
 COMMENT ON COLUMN cloudsat.connections.backend_start IS 'when that process began';
 COMMENT ON COLUMN cloudsat.connections.usename IS 'the role that connected';
-COMMENT ON COLUMN cloudsat.connections.application_name IS 'what the client calls itself';
-COMMENT ON COLUMN cloudsat.connections.client_addr IS 'where the client is; null on a local socket';
+COMMENT ON COLUMN cloudsat.connections.application_name IS 'the client''s application_name';
+COMMENT ON COLUMN cloudsat.connections.client_addr IS 'the client''s address; null on a local socket';
 COMMENT ON COLUMN cloudsat.connections.state IS 'active, idle, idle in transaction, and so on';
-COMMENT ON COLUMN cloudsat.connections.state_change IS 'since when it is in this state';
+COMMENT ON COLUMN cloudsat.connections.state_change IS 'when it entered this state';

@@ -1,5 +1,5 @@
-// A value that belongs to the session and follows its transactions: what is put in force is taken back when
-// the transaction or savepoint rolls back. Knows no value: it destroys them by a function that it is given,
+// A value that belongs to the session and follows its transactions: a new value is taken back if its
+// transaction or savepoint rolls back. Knows nothing about values: it destroys them by a given function,
 // which must not fail. One object for the whole process.
 #pragma once
 
@@ -13,8 +13,8 @@ template <class T> class SessionState {
 public:
     explicit constexpr SessionState(void (*destroyer)(T*)) : destroy_(destroyer) {}
 
-    T* current() const { return current_; } // null when there is none
-    T* at_begin() const {                   // what was in force when the transaction began
+    T* current() const { return current_; } // null if there is none
+    T* at_begin() const {                   // the value when the transaction began
         const Saved* first = saved_;
         while (first != nullptr && first->next != nullptr) {
             first = first->next;
@@ -23,13 +23,13 @@ public:
     }
     bool is_changed() const { return saved_ != nullptr; } // by this transaction
 
-    // Takes effect now. Nothing fails after the first line.
+    // Takes effect now. After the first line nothing can fail.
     void put(T* next) {
         const int level = GetCurrentTransactionNestLevel();
         if (saved_ == nullptr || saved_->level < level) {
             saved_ = new (MemoryContextAlloc(TopMemoryContext, sizeof(Saved))) Saved{level, current_, saved_};
         } else {
-            destroy(current_); // made in this same level: nobody returns to it
+            destroy(current_); // made at this level, so no rollback returns to it
         }
         current_ = next;
     }
@@ -56,7 +56,7 @@ public:
             roll_back_level();
         } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
             if (saved_->next != nullptr && saved_->next->level == level - 1) {
-                destroy(saved_->before); // the parent has saved what it began with
+                destroy(saved_->before); // the parent has saved its own
                 drop_saved();
             } else {
                 saved_->level = level - 1;
@@ -65,8 +65,8 @@ public:
     }
 
 private:
-    // What `current_` was when a transaction nesting level first changed it, innermost level first. Empty
-    // outside of transactions.
+    // The values of `current_` before each transaction nesting level first changed it, innermost level first.
+    // Empty outside transactions.
     struct Saved {
         int level;
         T* before;

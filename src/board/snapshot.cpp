@@ -20,8 +20,8 @@ std::uint64_t next_transaction() {
 
 core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset) {
     const std::uint64_t next = next_transaction(); // later than all in the snapshot
-    // During recovery all that is known to be in progress is in subxip, subtransactions among it. Those never
-    // wrote a row in their own name, and every other one is there, even when some overflowed.
+    // During recovery all transactions known to be in progress are in subxip, including subtransactions.
+    // Those never wrote a row under their own number, and all others are there even after an overflow.
     const TransactionId* xids = snapshot->takenDuringRecovery ? snapshot->subxip : snapshot->xip;
     const auto given = static_cast<std::size_t>(snapshot->takenDuringRecovery ? snapshot->subxcnt : 0) +
                        (snapshot->takenDuringRecovery ? 0 : snapshot->xcnt);
@@ -31,7 +31,7 @@ core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset) {
     for (std::size_t i = 0; i < given; ++i) {
         numbers[count++] = core::widen(xids[i], next);
     }
-    // A snapshot leaves its own transaction out, although it may be below xmax
+    // A snapshot omits its own transaction, even if that is below xmax
     if (const TransactionId own = GetTopTransactionIdIfAny(); TransactionIdIsValid(own)) {
         numbers[count++] = core::widen(own, next);
     }
@@ -44,8 +44,8 @@ core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset) {
     return {xmax + offset, {numbers, count}};
 }
 
-// A pg_snapshot's layout is the server's own affair. Its binary form is not: the number of transactions in
-// progress, in 32 bits, then xmin, xmax and these, in 64.
+// The layout of a pg_snapshot is internal to the server. Its binary form is not: the number of transactions
+// in progress, in 32 bits, then xmin, xmax and those transactions, in 64 bits each.
 Datum pg_snapshot_datum(core::SnapshotView view) {
     StringInfoData message;
     initStringInfo(&message);

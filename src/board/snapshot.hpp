@@ -15,14 +15,14 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// The transactions of an MVCC snapshot, each number put on the caller's clock by adding `offset`. The own
+// The transactions of an MVCC snapshot, each number shifted to the caller's clock by `offset`. Its own
 // transaction counts as in progress. palloc'd.
 core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset);
 
-// The next transaction number that will be given out.
+// The next transaction number to be assigned.
 std::uint64_t next_transaction();
 
-// A pg_snapshot value; and its numbers. Both palloc'd.
+// A pg_snapshot value, and its numbers. Both palloc'd.
 Datum pg_snapshot_datum(core::SnapshotView view);
 core::SnapshotView pg_snapshot_view(Datum value);
 

@@ -1,4 +1,4 @@
-// Reads what somebody said in a thread, see speech_reader.hpp.
+// Reads one poster's messages in a thread, see speech_reader.hpp.
 
 #include "board/speech_reader.hpp"
 
@@ -21,7 +21,7 @@ namespace cloudsat::board {
 
 void SpeechReader::open_now() {
     open_table();
-    // As in open_settled(): no message that maintain() is moving is missed.
+    // As in open_settled(): finds messages that maintain() is moving.
     const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
     if (OidIsValid(by_default)) {
         open_partition(by_default);
@@ -79,7 +79,8 @@ SpeechReader::Speech& SpeechReader::speech_of(Oid partition) {
     return speeches_[speech_count_++];
 }
 
-// Of the thread, those whose poster compares so with this one, from `since` on when three keys are given.
+// Starts a scan of the thread's messages whose poster compares with this one as the strategy says, from
+// `since` on if there are three keys.
 void SpeechReader::begin(Speech& speech, IndexScanDesc& scan, Datum poster, StrategyNumber strategy,
                          int keys) {
     if (scan == nullptr) {
@@ -135,12 +136,12 @@ std::optional<MessageRow> SpeechReader::newest_by_heap(Speech& speech, Datum pos
 std::optional<MessageRow> SpeechReader::newest(Datum poster, int most, Wanted wanted, void* context) {
     std::optional<MessageRow> found;
     core::Uuid best{};
-    // The default partition is the last one, and may hold any; of the others, the later one the later
+    // The default partition is the last one and may hold any message; of the others, later ones hold later
     // messages.
     for (int i = list_length(partitions_); i-- > 0;) {
         Speech& speech = speech_of(list_nth_oid(partitions_, i));
         if (RelationGetNumberOfBlocks(leaves_[speech.leaf]->relation) == 0) {
-            continue; // most of those that are made ahead
+            continue; // most partitions made in advance
         }
         const bool indexed = speech.index != nullptr;
         const auto row = indexed ? newest_by_index(speech, poster, most, wanted, context)
@@ -161,7 +162,7 @@ std::optional<MessageRow> SpeechReader::newest(Datum poster, int most, Wanted wa
 }
 
 std::optional<core::Address> SpeechReader::next_poster(const core::Address* after) {
-    const core::Address none{}; // the root: smaller than any other, and itself a poster perhaps
+    const core::Address none{}; // the root: smaller than any other address, and possibly itself a poster
     const Datum from = address_datum(after == nullptr ? none.view() : after->view());
     const StrategyNumber strategy = after == nullptr ? BTGreaterEqualStrategyNumber : BTGreaterStrategyNumber;
     std::optional<core::Address> first;

@@ -1,5 +1,5 @@
-// Reads what somebody said in a thread, newest first, and who spoke in it at all, through each partition's
-// index on (root, poster, uuid): whatever others say, and however much, costs nothing.
+// Reads one poster's messages in a thread, newest first, and the thread's posters, through each partition's
+// index on (root, poster, uuid). Other posters' messages cost nothing, however many there are.
 #pragma once
 
 #include <optional>
@@ -11,31 +11,31 @@
 
 namespace cloudsat::board {
 
-// Plain, like its base.
+// Trivially destructible, like its base.
 class SpeechReader : public MessageReader {
 public:
-    // What is committed at this moment counts, at every isolation level.
+    // Reads rows committed by now, at every isolation level.
     void open_now();
     void close_now(); // the locks stay until the end of the transaction
 
-    // The thread that is meant, and the uuid from which on its messages count.
+    // The thread, and the uuid from which its messages count.
     void in_thread(const core::Uuid& root, const core::Uuid& since);
 
-    // The newest message of the poster in it that is wanted, of at most so many that are looked at in each
-    // partition; none when there is none. The row is good until the next call.
+    // The newest wanted message of the poster in it, among at most that many examined in each partition; none
+    // if there is none. The row is valid until the next call.
     using Wanted = bool (*)(const MessageRow& row, void* context);
     std::optional<MessageRow> newest(Datum poster, int most, Wanted wanted, void* context);
 
-    // The first poster behind this one, in the order of addresses; null: the first of all. Palloc'd. Not told
-    // of a partition that has lost its index.
+    // The first poster after this one, in address order; null: the first of all. Palloc'd. Omits partitions
+    // that have lost their index.
     std::optional<core::Address> next_poster(const core::Address* after);
 
 private:
     struct Speech { // of a partition
         std::uint16_t leaf;
-        Relation index;        // null: somebody dropped it
-        IndexScanDesc said;    // what one poster said; made at first use, as is the other
-        IndexScanDesc posters; // the posters behind one
+        Relation index;        // null if an administrator dropped it
+        IndexScanDesc said;    // scans one poster's messages; made at first use, as is the next
+        IndexScanDesc posters; // scans the posters after one
         TupleTableSlot* slot;
     };
 

@@ -1,7 +1,6 @@
-// Streams, see stream.hpp. Which messages come next, and where a batch leaves the reader, is
-// core/stream_position's matter; finding the rows stream_reader's. Here a position meets the server: the
-// snapshots that it advances by, transactions that take it back, bookmarks that keep it, and the wait for the
-// first message.
+// Streams, see stream.hpp. core/board/stream_position decides which messages come next and where a batch
+// leaves the reader; stream_reader finds the rows. This file connects positions with the server: snapshots
+// advance them, transactions roll them back, bookmarks keep them, and receive() waits for the first message.
 
 #include "board/stream.hpp"
 
@@ -41,12 +40,12 @@ namespace {
 
 // --- the position of this session ------------------------------------------
 
-// Where the session's stream is. One block of memory with its numbers behind it. What was received does not
-// change.
+// The position of the session's stream, in one block of memory with its numbers. Its received part is
+// immutable.
 struct Position {
-    std::uint64_t stream; // which of this process's streams: another register() is another one
+    std::uint64_t stream; // number of the stream within this process; each register() begins another
     std::optional<core::Partial> partial;
-    core::Floor floor; // only ever becomes better, so it may change in place
+    core::Floor floor; // only improves, so it may change in place
     core::Xact xmax;
     std::size_t count;
 
@@ -80,7 +79,7 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
     position.at_subtransaction_end(event);
 }
 
-// A moment, and the numbers of transactions that were given out by then.
+// A moment, and the transaction numbers assigned by then.
 struct Moment {
     std::uint64_t era;
     TimestampTz time;
@@ -107,7 +106,7 @@ void require_past(const core::PositionView& bookmark) {
     if (bookmark.received.xmax > next || (bookmark.partial && bookmark.partial->xact >= next)) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("bookmark lies in the future"),
-                errdetail("It was made in a cluster, or at a time, of which cloudsat.eras knows nothing."),
+                errdetail("It was made in a cluster, or at a time, that cloudsat.eras does not list."),
                 errhint("Delete it from cloudsat.bookmarks, or restore cloudsat.eras with it."));
     }
 }
@@ -129,7 +128,7 @@ void begin_stream(Datum nick) {
     }
     core::Floor floor;
     if (!IsolationUsesXactSnapshot()) {
-        floor.time = pg::oldest_writer(); // before the snapshot, which in these levels is an old one
+        floor.time = pg::oldest_writer(); // before the snapshot, which is an old one at these levels
     }
     Snapshot snapshot =
         RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
@@ -159,8 +158,8 @@ namespace {
 
 // --- receiving -------------------------------------------------------------
 
-// Messages before the floor that a clock which stepped back gave their uuids would be missed. It may step
-// back by this much.
+// A clock that steps back may give messages uuids from before the floor, and they would be missed. It may
+// step back by this much.
 constexpr std::int64_t clock_margin = USECS_PER_DAY;
 
 std::optional<core::Uuid> floor_uuid(const core::Floor& floor) {
@@ -175,8 +174,8 @@ struct Request {
     std::span<const Datum> addresses, subscriptions;
 };
 
-// The uuids that come next in a transaction which has too many messages for a batch, so that not every batch
-// has to look at all of them. Good for every position in it that is not before `from`.
+// The next uuids in a transaction with too many messages for one batch, so that not every batch reads all of
+// them. Valid for every position in it that is not before `from`.
 struct Rest {
     std::uint64_t stream = 0;
     core::Partial from;
@@ -188,13 +187,13 @@ struct Rest {
 Rest rest;
 constexpr std::size_t most_rest = 10'000;
 
-// The columns of cloudsat.inbox, of which the results here consist; inbox() has one more.
+// The columns of cloudsat.inbox, which the results consist of; inbox() has one more.
 constexpr Field result_fields[] = {Field::uuid,        Field::timestamp, Field::poster,
                                    Field::chan,        Field::message,   Field::before,
                                    Field::disposition, Field::root,      Field::depth};
 
 void fill(const MessageRow& row, Datum* values, bool* nulls) {
-    slot_getallattrs(row.slot()); // at once
+    slot_getallattrs(row.slot()); // all at once
     for (std::size_t i = 0; i < std::size(result_fields); ++i) {
         values[i] = row.value(result_fields[i], nulls[i]);
     }
@@ -209,8 +208,8 @@ void put_message(ReturnSetInfo* result, const MessageRow& row, Datum upto = 0) {
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-// Rows of a result, copied while they are at hand: fetching them once more would take half as long as finding
-// them. Not for batches of any size, whose rows would not fit into memory.
+// Rows of a result, copied when found: fetching them again would take half as long as finding them. Only for
+// batches of limited size, whose rows fit into memory.
 class KeptRows {
 public:
     static constexpr std::size_t most = 1000;
@@ -240,7 +239,8 @@ private:
     TupleTableSlot *filled_, *stored_;
 };
 
-// One look at the board, from the session's position. Everything is of the memory context in which it begins.
+// One look at the board, from the session's position. Everything is allocated in the memory context in which
+// it begins.
 class Look {
 public:
     using Sees = MessageReader::Sees;
@@ -248,12 +248,12 @@ public:
     explicit Look(const Request& request)
         : request_(request), before_(position.current()), now_(this_moment()) {}
 
-    // Takes the next batch into the result and moves the session's position. Returns how many messages there
-    // were; when none although there may be more, is_done is false.
+    // Takes the next batch into the result and moves the session's position. Returns the number of messages;
+    // if it is 0 although there may be more, is_done is false.
     std::size_t take(ReturnSetInfo* result, Sees sees);
     bool is_done() const { return is_done_; }
 
-    // May there be something to take? What one's own addresses posted counts, too. Moves nothing.
+    // Whether there may be messages to take, including those of one's own addresses. Moves nothing.
     bool finds_any();
 
 private:
@@ -273,7 +273,7 @@ private:
     Position* before_;
     Moment now_;
     StreamReader reader_;
-    KeptRows rows_; // if it keeps rows, what is taken has its row for its place
+    KeptRows rows_; // if it keeps rows, each taken candidate has its row number as its place
     core::SnapshotView seen_;
     core::PositionView after_;
     core::Candidate* taken_ = nullptr;
@@ -287,7 +287,7 @@ bool Look::is_own(const MessageRow& row) const {
                                [poster](Datum own) { return address_view(own) == poster; });
 }
 
-// Calls take(candidate, row) for each message that is wanted, and not later than the last that `into` wants.
+// Calls take(candidate, row) for each wanted message that is not later than the last that `into` wants.
 template <class F> void Look::collect(core::Unreceived wanted, core::FirstCandidates& into, F take) {
     reader_.start(request_.subscriptions, wanted, floor_uuid(before_->floor));
     core::Candidate candidate;
@@ -305,7 +305,7 @@ core::FirstCandidates* Look::room_for(std::size_t count) const {
     return pg::make<core::FirstCandidates>(CurrentMemoryContext, count, memory);
 }
 
-// Does `rest` tell what comes next?
+// Whether `rest` contains what comes next.
 bool Look::knows_rest() const {
     const core::Partial& at = *before_->partial;
     return rest.stream == before_->stream && rest.own == request_.own && rest.from.xact == at.xact &&
@@ -337,7 +337,7 @@ void Look::learn_rest() {
     rest.is_whole = first.size() < most_rest;
 }
 
-// Of the partial transaction. True when it is received as a whole now.
+// Reads the partial transaction. True if it is completely received now.
 bool Look::take_rest() {
     if (!knows_rest()) {
         learn_rest();
@@ -398,7 +398,7 @@ void Look::take_others() {
     after_ = core::advance(received, seen_, first, room, more);
 }
 
-// In the order of their uuids.
+// In uuid order.
 void Look::put(ReturnSetInfo* result) {
     std::sort(taken_, taken_ + count_,
               [](const core::Candidate& a, const core::Candidate& b) { return a.id < b.id; });
@@ -461,7 +461,7 @@ std::size_t Look::take(ReturnSetInfo* result, Sees sees) {
     open(sees);
     rows_.open(result->setDesc);
     if (before_->partial && !seen_.contains(before_->partial->xact)) {
-        // Only an old snapshot under a new position; the next transaction sees it
+        // Only an old snapshot with a newer position; the next transaction sees the rest
         after_ = {before_->received(), before_->partial};
     } else if (!before_->partial || take_rest()) {
         take_others();
@@ -479,7 +479,7 @@ static_assert(pg::Plain<Look>);
 
 // --- waiting ---------------------------------------------------------------
 
-// In microseconds; as long as there is for what is longer.
+// In microseconds, with an upper limit.
 std::int64_t duration_of(const Interval& interval) {
     constexpr std::int64_t most_days = INT64_MAX / USECS_PER_DAY;
     const std::int64_t days =
@@ -505,8 +505,8 @@ std::int64_t steady_microseconds() {
         .count();
 }
 
-// For one look at a time. It stays, with a first block that a batch fits into, as a rule: a context of its
-// own for each look would mean to ask the system for memory each time, and to give it back.
+// The context of one look at a time. It is kept, with a first block that usually fits a batch: a new context
+// for each look would allocate system memory each time, and free it.
 MemoryContext look_memory() {
     static MemoryContext context = nullptr;
     if (context == nullptr) {
@@ -528,7 +528,7 @@ template <class F> auto look_in_memory(const Request& request, F take) {
     return taken;
 }
 
-// The time that is left of a timeout, in microseconds.
+// The remaining time of a timeout, in microseconds.
 class Countdown {
 public:
     explicit Countdown(std::int64_t timeout) : timeout_(timeout), began_(steady_microseconds()) {}
@@ -538,7 +538,7 @@ private:
     std::int64_t timeout_, began_;
 };
 
-// Until it has rung, at most a second of the time that is left. Did it ring?
+// Waits until it rings, at most a second of the remaining time. Returns whether it rang.
 bool wait_a_piece(std::int64_t left) {
     const std::int64_t piece = std::min<std::int64_t>(left / 1000 + 1, 1000);
     const std::int64_t began = steady_microseconds();
@@ -546,8 +546,8 @@ bool wait_a_piece(std::int64_t left) {
     return (steady_microseconds() - began) / 1000 + 1 < piece;
 }
 
-// A batch as soon as there is one, at the latest after so many microseconds. Without a wait it is what the
-// statement sees, so that what is called on its rows sees them, too.
+// A batch as soon as there is one, at the latest after that many microseconds. Without a wait it uses the
+// statement's snapshot, so that functions called on its rows see them, too.
 void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_t timeout) {
     auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     const Countdown countdown(timeout);
@@ -569,12 +569,12 @@ void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_
             continue;
         }
         const std::int64_t left = timeout > 0 ? countdown.left() : 0;
-        // An old snapshot shows nothing that has come since: then who waits is only told that something has
+        // An old snapshot shows nothing newer: then the waiting session learns only that something has
         if (left <= 0 || (rang && IsolationUsesXactSnapshot())) {
             break;
         }
         sees = Look::Sees::latest;
-        if (!watches) { // and look again: what was posted until now rang elsewhere
+        if (!watches) { // and look again: earlier posts did not ring here
             doorbell_watch(request.subscriptions);
             watches = true;
             continue;
@@ -587,13 +587,13 @@ void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_
     MemoryContextReset(look_memory());
 }
 
-// As the session is registered now: another session may have dropped the extension.
+// As registered now: another session may have dropped the extension.
 bool may_receive() {
     const Request request{1, Own::include, own_addresses(), own_subscriptions()};
     return look_in_memory(request, [](Look& look) { return look.finds_any(); });
 }
 
-// Each look is a transaction of its own, and the wait between two of them holds nothing.
+// Each look is its own transaction, and the wait between two looks holds no resources.
 Datum wait(FunctionCallInfo fcinfo) {
     pg::procedure_begin(fcinfo, "cloudsat.wait()");
     pg::require_argument(fcinfo, 0, "timeout");
@@ -641,7 +641,7 @@ Datum bookmark(FunctionCallInfo fcinfo) {
     core::PositionView reached = here->view();
     core::Floor floor = here->floor;
     const std::optional<Bookmark> newest = lock_newest_bookmark(nick);
-    if (newest && !PG_GETARG_BOOL(0)) { // what another connection has received stays received
+    if (newest && !PG_GETARG_BOOL(0)) { // messages received by another connection stay received
         require_past(newest->position);
         if (core::covers(newest->position, reached)) {
             PG_RETURN_VOID();
@@ -653,7 +653,7 @@ Datum bookmark(FunctionCallInfo fcinfo) {
     PG_RETURN_VOID();
 }
 
-// What a reader sees who looks now, on the board clock.
+// The snapshot of a reader that looks now, on the board clock.
 Datum current_snapshot(FunctionCallInfo fcinfo) {
     (void)fcinfo;
     const std::uint64_t era = era_offset();
@@ -664,7 +664,7 @@ Datum current_snapshot(FunctionCallInfo fcinfo) {
     return now;
 }
 
-// Everything that is on the channels now and was not in `since`.
+// All messages now on the channels that were not in `since`.
 void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, core::SnapshotView since) {
     StreamReader reader;
     const std::uint64_t era = era_offset();
@@ -672,8 +672,8 @@ void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, co
     const core::SnapshotView seen = snapshot_view(reader.snapshot(), era);
     if (since.xmax > era + next_transaction()) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("since lies in the future"),
-                errdetail("It was not made by this board, or the board has gone back to an earlier time."),
-                errhint("Pass on what the column upto had, or null for all messages."));
+                errdetail("It was not made by this board, or the board was restored to an earlier time."),
+                errhint("Pass the value of the column upto, or null for all messages."));
     }
     const Datum upto = pg_snapshot_datum(seen);
     reader.start(subscriptions, {since, seen}, std::nullopt);

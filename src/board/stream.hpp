@@ -1,5 +1,5 @@
-// Streams: receive, bookmark, and inbox for those who keep their own position. A session's position follows
-// its transactions like the registration that it belongs to.
+// Streams: receive, bookmark, and inbox for readers that keep their own position. A session's position
+// follows its transactions, like its registration.
 #pragma once
 
 #include "pg/boundary.hpp"
@@ -12,7 +12,8 @@ void watch_streams();
 // For register(), before the registration takes effect. A stream begins at the nick's newest bookmark, or
 // now.
 void begin_stream(Datum nick);
-// The same nick goes on where it was, or where its newest bookmark is: behind all that either has received.
+// With the same nick it resumes at its position or its newest bookmark: after all messages that either has
+// received.
 void continue_stream(Datum nick);
 void end_stream();
 

@@ -1,4 +1,4 @@
--- Streams: every message that was committed after one registered, once, in batches.
+-- Streams deliver every message committed after registration, once, in batches.
 
 CREATE TABLE cloudsat.bookmarks (
     nick         cloudsat.address       NOT NULL,
@@ -8,21 +8,21 @@ CREATE TABLE cloudsat.bookmarks (
     partial_uuid pg_catalog.uuid,
     floor        pg_catalog.timestamptz
 );
--- None is ever changed; who goes is told by all columns.
+-- Rows are never updated. A row is deleted by matching all its columns.
 ALTER TABLE cloudsat.bookmarks REPLICA IDENTITY FULL;
 CREATE INDEX bookmarks_nick_timestamp_idx ON cloudsat.bookmarks (nick, "timestamp");
-COMMENT ON TABLE cloudsat.bookmarks IS 'where streams were, append-only; the newest of a nick counts when it registers';
-COMMENT ON COLUMN cloudsat.bookmarks.nick IS 'whose';
+COMMENT ON TABLE cloudsat.bookmarks IS 'positions of streams, append-only; the newest of a nick counts when it registers';
+COMMENT ON COLUMN cloudsat.bookmarks.nick IS 'the nick whose stream it is';
 COMMENT ON COLUMN cloudsat.bookmarks."timestamp" IS 'when it was saved';
-COMMENT ON COLUMN cloudsat.bookmarks.position IS 'the transactions whose messages had been received, on the clock of messages.xact';
-COMMENT ON COLUMN cloudsat.bookmarks.partial_xact IS 'a transaction of whose messages some had been received';
-COMMENT ON COLUMN cloudsat.bookmarks.partial_uuid IS 'the last one of these';
-COMMENT ON COLUMN cloudsat.bookmarks.floor IS 'no message from before is missing, so it need not be looked for; null when unknown';
+COMMENT ON COLUMN cloudsat.bookmarks.position IS 'the transactions whose messages were received, on the clock of messages.xact';
+COMMENT ON COLUMN cloudsat.bookmarks.partial_xact IS 'a transaction of which some messages were received';
+COMMENT ON COLUMN cloudsat.bookmarks.partial_uuid IS 'the last message received of that transaction';
+COMMENT ON COLUMN cloudsat.bookmarks.floor IS 'no message from before this time is missing, so earlier ones need no search; null: unknown';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bookmarks', '');
 
--- PARALLEL UNSAFE: they take snapshots of their own. Not SECURITY DEFINER: they must know who calls, and read and write
--- below SQL, where no privilege is asked for.
+-- PARALLEL UNSAFE: they take their own snapshots. Not SECURITY DEFINER: they must know the caller, and they read and write
+-- below SQL, which checks no privileges.
 CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_catalog."interval" DEFAULT '0',
                                  include_own pg_catalog.bool DEFAULT false)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
@@ -30,20 +30,20 @@ CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_cat
                    disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4)
     LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cloudsat_receive';
 COMMENT ON FUNCTION cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool) IS
-    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first, with the snapshot of its statement';
+    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first, holding its statement''s snapshot';
 
--- Not SECURITY DEFINER and without SET: such a procedure may not end transactions.
+-- Neither SECURITY DEFINER nor SET: such a procedure may not end transactions.
 CREATE PROCEDURE cloudsat.wait(timeout pg_catalog."interval" DEFAULT '1 minute')
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_wait';
 COMMENT ON PROCEDURE cloudsat.wait(pg_catalog."interval") IS
-    'ends the transaction, then waits, without a snapshot, until there may be something to receive, at most for timeout';
+    'ends the transaction, then waits without a snapshot until there may be something to receive, at most for timeout';
 
 CREATE FUNCTION cloudsat.bookmark(force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_bookmark';
 COMMENT ON FUNCTION cloudsat.bookmark(pg_catalog.bool) IS
-    'saves how far this session has received, under its nick: register() goes on from there. What the newest bookmark of the nick has beyond that stays, unless force is true';
+    'saves this session''s stream position under its nick, from which register() resumes. Unless force is true, anything further that the nick''s newest bookmark has received is kept';
 
--- For each type that addresses may come in, as with register.
+-- One for each type of address argument, as for register.
 CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg_snapshot DEFAULT NULL)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
                    chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
@@ -51,7 +51,7 @@ CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg
                    upto pg_catalog.pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot) IS
-    'what is on the suffixes of these addresses and was not there in since; upto is the next since';
+    'messages on the suffixes of these addresses that are not in since; upto is the next since';
 CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address, since pg_catalog.pg_snapshot DEFAULT NULL)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
                    chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
@@ -59,7 +59,7 @@ CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address, since pg_catalog.pg_s
                    upto pg_catalog.pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address, pg_catalog.pg_snapshot) IS
-    'what is on the suffixes of an address and was not there in since, like inbox(address[], pg_snapshot)';
+    'messages on the suffixes of an address that are not in since, like inbox(address[], pg_snapshot)';
 CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text[], since pg_catalog.pg_snapshot DEFAULT NULL)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
                    chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
@@ -67,7 +67,7 @@ CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text[], since pg_catalog.pg_
                    upto pg_catalog.pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(pg_catalog.text[], pg_catalog.pg_snapshot) IS
-    'what is on the suffixes of these addresses and was not there in since, like inbox(address[], pg_snapshot)';
+    'messages on the suffixes of these addresses that are not in since, like inbox(address[], pg_snapshot)';
 CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text, since pg_catalog.pg_snapshot DEFAULT NULL)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
                    chan cloudsat.address, message pg_catalog.text, before pg_catalog.uuid,
@@ -75,9 +75,9 @@ CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text, since pg_catalog.pg_sn
                    upto pg_catalog.pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(pg_catalog.text, pg_catalog.pg_snapshot) IS
-    'what is on the suffixes of an address, or of those of an array, and was not there in since, like inbox(address[], pg_snapshot)';
+    'messages on the suffixes of an address, or of those of an array literal, that are not in since, like inbox(address[], pg_snapshot)';
 
 CREATE FUNCTION cloudsat.current_snapshot() RETURNS pg_catalog.pg_snapshot
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_current_snapshot';
 COMMENT ON FUNCTION cloudsat.current_snapshot() IS
-    'now, as a since for cloudsat.inbox: who begins with it reads what is committed from now on';
+    'the present, as since for cloudsat.inbox: a reader that begins with it reads everything committed from now on';

@@ -18,8 +18,7 @@ extern "C" {
 namespace cloudsat::board {
 namespace {
 
-// An entry that is not wanted costs less than finding another place in the index, but a place that is sought
-// leaves any number of them behind.
+// Skipping an unwanted entry is cheaper than a new index descent, but a descent skips any number of entries.
 constexpr int most_passed = 8;
 
 } // namespace
@@ -34,13 +33,13 @@ void StreamReader::start(std::span<const Datum> channels, core::Unreceived wante
     is_searching_ = false;
 }
 
-// The next partition that is not empty.
+// The next non-empty partition.
 bool StreamReader::begin_partition() {
     while (next_to_read_ < list_length(to_read_)) {
         reading_ = open_partition(list_nth_oid(to_read_, next_to_read_++));
         const Leaf& leaf = *leaves_[reading_];
         if (RelationGetNumberOfBlocks(leaf.relation) == 0) {
-            continue; // most of those that are made ahead
+            continue; // most partitions made in advance
         }
         index_ =
             open_index(leaf.relation, {column_of(Field::chan, leaf.map), column_of(Field::xact, leaf.map)});
@@ -51,7 +50,7 @@ bool StreamReader::begin_partition() {
         }
         slot_ = table_slot_create(leaf.relation, nullptr);
         index_scan_ = CLOUDSAT_INDEX_BEGINSCAN(leaf.relation, index_, snapshot_, 2);
-        index_scan_->xs_want_itup = true; // says the transaction before the row is fetched
+        index_scan_->xs_want_itup = true; // gives the transaction before the row is fetched
         prepare_keys();
         channel_ = 0;
         from_ = 0;
@@ -118,7 +117,7 @@ bool StreamReader::step_in_index(core::Xact last_wanted, core::Xact& xact) {
             next_channel();
         } else if (!wanted_.contains(xact)) {
             if (!wanted_.next(xact)) {
-                next_channel(); // nothing is wanted from here on, were it the greatest number of all
+                next_channel(); // no transaction from here on is wanted
             } else if (++passed_ > most_passed) {
                 from_ = xact + 1;
                 is_there_ = false;

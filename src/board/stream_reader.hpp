@@ -1,5 +1,5 @@
-// Reads the messages of a stream: those on some channels, written by some transactions, through each
-// partition's index on (chan, xact). Knows what transactions are wanted, not why; see stream.cpp.
+// Reads the messages of a stream: those on some channels from some transactions, through each partition's
+// index on (chan, xact). Knows which transactions are wanted, not why; see stream.cpp.
 #pragma once
 
 #include <optional>
@@ -12,18 +12,18 @@
 
 namespace cloudsat::board {
 
-// To be opened with open_settled. Plain, like its base.
+// To be opened with open_settled. Trivially destructible, like its base.
 class StreamReader : public MessageReader {
 public:
-    // The messages on these channels (descending) of these transactions, but for those with a uuid before
-    // `floor`, if they are not in the default partition: in no particular order, but on one channel of one
-    // partition in the order of their transactions.
+    // The messages on these channels (descending) of these transactions, except those with a uuid before
+    // `floor` outside the default partition. Unordered, except that those on one channel of one partition are
+    // in transaction order.
     void start(std::span<const Datum> channels, core::Unreceived wanted, std::optional<core::Uuid> floor);
 
-    // The next one that was not written later than by `last_wanted`. The row is good until the next step.
+    // The next one not written later than by `last_wanted`. The row is valid until the next step.
     std::optional<MessageRow> next(core::Xact last_wanted, core::Xact& xact, Place& place);
 
-    void end(); // before its end; otherwise it ends itself
+    void end(); // needed only before its end
 
 private:
     bool begin_partition();
@@ -41,17 +41,17 @@ private:
     List* to_read_;
     int next_to_read_;
 
-    std::uint16_t reading_; // the current partition, if one of these is there
+    std::uint16_t reading_; // the current partition, if it is one of these
     Relation index_;
     ScanKeyData keys_[2];
     IndexScanDesc index_scan_;
-    bool is_searching_; // when there is no index
+    bool is_searching_; // if there is no index
     pg::TableScan search_;
     TupleTableSlot* slot_;
     std::size_t channel_;
     core::Xact from_; // where to begin on the channel
-    bool is_there_;   // the index scan is where from_ says, or behind
-    int passed_;      // entries in a row that were not wanted
+    bool is_there_;   // the index scan is at or after from_
+    int passed_;      // consecutive unwanted entries
 };
 
 } // namespace cloudsat::board

@@ -1,5 +1,6 @@
-// Tasks: participants and task. Reads the replies of a thread once, through MessageReader, and hands them to
-// core/task_state, which knows the rule. Nothing is kept: a task's state is always what its thread says.
+// Tasks: participants and task. Reads the replies of a thread once, through MessageReader, and passes them to
+// core/board/task_state, which implements the rule. Nothing is stored: a task's state always follows from its
+// thread.
 
 #include <initializer_list>
 
@@ -33,7 +34,7 @@ void add(core::TaskState* task, const MessageRow& row) {
     poster.release();
 }
 
-// The state of what this message started. It lives in the current context.
+// The state of this message's task, in the current context.
 core::TaskState* judge(Datum start) {
     auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
     auto* task = pg::make<core::TaskState>(CurrentMemoryContext, memory);
@@ -49,7 +50,7 @@ core::TaskState* judge(Datum start) {
         if (count == core::ThreadWalk::most_nodes - 1) {
             ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread has too many messages"));
         }
-        // what lies under a message is deeper than it
+        // every message under it is deeper than it
         if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
             add(task, *row);
         }
@@ -84,8 +85,8 @@ Datum count_datum(std::uint64_t count) {
     return Int64GetDatum(static_cast<int64>(count));
 }
 
-// Calls with the task of the first argument, in a context that is gone afterwards. What is to be done must
-// not throw.
+// Calls `act` with the task of the first argument, in a context that is deleted afterwards. It must not
+// throw.
 template <class F> void with_task(FunctionCallInfo fcinfo, F&& act) {
     InitMaterializedSRF(fcinfo, 0);
     MemoryContext context = pg::new_context(CurrentMemoryContext, "cloudsat task");
@@ -117,7 +118,7 @@ Datum task(FunctionCallInfo fcinfo) {
     with_task(fcinfo, [fcinfo](const core::TaskState& judged) {
         const core::TaskSummary& summary = judged.summary();
         if (!summary.first) {
-            return; // there is no such message, nor any reply to it
+            return; // neither the message nor a reply to it exists
         }
         ResultRow row;
         row.add(summary.state);

@@ -1,7 +1,7 @@
-// Threads: thread, thread_text, root, ancestors, children. Finds the messages through MessageReader; their
-// order and their picture come from core/thread_tree and core/thread_text. While a tree is put together only
-// uuids, links and places are kept; the rows are fetched again, in the order of the walk, so that memory does
-// not grow with the size of the messages.
+// Threads: thread, thread_text, root, ancestors, children. MessageReader finds the messages,
+// core/board/thread_tree orders them and core/board/thread_text draws them. While the tree is built, only
+// uuids, links and places are kept. The rows are fetched again in walk order, so memory does not grow with
+// message size.
 
 #include "board/thread.hpp"
 
@@ -48,7 +48,7 @@ Member look_up(MessageReader& reader, Datum uuid) {
 
 namespace {
 
-// Grows by doubling; palloc'd, so that an error leaves nothing behind.
+// Grows by doubling; palloc'd, so an error leaks nothing.
 struct Nodes {
     core::ThreadNode* data = nullptr;
     std::size_t count = 0, capacity = 0;
@@ -83,15 +83,14 @@ core::ThreadNode node_of(const MessageRow& row, Place place) {
     return node;
 }
 
-// The order of the walk from a message. What it allocates is of the current context, and so is the walk
-// itself.
+// The walk order from a message. It and its allocations are in the current context.
 core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
     Member from = look_up(reader, start);
     Nodes nodes;
     if (from.place) {
         nodes.add(node_of(reader.fetch(*from.place), *from.place));
     }
-    if (from.is_reply) { // the parent takes no part, but tells the walk that it is there
+    if (from.is_reply) { // the parent is not part of it, but shows the walk that it exists
         if (const std::optional<Place> parent = reader.find(UUIDPGetDatum(&from.before))) {
             nodes.add(node_of(reader.fetch(*parent), *parent));
         }
@@ -99,7 +98,7 @@ core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
     reader.start_replies(UUIDPGetDatum(&from.root));
     Place place;
     while (const std::optional<MessageRow> row = reader.next_reply(place)) {
-        // what lies under a message is deeper than it
+        // every message under it is deeper than it
         if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
             nodes.add(node_of(*row, place));
         }
@@ -110,7 +109,7 @@ core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
                                       memory);
 }
 
-// The walk from a message, with the rows. Everything is of the context in which it begins.
+// The walk from a message, with the rows. Everything is in the context in which it begins.
 class Walk {
 public:
     void begin(Datum start) {
@@ -122,7 +121,7 @@ public:
         at_ = 0;
     }
 
-    // The next message; false at the end. Step and row are good until the next one.
+    // The next message; false at the end. Step and row are valid until the next call.
     bool next() {
         CHECK_FOR_INTERRUPTS();
         if (++at_ >= batch_.count()) {
@@ -157,7 +156,7 @@ private:
     int at_;
 };
 
-// The uuids from the top of a walk down to its current message, as a uuid[].
+// The uuids from the top of a walk to its current message, as a uuid[].
 class Path {
 public:
     Datum at(std::uint32_t depth, Datum uuid) {
@@ -206,7 +205,7 @@ struct ResultRow {
     }
 };
 
-// A walk whose rows are given one by one. It is open between the calls, and may be ended before its end.
+// A walk whose rows are returned one by one. It stays open between calls, and may be ended early.
 struct OpenWalk {
     Walk walk;
     Path path;
@@ -214,14 +213,14 @@ struct OpenWalk {
     static void close(Datum self) { reinterpret_cast<OpenWalk*>(DatumGetPointer(self))->walk.end(); }
 };
 
-// Row by row, so that nothing is stored: cloudsat.thread calls it where the executor takes them like that.
+// Returns row by row, so that nothing is stored: cloudsat.thread calls it where the executor accepts that.
 Datum thread(FunctionCallInfo fcinfo) {
     ExprContext* caller = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)->econtext;
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext* call = SRF_FIRSTCALL_INIT();
         MemoryContext before = MemoryContextSwitchTo(call->multi_call_memory_ctx);
         if (get_call_result_type(fcinfo, nullptr, &call->tuple_desc) != TYPEFUNC_COMPOSITE) {
-            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("thread gives rows"));
+            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("thread returns rows"));
         }
         call->tuple_desc = BlessTupleDesc(call->tuple_desc);
         auto* opened = pg::make<OpenWalk>(CurrentMemoryContext);
@@ -251,8 +250,8 @@ Datum thread(FunctionCallInfo fcinfo) {
     SRF_RETURN_NEXT(call, HeapTupleGetDatum(heap_form_tuple(call->tuple_desc, result.values, result.nulls)));
 }
 
-// UTF-8 as ThreadText wants it. An SQL_ASCII database knows no encoding: its bytes are taken for UTF-8, and
-// those that are not become substitutes.
+// UTF-8 as ThreadText needs it. An SQL_ASCII database has no encoding: its bytes are read as UTF-8, and
+// invalid ones become substitutes.
 bool speaks_unicode() {
     return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
 }
@@ -264,13 +263,13 @@ std::string_view to_unicode(std::string_view text) {
     return pg_server_to_any(pnstrdup(text.data(), text.size()), static_cast<int>(text.size()), PG_UTF8);
 }
 
-// The characters of boxes must exist here and at the client.
+// The box-drawing characters must exist in the encodings of the database and the client.
 core::Drawing possible_drawing() {
     const bool both = GetDatabaseEncoding() == PG_UTF8 && pg_get_client_encoding() == PG_UTF8;
     return both ? core::Drawing::box : core::Drawing::ascii;
 }
 
-// Appends the line of one message; what it allocates is of the current context.
+// Appends the line of one message; its allocations are in the current context.
 void append_line(StringInfo out, core::ThreadText* text, const core::ThreadStep& step,
                  const MessageRow& row) {
     bool is_root;
@@ -329,7 +328,7 @@ Datum root(FunctionCallInfo fcinfo) {
     reader.open();
     Member member = look_up(reader, PG_GETARG_DATUM(0));
     bool known = member.place.has_value();
-    if (!known) { // cleaned up, but its replies may remain
+    if (!known) { // cleaned up, but replies to it may remain
         reader.start_replies(UUIDPGetDatum(&member.root));
         Place place;
         known = reader.next_reply(place).has_value();
@@ -343,7 +342,7 @@ Datum root(FunctionCallInfo fcinfo) {
     PG_RETURN_UUID_P(result);
 }
 
-// The depth of a parent, which is less than its reply's: so the way up has an end, whatever the links say.
+// A parent's depth is less than its reply's, so the way up ends, whatever the links contain.
 int require_above(const MessageRow& parent, bool is_reply, int depth_of_reply) {
     const int depth = is_reply ? DatumGetInt32(parent.value(Field::depth)) : 0;
     if (depth >= depth_of_reply) {

@@ -1,5 +1,5 @@
-// What walking a thread and judging a task have in common: where a message stands in its thread. The tree
-// itself is core/thread_tree.
+// Shared by thread walks and tasks: the position of a message in its thread. The tree itself is
+// core/board/thread_tree.
 #pragma once
 
 #include <optional>
@@ -12,10 +12,10 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// What is to be known of a message before its thread is read. Asked for a reply, a thread is what lies under
-// it; asked for anything else, all with that root, whether the root is there or not.
+// What must be known of a message before its thread is read. For a reply, the thread is all that lies under
+// it; for anything else, all messages with that root, whether the root exists or not.
 struct Member {
-    pg_uuid_t root; // itself, when it is none's reply, or has been cleaned up
+    pg_uuid_t root; // itself if it is not a reply, or was cleaned up
     pg_uuid_t before;
     std::optional<Place> place;
     bool is_reply = false;

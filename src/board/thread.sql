@@ -1,8 +1,8 @@
--- Walking threads. These functions read the board's table themselves: whoever may execute them may read it.
+-- Walking threads. These functions read the board's table themselves: a role that may execute them may read it.
 
--- Gives its rows one by one. In FROM the server would store them all first, whatever the function does; a function in
--- a select list is asked row by row. So thread() is no more than a subquery, which the planner puts in its place: neither
--- STRICT nor a SET clause, which would keep it from that, and with a body that no search_path changes.
+-- Returns its rows one by one. In FROM, the server would first store them all; a function in a select list is called row by
+-- row. So thread() is only a subquery, which the planner inlines. It is neither STRICT nor has a SET clause, which would
+-- prevent that, and no search_path changes the meaning of its body.
 CREATE FUNCTION _cloudsat.thread(start pg_catalog.uuid, -- in an order in which the executor finds columns fast
                                  OUT depth pg_catalog.int4, OUT parent_gone pg_catalog.bool, OUT uuid pg_catalog.uuid,
                                  OUT "timestamp" pg_catalog.timestamptz, OUT disposition cloudsat.disposition,
@@ -23,17 +23,17 @@ BEGIN ATOMIC
       FROM (SELECT _cloudsat.thread(start) AS step) AS walk;
 END;
 COMMENT ON FUNCTION cloudsat.thread(pg_catalog.uuid) IS
-    'a message and all replies under it, depth-first, siblings in uuid order; replies whose parent has been cleaned up say parent_gone';
+    'a message and all replies under it, depth-first, siblings in uuid order; parent_gone marks replies whose parent was cleaned up';
 
 CREATE FUNCTION cloudsat.thread_text(start pg_catalog.uuid) RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'cloudsat_thread_text' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.thread_text(pg_catalog.uuid) IS
-    'a message and all replies under it, drawn as an indented tree with one line for each';
+    'a message and all replies under it, drawn as an indented tree with one line per message';
 
 CREATE FUNCTION cloudsat.root(start pg_catalog.uuid) RETURNS pg_catalog.uuid
     AS 'MODULE_PATHNAME', 'cloudsat_root' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.root(pg_catalog.uuid) IS
-    'the message that started the thread of this one: itself, when it is no reply; null for an unknown uuid';
+    'the message that started this one''s thread: itself if it is not a reply; null for an unknown uuid';
 
 CREATE FUNCTION cloudsat.ancestors(start pg_catalog.uuid)
     RETURNS TABLE (distance pg_catalog.int4, uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz,
@@ -41,7 +41,7 @@ CREATE FUNCTION cloudsat.ancestors(start pg_catalog.uuid)
                    message pg_catalog.text, parent_gone pg_catalog.bool)
     AS 'MODULE_PATHNAME', 'cloudsat_ancestors' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION cloudsat.ancestors(pg_catalog.uuid) IS
-    'the messages above a reply, from its parent (distance 1) up to the root, or to the last one that is still there (parent_gone)';
+    'the messages above a reply, from its parent (distance 1) up to the root, or to the last one that still exists (parent_gone)';
 
 CREATE FUNCTION cloudsat.children(start pg_catalog.uuid)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,

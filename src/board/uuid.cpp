@@ -39,7 +39,7 @@ std::optional<core::Uuid> make_bound(TimestampTz time, MakeBound make) {
     return make(unix_time);
 }
 
-// A bound made by core::uuid_floor or core::uuid_ceil.
+// A bound from core::uuid_floor or core::uuid_ceil.
 Datum bound(TimestampTz time, MakeBound make) {
     const std::optional<core::Uuid> uuid = make_bound(time, make);
     if (!uuid) {

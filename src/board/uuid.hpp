@@ -1,4 +1,4 @@
-// The board's uuids: core/uuid7 with the server's clock and randomness, and conversions to the server's
+// The board's uuids: core/board/uuid7 with the server's clock and randomness, and conversions to server
 // values.
 #pragma once
 
@@ -14,7 +14,7 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// The next uuid of this backend. Raises when the clock is out of range or there is no randomness.
+// The next uuid of this backend. Raises if the clock is out of range or randomness is unavailable.
 core::Uuid new_uuid();
 
 // The instant in a uuid that new_uuid made.

@@ -7,13 +7,13 @@ COMMENT ON FUNCTION cloudsat.uuid_time(pg_catalog.uuid) IS 'the instant that a U
 CREATE FUNCTION cloudsat.uuid_floor(instant pg_catalog.timestamptz) RETURNS pg_catalog.uuid
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cloudsat_uuid_floor';
 COMMENT ON FUNCTION cloudsat.uuid_floor(pg_catalog.timestamptz) IS
-    'the smallest UUIDv7 of an instant: uuid >= uuid_floor(t) is what was posted at t or later';
+    'the smallest UUIDv7 of an instant: uuid >= uuid_floor(t) selects messages posted at t or later';
 
 CREATE FUNCTION cloudsat.uuid_ceil(instant pg_catalog.timestamptz) RETURNS pg_catalog.uuid
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'cloudsat_uuid_ceil';
 COMMENT ON FUNCTION cloudsat.uuid_ceil(pg_catalog.timestamptz) IS
-    'the greatest UUIDv7 of an instant: uuid <= uuid_ceil(t) is what was posted at t or before';
+    'the greatest UUIDv7 of an instant: uuid <= uuid_ceil(t) selects messages posted at t or earlier';
 
 CREATE FUNCTION _cloudsat.uuid() RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_uuid';
-COMMENT ON FUNCTION _cloudsat.uuid() IS 'the next UUIDv7 of this session, as a post would get it';
+COMMENT ON FUNCTION _cloudsat.uuid() IS 'the next UUIDv7 of this session, as for a post';

@@ -1,4 +1,4 @@
-// What other transactions are doing, see activity.hpp.
+// The state of other transactions, see activity.hpp.
 
 #include "pg/activity.hpp"
 
@@ -26,14 +26,14 @@ bool is_any_prepared() {
 
 } // namespace
 
-// The time is taken first, and a session's number is read after its beginning: so a transaction that gets its
-// number, or begins, while we look is younger than what we answer, and one that has ended does not matter.
+// The time is read first, and a session's number is read after the start of its transaction. So a transaction
+// that begins or gets its number meanwhile is later than the result, and one that has ended does not matter.
 std::optional<TimestampTz> oldest_writer() {
     TimestampTz oldest = GetCurrentTimestamp();
     if (max_prepared_xacts > 0 && is_any_prepared()) {
         return std::nullopt;
     }
-    pgstat_clear_backend_activity_snapshot(); // it would be that of an earlier moment
+    pgstat_clear_backend_activity_snapshot(); // it would show an earlier moment
     for (int i = 1; i <= pgstat_fetch_stat_numbackends(); ++i) {
         const LocalPgBackendStatus* session = CLOUDSAT_BACKEND_STATUS(i);
         if (session == nullptr || session->backendStatus.st_state == STATE_DISABLED) {
@@ -46,7 +46,7 @@ std::optional<TimestampTz> oldest_writer() {
         if (began != 0) {
             oldest = std::min(oldest, began);
         } else if (session->backendStatus.st_state == STATE_UNDEFINED) {
-            return std::nullopt; // a worker that tells nothing; any other one has just begun
+            return std::nullopt; // a worker that reports nothing; any other one has just begun
         }
     }
     return oldest;

@@ -1,4 +1,4 @@
-// What other transactions of the cluster are doing.
+// The state of other transactions of the cluster.
 #pragma once
 
 #include <optional>
@@ -11,8 +11,9 @@ extern "C" {
 
 namespace cloudsat::pg {
 
-// A moment since when all transactions have begun that have a number now or get one later. None when that
-// cannot be known: a transaction is prepared, or a session does not report what it does (track_activities).
+// A moment after which all transactions have begun that have a number now or get one later. None if that
+// cannot be determined: a transaction is prepared, or a session does not report its activity
+// (track_activities).
 std::optional<TimestampTz> oldest_writer();
 
 } // namespace cloudsat::pg

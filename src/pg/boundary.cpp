@@ -1,5 +1,5 @@
-// The boundary, see boundary.hpp. The order of steps in each catch clause and handler matters; each says why.
-// Nothing here may allocate while an error is on its way.
+// The boundary, see boundary.hpp. The order of steps in each catch clause and handler matters; comments give
+// the reasons. Nothing here may allocate while an error is propagating.
 
 #include "pg/boundary.hpp"
 
@@ -26,12 +26,12 @@ void copy_cut(std::span<char> target, const char* source) noexcept {
     target[text.size()] = '\0';
 }
 
-// What is known of an exception after its catch clause was left. Plain, so that ereport may jump over it.
+// What remains of an exception after its catch clause. Trivially destructible, so ereport may jump over it.
 struct Caught {
     int sqlstate;
-    char message[256]; // set by look() alone: clearing it at each entry would be noticed
+    char message[256]; // set by look() alone: clearing it at each entry would cost noticeable time
 
-    // To be called inside a catch clause: looks at the current exception.
+    // Call inside a catch clause: examines the current exception.
     void look() noexcept {
         try {
             throw;
@@ -52,7 +52,7 @@ struct Caught {
 private:
     void set(int code, const char* text) noexcept {
         sqlstate = code;
-        copy_cut(message, text); // a longer one is cut: nothing may be allocated here
+        copy_cut(message, text); // a longer one is truncated: nothing may be allocated here
     }
 };
 static_assert(Plain<Caught>);
@@ -66,7 +66,7 @@ Datum enter(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo)) {
     } catch (...) {
         caught.look();
     }
-    caught.report(); // only now: the exception object is gone
+    caught.report(); // only now: the exception object has been destroyed
 }
 
 void enter(void (*body)(void*), void* argument) {
@@ -82,9 +82,9 @@ void enter(void (*body)(void*), void* argument) {
 
 namespace {
 
-// Of the error that is being handled. The server lets nobody look at it but by a copy.
+// Copies the error being handled. The server allows access to it only by a copy.
 void copy_message(std::span<char> target, MemoryContext context) {
-    MemoryContext before = MemoryContextSwitchTo(context); // the error's own takes no copies
+    MemoryContext before = MemoryContextSwitchTo(context); // the error's own context rejects copies
     ErrorData* error = CopyErrorData();
     copy_cut(target, error->message != nullptr ? error->message : "");
     FreeErrorData(error);
@@ -102,8 +102,8 @@ bool survive(void (*round)(void*), void* argument, std::span<char> message) {
     {
         ok = false;
         HOLD_INTERRUPTS();
-        // All that is done with the error comes before the abort: what it points to may lie in memory of the
-        // transaction (the place in its function's source, when PL/pgSQL has raised it once more).
+        // All uses of the error precede the abort: it may point into memory of the transaction (the position
+        // in a function's source, if PL/pgSQL has re-raised it).
         EmitErrorReport();
         if (!message.empty()) {
             copy_message(message, context);

@@ -1,5 +1,5 @@
 // The boundary between C++ and the server, in both directions. boundary.cpp holds the only PG_TRY and the
-// only `catch (...)` of the module; everything else relies on these rules:
+// only `catch (...)` of the module. All other code follows these rules:
 //   pure code (core/)   calls no server function, so nothing can jump over it;
 //   glue                may call the server; its locals are trivially destructible, so a jump skips nothing;
 //   owners              live in a MemoryContext (pg/memory.hpp) or for the whole process, not on a stack;
@@ -12,30 +12,30 @@
 
 namespace cloudsat::pg {
 
-// Something that an ereport may jump over.
+// A type that an ereport may jump over.
 template <class T>
 concept Plain = std::is_void_v<T> || std::is_trivially_destructible_v<T>;
 
-// Runs a function that the server called. A C++ exception that leaves it becomes an ERROR, raised after the
-// catch clause is left (raising inside would leak the exception): bad_alloc as 53200, the rest as XX000 with
-// what(), cut to 255 bytes.
+// Runs a function called by the server. A C++ exception that leaves it becomes an ERROR: bad_alloc as 53200,
+// others as XX000 with what(), truncated to 255 bytes. It is raised after the catch clause, because raising
+// inside would leak the exception.
 Datum enter(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo));
 template <Datum (*Body)(FunctionCallInfo)> Datum entry(FunctionCallInfo fcinfo) {
     return enter(fcinfo, Body);
 }
 
-// The same for what returns nothing: the main function of a background worker, a hook.
+// The same for functions without a result: the main function of a background worker, a hook.
 void enter(void (*body)(void*), void* argument);
 
-// Runs one round of a worker's loop and outlives its errors: reports the error to the log, aborts whatever
-// transaction is open, releases what the round held, and returns false; the error's message is left in
-// `message`, cut. A FATAL still ends the process.
+// Runs one round of a worker's loop and handles its errors: logs the error, aborts any open transaction,
+// releases the round's resources, and returns false, with the error's message, truncated, in `message`. A
+// FATAL still ends the process.
 bool survive(void (*round)(void*), void* argument, std::span<char> message = {});
 
 } // namespace cloudsat::pg
 
 // Declares the function `name` (of type Datum(FunctionCallInfo), in scope) as the SQL-callable symbol
-// cloudsat_<name>. Use it in namespace scope of the file that defines the function; add the symbol to
+// cloudsat_<name>. Use it in namespace scope of the file that defines the function, and add the symbol to
 // src/exports.txt.
 #define SQL_FUNCTION(name)                                                                                   \
     extern "C" {                                                                                             \

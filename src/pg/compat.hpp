@@ -1,4 +1,4 @@
-// What differs between the supported servers, 15 to 18, and nothing else. Code elsewhere asks for no version.
+// The differences between the supported servers, 15 to 18. Only this file checks the server version.
 #pragma once
 
 #include "pg/postgres.hpp"
@@ -7,7 +7,7 @@
 #error "cloudsat needs PostgreSQL 15 or newer"
 #endif
 
-// Soft errors came with 16: there an input function may report bad input without raising. Before, it raises.
+// Soft errors exist from 16 on: an input function may report bad input without raising. Before, it raises.
 #if PG_VERSION_NUM >= 160000
 extern "C" {
 #include "nodes/miscnodes.h"
@@ -48,8 +48,8 @@ extern "C" {
 #define CLOUDSAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
 #endif
 
-// From 16 on: attribute maps may skip missing columns, and index insertion may be limited to summarizing
-// indexes. Neither is wanted here.
+// From 16 on, attribute maps may skip missing columns, and index insertion may be limited to summarizing
+// indexes. Neither is needed here.
 #if PG_VERSION_NUM >= 160000
 #define CLOUDSAT_ATTRIBUTE_MAP(from, to) build_attrmap_by_name_if_req(from, to, false)
 #define CLOUDSAT_INSERT_INDEX_TUPLES(info, slot, estate)                                                     \
@@ -60,15 +60,15 @@ extern "C" {
     ExecInsertIndexTuples(info, slot, estate, false, false, nullptr, NIL)
 #endif
 
-// The primary key's index: from 18 on it is asked whether a deferrable one will do.
+// The primary key's index. From 18 on, the caller states whether it accepts a deferrable one.
 #if PG_VERSION_NUM >= 180000
 #define CLOUDSAT_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation, false)
 #else
 #define CLOUDSAT_PRIMARY_KEY(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
 
-// A process's place in the server's array of statuses, which is in the order of backend ids, since 17 of
-// process numbers. Negative when it has none (any more).
+// A process's index in the server's array of backend statuses. The array is in order of backend ids, and
+// since 17 of process numbers. Negative if it has none (any more).
 extern "C" {
 #include "storage/proc.h"
 }
@@ -80,7 +80,7 @@ extern "C" {
 #define CLOUDSAT_MY_STATUS_PLACE (MyBackendId - 1)
 #endif
 
-// From 18 on an index scan may be counted for EXPLAIN. Nobody explains ours.
+// From 18 on, an index scan may be counted for EXPLAIN, which is not used for ours.
 #if PG_VERSION_NUM >= 180000
 #define CLOUDSAT_INDEX_BEGINSCAN(heap, index, snapshot, keys)                                                \
     index_beginscan(heap, index, snapshot, nullptr, keys, 0)
@@ -88,7 +88,7 @@ extern "C" {
 #define CLOUDSAT_INDEX_BEGINSCAN(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, keys, 0)
 #endif
 
-// What a session tells of itself, by its place in the list of this moment.
+// What a session reports about itself, by its position in the current list.
 extern "C" {
 #include "utils/backend_status.h"
 }

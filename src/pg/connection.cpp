@@ -1,4 +1,4 @@
-// Looking for one connection, see connection.hpp.
+// Finds one connection, see connection.hpp.
 
 #include "pg/connection.hpp"
 
@@ -16,8 +16,8 @@ bool is_connected(int pid, TimestampTz backend_start) {
     if (process == nullptr) {
         return false;
     }
-    // The pid may be another process's by now; its start time tells. The server offers a copy of all entries
-    // only, which it keeps for the rest of the transaction; but ours lies in the same array.
+    // Another process may have the pid by now; its start time shows that. The server only offers a copy of
+    // all entries, which it keeps for the rest of the transaction; but our own entry is in the same array.
     const auto place = static_cast<int>(CLOUDSAT_STATUS_PLACE(process));
     if (place < 0) {
         return false; // it ended just now

@@ -1,5 +1,5 @@
-// Is a connection that somebody wrote down still there? Asked by pid and start time, as pg_stat_activity
-// shows them, but without copying everybody's status first.
+// Whether a recorded connection still exists, identified by pid and start time as in pg_stat_activity,
+// without copying the status of all sessions.
 #pragma once
 
 #include "pg/boundary.hpp"
@@ -10,7 +10,7 @@ extern "C" {
 
 namespace cloudsat::pg {
 
-// Of this server, whichever database. As of now: no snapshot of activity is taken or used.
+// On this server, in any database. As of now: takes and uses no snapshot of activity.
 bool is_connected(int pid, TimestampTz backend_start);
 
 } // namespace cloudsat::pg

@@ -8,12 +8,12 @@
 namespace cloudsat::pg {
 
 MemoryContext new_context(MemoryContext parent, const char* name) {
-    // not AllocSetContextCreate, whose check that the name is a literal is a GNU extension
+    // not AllocSetContextCreate, whose check for a literal name is a GNU extension
     return AllocSetContextCreateInternal(parent, name, ALLOCSET_DEFAULT_SIZES);
 }
 
 void* allocate(MemoryContext context, std::size_t bytes) {
-    // An over-large request raises even with NO_OOM, so it is refused here.
+    // An oversized request raises even with NO_OOM, so it is rejected here.
     if (bytes > MaxAllocHugeSize) {
         throw std::bad_alloc();
     }
@@ -35,8 +35,8 @@ void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void*
     MemoryContextRegisterResetCallback(context, callback);
 }
 
-// palloc aligns to MAXALIGN, which may be half of what std::max_align_t wants (and with it every resource of
-// std that takes its memory here). Then the block begins later, and what palloc returned stands before it.
+// palloc aligns to MAXALIGN, which may be half of what std::max_align_t, and so every std memory resource
+// user here, requires. In that case the block begins later, and the pointer from palloc is stored before it.
 void* ContextResource::do_allocate(std::size_t bytes, std::size_t alignment) {
     if (alignment <= MAXIMUM_ALIGNOF) {
         return pg::allocate(context_, bytes);

@@ -1,6 +1,5 @@
-// Memory of the server for C++: a memory_resource over a MemoryContext, and objects that a context owns.
-// Nothing here raises, but for new_context: when memory is short, std::bad_alloc is thrown, and the boundary
-// reports it.
+// Server memory for C++: a memory_resource over a MemoryContext, and objects that a context owns. Only
+// new_context raises. The others throw std::bad_alloc if memory is exhausted, and the boundary reports it.
 #pragma once
 
 #include <memory_resource>
@@ -11,7 +10,8 @@
 
 namespace cloudsat::pg {
 
-// Containers of core/ run on it, so their memory shows in pg_backend_memory_contexts and dies with the query.
+// Containers of core/ use it, so their memory shows in pg_backend_memory_contexts and is freed with the
+// query.
 class ContextResource final : public std::pmr::memory_resource {
 public:
     explicit ContextResource(MemoryContext context) noexcept : context_(context) {}
@@ -24,11 +24,11 @@ private:
     MemoryContext context_;
 };
 
-// A context of its own under this one, with the usual block sizes. Raises when memory is short, as palloc
-// does. The name must be a literal.
+// A child context of this one, with the usual block sizes. Like palloc, raises if memory is exhausted. The
+// name must be a literal.
 MemoryContext new_context(MemoryContext parent, const char* name);
 
-// Memory in the context for an object and the callback that destroys it. Never raises; throws std::bad_alloc.
+// Memory in the context for an object and its destruction callback. Never raises; throws std::bad_alloc.
 void* allocate(MemoryContext context, std::size_t bytes);
 void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept;
 std::size_t reset_record_size() noexcept;
@@ -41,8 +41,8 @@ template <class T, class... Arguments> T* make(MemoryContext context, Arguments&
     if constexpr (std::is_trivially_destructible_v<T>) {
         return new (place) T(std::forward<Arguments>(arguments)...);
     } else {
-        void* record =
-            allocate(context, reset_record_size()); // before the object exists, so nothing can fail after
+        void* record = allocate(
+            context, reset_record_size()); // before the object exists, so nothing can fail afterwards
         T* object = new (place) T(std::forward<Arguments>(arguments)...);
         on_reset(
             context, record, [](void* made) { static_cast<T*>(made)->~T(); }, object);

@@ -12,7 +12,7 @@ extern "C" {
 namespace cloudsat::pg {
 namespace {
 
-unsigned current_generation = 1; // 0 is what a Name starts with
+unsigned current_generation = 1; // a Name starts with 0
 
 struct Schema {
     const char* name;
@@ -22,7 +22,7 @@ struct Schema {
 Schema public_schema{"cloudsat"};
 Schema internal_schema{"_cloudsat"};
 
-// Any change of any schema forgets everything: rare, and cheap to look up again.
+// Any change of any schema invalidates all: it is rare, and a new look-up is cheap.
 void forget(Datum, int, uint32) noexcept {
     ++current_generation;
 }
@@ -74,7 +74,7 @@ Oid Name::oid() {
         if (!OidIsValid(oid_)) {
             ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("cloudsat.%s does not exist", name_),
-                    errdetail("The library and the installed extension do not fit together."),
+                    errdetail("The versions of the library and the installed extension do not match."),
                     errhint("Use ALTER EXTENSION cloudsat UPDATE."));
         }
         generation_ = generation;

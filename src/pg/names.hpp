@@ -1,20 +1,20 @@
-// Object ids of the extension's own schemas, tables and types, looked up by name once and kept until the
-// schema changes (DROP EXTENSION drops it, CREATE EXTENSION makes another: ids must not outlive that). Knows
-// names, no meaning.
+// OIDs of the extension's own schemas, tables and types, looked up by name once and kept until the schema
+// changes. DROP EXTENSION drops it and CREATE EXTENSION makes another, so OIDs must not outlive it. Knows
+// only names.
 #pragma once
 
 #include "pg/boundary.hpp"
 
 namespace cloudsat::pg {
 
-// The id of the schema cloudsat, which users call, and of _cloudsat, which holds what they do not. 55000 with
-// a hint when the extension is not installed in this database.
+// The OID of the schema cloudsat, which users call, and of _cloudsat, which holds internals. Raises 55000
+// with a hint if the extension is not installed in this database.
 Oid schema();
 Oid private_schema();
-// Is this the id of the schema cloudsat, as it is now? Never an error.
+// Whether this is the current OID of the schema cloudsat. Never raises.
 bool is_schema(Oid schema);
 
-// One object of the schema cloudsat. Declare it static; oid() costs a comparison when nothing changed.
+// One object of the schema cloudsat. Declare it static; oid() costs one comparison if nothing changed.
 class Name {
 public:
     enum class Kind { table, type };

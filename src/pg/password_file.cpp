@@ -1,4 +1,4 @@
-// Reading a password, see password_file.hpp.
+// Reads a password, see password_file.hpp.
 
 #include "pg/password_file.hpp"
 
@@ -10,7 +10,7 @@ extern "C" {
 
 namespace cloudsat::pg {
 
-// Short on purpose: a password is not a document.
+// Deliberately short: a password is not a document.
 std::string_view read_password(const char* path) {
     constexpr int most = 1024;
     char* line = static_cast<char*>(palloc(most + 1));
@@ -23,7 +23,7 @@ std::string_view read_password(const char* path) {
     }
     if (!S_ISREG(status.st_mode)) {
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                errmsg("password file \"%s\" is not a plain file", path));
+                errmsg("password file \"%s\" is not a regular file", path));
     }
     errno = 0;
     std::size_t size = fread(line, 1, most + 1, file);

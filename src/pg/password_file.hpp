@@ -1,4 +1,4 @@
-// A password that stands in a file on the server's machine.
+// A password in a file on the server's machine.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace cloudsat::pg {
 
-// The first line of the file, palloc'd. Raises when it cannot be read or holds nothing that could be one.
+// The first line of the file, palloc'd. Raises if the file cannot be read or contains no possible password.
 std::string_view read_password(const char* path);
 
 } // namespace cloudsat::pg

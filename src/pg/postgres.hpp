@@ -1,5 +1,5 @@
-// The only door to the server's C headers. Include all std headers before it, and use no std::printf family
-// after it: the server's port.h turns those names into macros.
+// The only includer of the server's C headers. Include all std headers before it, and use no std::printf
+// functions after it: the server's port.h turns those names into macros.
 #pragma once
 
 extern "C" {
@@ -18,7 +18,7 @@ extern "C" {
 #endif
 }
 
-// Libintl's macros would otherwise reach into the C++ library's own names.
+// Libintl's macros would otherwise affect names of the C++ library.
 #undef gettext
 #undef dgettext
 #undef ngettext

@@ -15,7 +15,7 @@ Presence hold_presence() {
     if (!OidIsValid(extension)) {
         return Presence::absent;
     }
-    // The lock that DROP EXTENSION takes too. Look again after it: a drop may have committed in between.
+    // The lock that DROP EXTENSION also takes. Check again after it: a drop may have committed in between.
     if (!ConditionalLockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock)) {
         return Presence::busy;
     }

@@ -1,4 +1,4 @@
-// Is the extension there, and will it stay for the rest of this transaction? For workers, which start before
+// Whether the extension exists, and will for the rest of this transaction. For workers, which start before
 // CREATE EXTENSION and outlive DROP EXTENSION.
 #pragma once
 
@@ -8,7 +8,7 @@ namespace cloudsat::pg {
 
 enum class Presence {
     absent, // not installed in this database
-    busy,   // somebody is dropping or altering it right now: come again
+    busy,   // another session is dropping or altering it right now: retry
     present // installed, and locked against DROP and ALTER EXTENSION until the transaction ends
 };
 

@@ -16,7 +16,7 @@ void require_no_transaction(FunctionCallInfo fcinfo, const char* name) {
     if (call != nullptr && IsA(call, CallContext) && !call->atomic) {
         return;
     }
-    const bool in_block = IsTransactionBlock(); // in a subtransaction, too
+    const bool in_block = IsTransactionBlock(); // also in a subtransaction
     ereport(
         ERROR, errcode(in_block ? ERRCODE_ACTIVE_SQL_TRANSACTION : ERRCODE_INVALID_TRANSACTION_TERMINATION),
         IsSubTransaction() ? errmsg("%s cannot run inside a subtransaction", name)

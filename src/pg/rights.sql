@@ -1,8 +1,8 @@
--- Nobody has a right on anything of ours but by the grants that follow: PUBLIC's built-in ones go, and so does what ALTER
--- DEFAULT PRIVILEGES of this database added, to whomever.
+-- Roles have privileges on our objects only through the grants that follow. PUBLIC's built-in privileges are revoked, and so
+-- are those that ALTER DEFAULT PRIVILEGES of this database granted to any role.
 
--- The extension's members, the partitions, which are no members, and the row types of all of them. A view or a table that
--- a stranger makes with a column of such a type would keep the table from being dropped.
+-- The extension's members, the partitions, which are not members, and the row types of both. A user's view or table with a
+-- column of such a type would prevent the table from being dropped.
 CREATE FUNCTION _cloudsat.objects(OUT class pg_catalog.regclass, OUT object pg_catalog.oid, OUT kind pg_catalog.text,
                                   OUT name pg_catalog.text, OUT is_member pg_catalog.bool, OUT grantees pg_catalog.oid[])
     RETURNS SETOF pg_catalog.record
@@ -51,9 +51,9 @@ AS $body$
       FROM object AS o;
 $body$;
 COMMENT ON FUNCTION _cloudsat.objects() IS
-    'what of cloudsat can carry rights, in the words of GRANT, and who besides its owner has any on it; 0: PUBLIC';
+    'objects of cloudsat that can have privileges, in the terms of GRANT, and the roles besides the owner that have any; 0: PUBLIC';
 
--- With a table go the rights on its columns; CASCADE: and what the grantee has passed on.
+-- Privileges on a table include those on its columns; CASCADE also revokes privileges that the grantee passed on.
 CREATE FUNCTION _cloudsat.revoke(kind pg_catalog.text, name pg_catalog.text, grantees pg_catalog.oid[])
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -68,6 +68,6 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.revoke(pg_catalog.text, pg_catalog.text, pg_catalog.oid[]) IS
-    'takes every right on an object from these roles: maintain() from those on partitions, scripts from those on what they have made';
+    'revokes all privileges of these roles on an object: maintain() for partitions, install and update scripts for their objects';
 
 SELECT _cloudsat.revoke(kind, name, grantees) FROM _cloudsat.objects();

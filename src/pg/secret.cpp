@@ -18,9 +18,9 @@ void hide_statement(void* callers) {
 
 } // namespace
 
-// A message's context is gathered from error_context_stack, so the callers are cut off from it. When an error
-// is raised, whoever catches it puts the stack back that he saved. The callback is not on the C stack: an
-// exception may leave this frame before it is reported as an error.
+// A message's context comes from error_context_stack, so the callers are removed from it. An error handler
+// restores the stack that it saved. The callback is not on the C stack, because an exception may leave this
+// frame before it is reported as an error.
 Datum in_secret(FunctionCallInfo fcinfo, Datum (*body)(FunctionCallInfo)) {
     ErrorContextCallback* callers = error_context_stack;
     auto* bottom = static_cast<ErrorContextCallback*>(palloc0(sizeof(ErrorContextCallback)));

@@ -18,7 +18,7 @@ void spi_begin() {
 }
 
 void spi_end() {
-    // Whatever ran since spi_begin() has closed its own levels, so the innermost one is spi_begin()'s.
+    // Code that ran since spi_begin() has closed its own levels, so the innermost level is spi_begin()'s.
     AtEOXact_GUC(false, NewGUCNestLevel() - 1);
     if (SPI_finish() != SPI_OK_FINISH) {
         elog(ERROR, "could not disconnect from SPI");

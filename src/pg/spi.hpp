@@ -1,6 +1,6 @@
-// SQL from C++: a connection to SPI for a scope of statements, and statements that are planned once per
-// backend. Between spi_begin and spi_end search_path is "pg_catalog, pg_temp", as in the server's own
-// maintenance commands (RestrictSearchPath of 17): statements qualify only what is not in pg_catalog.
+// SQL from C++: an SPI connection for a scope of statements, and statements planned once per backend. Between
+// spi_begin and spi_end search_path is "pg_catalog, pg_temp", as in the server's own maintenance commands
+// (RestrictSearchPath of 17): statements qualify only names outside pg_catalog.
 #pragma once
 
 #include <initializer_list>
@@ -14,13 +14,14 @@ extern "C" {
 
 namespace cloudsat::pg {
 
-// Begin and end are statements, not a constructor and a destructor: an ERROR in between closes SPI by itself.
+// Begin and end are statements, not a constructor and a destructor: an ERROR in between closes SPI
+// automatically.
 void spi_begin();
 void spi_end();
 
-// A prepared statement. Declare it static; it is planned at first use and replanned by the server when
-// objects change. Argument types must be built-in (their ids never change): pass an address as text and cast
-// it in the statement.
+// A prepared statement. Declare it static; it is planned at first use, and the server replans it when objects
+// change. Argument types must be built-in (their OIDs never change): pass an address as text and cast it in
+// the statement.
 class Statement {
 public:
     constexpr Statement(const char* sql, std::initializer_list<Oid> types)
@@ -31,8 +32,8 @@ public:
         }
     }
 
-    // Runs it between spi_begin and spi_end; result in SPI_tuptable, row count returned. `nulls`: one flag
-    // per argument, empty for none. Raises when the statement fails.
+    // Runs it between spi_begin and spi_end; the result is in SPI_tuptable. Returns the row count. `nulls`:
+    // one flag per argument, empty for none. Raises if the statement fails.
     uint64 run(std::span<const Datum> values = {}, std::span<const bool> nulls = {}, bool read_only = false,
                long limit = 0);
 
@@ -44,7 +45,7 @@ private:
     SPIPlanPtr plan_ = nullptr;
 };
 
-// Column `number` (from 1) of row `row` (from 0) of the last result. A null leaves `isnull` true.
+// Column `number` (from 1) of row `row` (from 0) of the last result. Sets `isnull` for a null.
 Datum spi_value(uint64 row, int number, bool& isnull);
 
 } // namespace cloudsat::pg

@@ -1,5 +1,5 @@
-// Reads rows of a table without a planner: by one condition and a btree index that begins with its column,
-// or, where somebody dropped that, all rows. For MVCC snapshots and SnapshotSelf. Asks for no privileges.
+// Reads rows of a table without a planner: by one condition and a btree index that begins with its column or,
+// if that was dropped, all rows. For MVCC snapshots and SnapshotSelf. Checks no privileges.
 #pragma once
 
 #include "pg/boundary.hpp"
@@ -13,14 +13,14 @@ extern "C" {
 
 namespace cloudsat::pg {
 
-// Plain. Begin, next until there is none or you have enough, then end.
+// Trivially destructible. Call begin, then next as long as needed, then end.
 class TableScan {
 public:
     void begin(Relation table, Snapshot snapshot);
     // The key names the table's column. Without an index (InvalidOid) it is compared with every row.
     void begin(Relation table, Oid index, Snapshot snapshot, ScanKeyData key);
 
-    // The row is good until the next call; null when there is none.
+    // The row is valid until the next call; null at the end.
     TupleTableSlot* next(ScanDirection direction = ForwardScanDirection);
     void end();
 

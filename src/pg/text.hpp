@@ -1,5 +1,5 @@
-// Between the server's text and array values and C++ views. Views point into the datum: they live as long as
-// it does.
+// Converts between the server's text and array values and C++ views. Views point into the datum and are valid
+// as long as it is.
 #pragma once
 
 #include <span>
@@ -13,17 +13,17 @@ namespace cloudsat::pg {
 std::string_view view(Datum text_value);
 Datum to_text(std::string_view bytes);
 
-// The elements of a one-dimensional array, and which of them are null. Both spans are palloc'd.
+// The elements of a one-dimensional array, and their null flags. Both spans are palloc'd.
 struct Elements {
     std::span<Datum> values;
     std::span<bool> nulls;
 };
 Elements elements(Datum array, Oid element_type);
 
-// 22004 naming the argument, unless it is there. Arguments are counted from 0.
+// Raises 22004, naming the argument, if it is null. Arguments are counted from 0.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
-// The type with which the function that is called declares an argument.
+// The declared type of an argument of the called function.
 Oid argument_type(FunctionCallInfo fcinfo, int number);
 
 } // namespace cloudsat::pg

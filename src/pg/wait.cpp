@@ -1,9 +1,9 @@
-// The one wait, see wait.hpp.
+// The one wait function, see wait.hpp.
 
 #include "pg/wait.hpp"
 
-// Port, of which the socket is wanted, has members whose types are those of libraries. Without these the
-// header puts pointers in their places, so that nobody needs the libraries' headers.
+// Port, needed for its socket, has members with types of other libraries. These definitions make the header
+// use plain pointers instead, so those libraries' headers are not needed.
 #undef ENABLE_GSS
 #undef USE_OPENSSL
 extern "C" {
@@ -14,13 +14,13 @@ extern "C" {
 namespace cloudsat::pg {
 namespace {
 
-// The server itself finds out that a client has gone only when it writes to it, or where
-// client_connection_check_interval is set. Not every system can tell.
+// The server itself notices that a client has gone only when it writes to it, or if
+// client_connection_check_interval is set. Not every system can detect it.
 bool has_client_that_may_go() {
     return MyProcPort != nullptr && MyProcPort->sock != PGINVALID_SOCKET && WaitEventSetCanReportClosed();
 }
 
-// What came of WL_SOCKET_READABLE, WL_SOCKET_CLOSED and WL_LATCH_SET.
+// The outcome of WL_SOCKET_READABLE, WL_SOCKET_CLOSED and WL_LATCH_SET.
 int wait_for(int wanted, pgsocket socket, long milliseconds, uint32 event) {
     wanted |= WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
     if (milliseconds >= 0) {

@@ -1,4 +1,4 @@
-// Commands of others, see commands.hpp.
+// The utility hook, see commands.hpp.
 
 #include "worker/commands.hpp"
 

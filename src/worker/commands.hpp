@@ -1,10 +1,10 @@
-// What cloudsat does around utility commands of others: the only hook on them.
+// cloudsat's only hook on utility commands.
 #pragma once
 
 namespace cloudsat::worker {
 
-// To be called once, from _PG_init. When preloaded, the hook sees every session's commands; otherwise those
-// of the sessions that have called one of our functions, and no other one can be registered.
+// Call once, from _PG_init. If preloaded, the hook sees every session's commands; otherwise those of sessions
+// that have called one of our functions, and no other session can be registered.
 void watch_commands();
 
 } // namespace cloudsat::worker

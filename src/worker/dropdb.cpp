@@ -1,7 +1,7 @@
-// Making way, see dropdb.hpp. The server refuses DROP DATABASE, ALTER DATABASE … RENAME or SET TABLESPACE,
-// and CREATE DATABASE … TEMPLATE, while anybody is connected; background workers count. It does not ask them
-// to leave. We do, when the caller may give the command at all, and hold them back until it is done. If it
-// fails, the hold runs out by itself.
+// Ends cloudsat's workers before commands that need it, see dropdb.hpp. The server refuses DROP DATABASE,
+// ALTER DATABASE … RENAME or SET TABLESPACE, and CREATE DATABASE … TEMPLATE, while any other session is
+// connected, background workers included. It does not end them. This file does, if the caller may run the
+// command at all, and holds them back until it is complete. If it fails, the hold expires.
 
 #include "worker/dropdb.hpp"
 
@@ -20,7 +20,7 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-// Ours leave in a fraction of a second; should they not, the server's own message will do.
+// Our workers leave in a fraction of a second; if not, the server's own error appears.
 constexpr long leave_milliseconds = 5'000;
 
 struct Option {
@@ -40,7 +40,7 @@ Option find_option(List* options, const char* name) {
     return {name, false, nullptr};
 }
 
-// The database that the command needs for itself; null for every other command.
+// The database that the command needs exclusively; null for every other command.
 const char* database_of(Node* command) {
     switch (nodeTag(command)) {
     case T_DropdbStmt:
@@ -62,9 +62,9 @@ const char* database_of(Node* command) {
     }
 }
 
-// A command that the server will refuse anyway stops nobody: it is for another's database, for the session's
-// own (which may but be copied), or in a transaction, which only RENAME may be in. (A template that everybody
-// may copy is its owner's to keep free.)
+// A command that the server will reject anyway stops no worker: on another owner's database, on the session's
+// own (except as a template), or in a transaction, where only RENAME is allowed. (The owner of a template
+// that every role may copy must keep it free.)
 bool may_have_it(const Way& way, Oid database) {
     bool in_place = nodeTag(way.command) == T_RenameStmt ||
                     (way.context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock());
@@ -83,7 +83,7 @@ void make_way(void* argument) {
     }
     if (!hold(database, Manner::for_now)) {
         forget_dropped_databases();
-        hold(database, Manner::for_now); // should there still be no room, they may be back too soon
+        hold(database, Manner::for_now); // if there is still no room, they may be back too soon
     }
     way->database = database;
     way->had_workers = end_all(database, Manner::for_now) > 0;
@@ -95,7 +95,7 @@ void give_back(const Way& way) {
         return;
     }
     if (nodeTag(way.command) == T_DropdbStmt && way.had_workers) {
-        // It is gone. A launcher that start() began comes back once more, and is not to try and connect.
+        // It is gone. A launcher that start() began restarts once more, and must not try to connect
         hold(way.database, Manner::for_good);
     } else {
         release(way.database, Manner::for_now);

@@ -1,4 +1,4 @@
-// Commands that need a database for themselves (DROP DATABASE and its like) find ours out of the way.
+// Ends cloudsat's workers before commands that need a database exclusively (DROP DATABASE and similar).
 #pragma once
 
 #include "pg/boundary.hpp"
@@ -13,11 +13,11 @@ namespace cloudsat::worker {
 struct Way {
     Node* command;
     ProcessUtilityContext context;
-    Oid database; // that is held; else InvalidOid
+    Oid database; // the held database; InvalidOid if none
     bool had_workers;
 };
 
-// Before the command, of a Way, in the form that pg::enter takes; and after it.
+// Before and after the command, for a Way, in the form that pg::enter takes.
 void make_way(void* way);
 void give_back(const Way& way);
 

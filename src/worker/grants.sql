@@ -1,4 +1,4 @@
--- Who may do what with the processes.
+-- Privileges on the processes.
 
 GRANT EXECUTE ON FUNCTION cloudsat.start(), cloudsat.stop() TO cloudsat_admin;
 GRANT EXECUTE ON FUNCTION _cloudsat.workers() TO cloudsat_admin, cloudsat_adhoc;

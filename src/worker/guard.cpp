@@ -1,13 +1,12 @@
-// The guard: one process per broker. Polls it, again and again, in its cadence, and leaves when its server or
-// the extension is gone. What a poll does is the guardian's business; this file knows when, and puts its
-// pieces between transactions:
+// The guard: one process per broker. Polls it regularly, and ends when its server or the extension is gone.
+// The guardian implements a poll; this file schedules it and splits it into transactions:
 //
 //     begin | fetch | record | intentions | look | reconsider | act | conclude | look ... | take | store |
 //     take ...
 //
-// Each | is a commit. While it fetches, acts, or waits for the next poll there is no transaction and no
-// snapshot, and every wait answers interrupts: nothing that the broker does holds back vacuum, DROP
-// EXTENSION, or the process's end.
+// Each | is a commit. While the guard fetches, acts, or waits for the next poll it has no transaction and no
+// snapshot, and every wait processes interrupts. So no broker can delay vacuum, DROP EXTENSION, or the end of
+// the process.
 
 #include <algorithm>
 #include <cstdlib>
@@ -40,42 +39,41 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-constexpr TimestampTz soon = core::micros_per_second; // when somebody else is at our server or extension
+constexpr TimestampTz soon = core::micros_per_second; // if another session uses our server or extension
 
 enum class StandsBy { no, watched, patient };
 
 struct Guard {
     Oid server;
     uint32 server_hash; // of its key in the catalog's cache
-    MemoryContext tick; // reset each round; what a cycle holds goes with it
+    MemoryContext tick; // reset each round; frees a cycle's memory
     bool server_changed;
-    bool gone;              // the server or the extension
+    bool gone;              // the server or the extension no longer exists
     bool locked;            // we hold the server's lock
-    guardian::Watch watch;  // that we have; else its server is InvalidOid
-    bool standing_by;       // the one that we want is not ours to have
-    StandsBy stands_by;     // in which way, as we have told
-    TimestampTz free_since; // nobody has the one that we want, or goes before us; 0: somebody does
-    bool held_back;         // enforce, as we have told
-    int errors;             // rounds in a row that ended in an error
+    guardian::Watch watch;  // the one held; its server is InvalidOid if none
+    bool standing_by;       // the wanted watch is not available
+    StandsBy stands_by;     // in which way, as logged
+    TimestampTz free_since; // since when the wanted watch is free and no other guard precedes; 0 if it is not
+    bool held_back;         // enforce is held back, as logged
+    int errors;             // consecutive rounds that ended in an error
     TimestampTz next_poll;
 };
 
 Guard state;
 
-// `hash` is that of the changed row's key, 0 for all rows. Invalidations may come while no transaction is
-// open, so this, like every such callback, looks nothing up: only in a transaction may a cache be asked for
-// anything.
+// `hash` is that of the changed row's key, 0 for all rows. Invalidations may arrive outside a transaction, so
+// this callback, like every such one, looks nothing up: caches may be read only in a transaction.
 void server_changed(Datum, int, uint32 hash) noexcept {
     state.server_changed = state.server_changed || hash == 0 || hash == state.server_hash;
 }
 
-// A mapping's key is its own id, which we do not know.
+// A mapping's key is its own OID, which the guard does not know.
 void mapping_changed(Datum, int, uint32) noexcept {
     state.server_changed = true;
 }
 
-// Begins a transaction that can rely on the extension and the server. False, and no transaction, when they
-// are gone or somebody is about to drop or alter the extension.
+// Begins a transaction that can rely on the extension and the server. False, without a transaction, if they
+// are gone or another session is about to drop or alter the extension.
 bool begin_with_server() {
     begin_transaction();
     pg::Presence presence = pg::hold_presence();
@@ -89,16 +87,16 @@ bool begin_with_server() {
     return there;
 }
 
-// What is known of the server is out of date, or somebody is about to drop the extension: before anything
-// that cannot be undone.
+// Before an irreversible action: whether the server's cached state is out of date, or a session is about to
+// drop the extension.
 bool called_off() {
     AcceptInvalidationMessages();
     return state.server_changed || is_dismissed();
 }
 
-// Why we do not watch is in the note. The log is told once of each way in which that is so.
+// The note says why this guard does not watch. Logged once for each reason.
 void stand_by(StandsBy why, const char* watcher) {
-    report_note(why == StandsBy::patient ? "waits for who watched the broker before"
+    report_note(why == StandsBy::patient ? "waits for the previous guard of the broker"
                                          : psprintf("the broker is watched by %s", watcher));
     if (why == state.stands_by) {
         return;
@@ -107,13 +105,13 @@ void stand_by(StandsBy why, const char* watcher) {
     if (why == StandsBy::patient) {
         ereport(
             LOG, errhidecontext(true),
-            errmsg("%s waits for who watched the broker before", MyBgworkerEntry->bgw_name),
+            errmsg("%s waits for the previous guard of the broker", MyBgworkerEntry->bgw_name),
             errdetail(
                 "The broker was watched from another database or cluster, of which this one may be a copy."));
     } else {
         ereport(LOG, errhidecontext(true),
                 errmsg("%s stands by: its broker is watched already", MyBgworkerEntry->bgw_name),
-                errdetail("By %s.", watcher),
+                errdetail("It is watched by %s.", watcher),
                 errhint("Drop one of the two servers, or give each its own \"vhosts\"."));
     }
 }
@@ -136,8 +134,8 @@ core::Contender contender_for(const guardian::Server& server, const guardian::Wa
             .server = state.server};
 }
 
-// The guard that is to have what this one wants; null: nobody is in its way. Whoever watches it in spite of
-// going after us is woken, to see that for itself.
+// The guard that precedes this one for the wanted watch; null if there is none. A guard that watches without
+// precedence is woken, so that it notices.
 const Member* who_goes_before(const core::Contender& own) {
     const Member* first = nullptr;
     for (const Member& member : roster()) {
@@ -154,7 +152,7 @@ const Member* who_goes_before(const core::Contender& own) {
     return first;
 }
 
-// While it rests: somebody who goes before it wants what it watches.
+// While this guard rests: whether a guard with precedence wants its watch.
 bool is_to_give_way() {
     if (!OidIsValid(state.watch.server)) {
         return false;
@@ -186,7 +184,7 @@ void give_up_watch() {
     }
 }
 
-// One guard of a broker watches it, the others stand by. False for these; true when the watch is ours.
+// One guard of a broker watches it, the others stand by. True if this guard holds the watch.
 bool have_watch(const guardian::Server& server) {
     const guardian::Watch wanted = guardian::watch_of(server);
     const guardian::PolledBy polled = guardian::polled_by(server);
@@ -217,12 +215,12 @@ bool have_watch(const guardian::Server& server) {
         state.stands_by = StandsBy::no;
         report_note("");
         ereport(LOG, errhidecontext(true),
-                errmsg("%s begins: nobody else watches its broker any more", MyBgworkerEntry->bgw_name));
+                errmsg("%s begins: no other guard watches its broker any more", MyBgworkerEntry->bgw_name));
     }
     return !state.standing_by;
 }
 
-// Says once that enforce is to be confirmed.
+// Logs once that enforce must be confirmed.
 void tell_held_back(const guardian::Server& server) {
     if (server.held_back == state.held_back) {
         return;
@@ -251,7 +249,7 @@ void do_deed(void* argument) {
         commit_transaction();
         guardian::act(*action->intentions, *action->intention);
     }
-    // What was done is written down though the server is gone meanwhile.
+    // Recorded even if the server has been dropped meanwhile.
     begin_transaction();
     if (pg::hold_presence() == pg::Presence::present) {
         guardian::conclude(*action->intentions, *action->intention);
@@ -264,7 +262,7 @@ struct Batch {
     bool settled;
 };
 
-// One batch of messages is stored, and acknowledged once that is committed.
+// Stores one batch of messages, and acknowledges it once that is committed.
 void do_batch(void* argument) {
     auto* batch = static_cast<Batch*>(argument);
     if (begin_with_server()) {
@@ -286,22 +284,23 @@ void archive(guardian::Archiving& archiving) {
         char error[160] = "";
         if (!pg::survive(do_batch, &batch, error)) {
             guardian::give_back(archiving, error);
-            pg::survive(do_batch, &batch); // which tells of the failure
+            pg::survive(do_batch, &batch); // which reports the failure
         }
-        if (!batch.settled) { // the extension or the server is going: the messages are in their queue
+        if (!batch.settled) { // the extension or the server is being dropped: the messages remain in their
+                              // queue
             guardian::give_back(archiving, "");
             return;
         }
     }
 }
 
-// What this poll or an earlier one committed to do. One queue that makes trouble must not keep the others
-// from their turn, so each has its own recovery.
+// Actions that this poll or an earlier one committed to. Each queue has its own recovery, so that a failing
+// one does not delay the others.
 void act() {
     if (!begin_with_server()) {
         return;
     }
-    // read again: somebody may have switched enforce off while the broker was asked
+    // read again: enforce may have been switched off during the request
     const guardian::Server* server = guardian::load_server(state.server, state.tick);
     guardian::Intentions* intentions =
         guardian::open_intentions(server, guardian::http_of_process(), state.tick);
@@ -323,8 +322,7 @@ void act() {
 }
 
 void poll(void*) {
-    state.server_changed =
-        false; // before the options are read: what changes from now on is for the next poll
+    state.server_changed = false; // before the options are read: later changes are for the next poll
     if (is_dismissed()) {
         state.gone = true;
         return;
@@ -333,7 +331,7 @@ void poll(void*) {
         return;
     }
     state.locked = guardian::try_lock_server(state.server, guardian::LockKind::session);
-    if (!state.locked) { // somebody calls poll()
+    if (!state.locked) { // another session calls poll()
         commit_transaction();
         state.next_poll = GetCurrentTimestamp() + soon;
         return;
@@ -356,7 +354,7 @@ void poll(void*) {
     }
     guardian::Report report = guardian::record(*cycle);
     if (report.changed == 0 && report.events == 0) {
-        commit_async(); // when a crash forgets it, all that is lost is when the last poll was
+        commit_async(); // a crash may lose it, but that only loses the time of the last poll
     }
     commit_transaction();
     report_next_poll(report.next_poll);
@@ -379,7 +377,7 @@ bool do_round() {
     state.errors = ok ? 0 : state.errors + 1;
     if (!ok) {
         if (!OidIsValid(state.watch.server)) {
-            report_contender({}); // who cannot even begin is in nobody's way
+            report_contender({}); // a guard that cannot even begin must not block another
         }
         state.next_poll = GetCurrentTimestamp() + core::wait_after(core::Cadence{}, state.errors,
                                                                    pg_prng_double(&pg_global_prng_state));
@@ -387,8 +385,8 @@ bool do_round() {
     return ok;
 }
 
-// What a cycle needs is large, and nothing of it outlives the cycle: large blocks go back to the system at
-// once. Left to itself, glibc raises its threshold and keeps them.
+// A cycle needs much memory, and frees all of it: large blocks return to the system at once. By default,
+// glibc raises its threshold and keeps them.
 void give_memory_back() {
 #ifdef M_MMAP_THRESHOLD
     constexpr int large = 256 * 1024;
@@ -418,7 +416,7 @@ void keep_polling(void*) {
             rest(TimestampDifferenceMilliseconds(now, state.next_poll));
         }
     }
-    ereport(LOG, errmsg("%s ends: its server is not there any more", MyBgworkerEntry->bgw_name));
+    ereport(LOG, errmsg("%s ends: its server no longer exists", MyBgworkerEntry->bgw_name));
 }
 
 } // namespace

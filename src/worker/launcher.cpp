@@ -1,13 +1,13 @@
-// The launcher: one process per database. Waits until the extension is there, keeps a guard for each broker
-// and the notifier, calls maintain() and, where messages are not kept for ever, cleanup(), and sends mail. It
-// never talks to a broker, and waits for no mail server (mailer.hpp).
+// The launcher: one process per database. Waits until the extension exists, keeps a guard for each broker and
+// the notifier, calls maintain() and, if messages expire, cleanup(), and sends mail. It never talks to a
+// broker, and does not block on a mail server (mailer.hpp).
 //
-// It learns of changes from the catalogs' invalidation messages, which it reads once a second; only then, or
-// when a minute has passed, or to look for mail to send, does it begin a transaction. Guards are on the
-// roster, not its children: when a launcher ends, its guards go on, and the next launcher takes them over.
+// It learns of changes from the catalogs' invalidation messages, which it reads once a second. It begins a
+// transaction only after one, after a minute, or to look for mail. Guards are on the roster and not its
+// children: when a launcher ends, its guards continue, and the next launcher takes them over.
 //
 //   waiting --(extension created)--> held --(no restore)--> idle
-//   held, idle --(extension dropped)--> waiting, or the end when start() began it
+//   held, idle --(extension dropped)--> waiting, or the end if start() began it
 
 #include <algorithm>
 #include <cstring>
@@ -45,31 +45,31 @@ namespace {
 constexpr TimestampTz second = core::Restart::second;
 constexpr long tick_milliseconds = 1000;
 constexpr long failed_milliseconds = 10 * tick_milliseconds;
-constexpr TimestampTz look_interval = 60 * second; // should an invalidation have been missed
+constexpr TimestampTz look_interval = 60 * second; // in case an invalidation was missed
 constexpr TimestampTz upkeep_retry = 5 * 60 * second;
-constexpr int upkeep_minutes = 60; // or partition_interval, when that is shorter
+constexpr int upkeep_minutes = 60; // or partition_interval, if that is shorter
 
 struct Launcher {
     Orders orders;
     MemoryContext tick; // reset each round
     pg::Presence presence;
-    Oid extension;        // the one that was found; another one begins anew
-    TimestampTz appeared; // when it was found where there was none before; 0: it was there already
-    bool held;     // a restore of this database seems to be going on: do nothing that it would stumble over
+    Oid extension;        // the one found; with another one the launcher starts over
+    TimestampTz appeared; // when it appeared; 0 if it existed from the start
+    bool held;     // a restore of this database seems to be in progress: do nothing that would make it fail
     Oid messages;  // the board's table
     bool detached; // its partitions may have changed: cleanup() may have left some to be dropped
     bool restore_told;
     bool looked; // presence and brokers are known
-    bool over;   // start() began it, and the extension is not there any more
+    bool over;   // start() began it, and the extension no longer exists
     bool catalog_changed = true;
     TimestampTz next_look;
     TimestampTz next_upkeep;
     bool unpruned;             // maintain(), which prunes, has failed
-    std::span<Broker> brokers; // in TopMemoryContext, made anew by each look
+    std::span<Broker> brokers; // in TopMemoryContext, rebuilt by each look
     core::Restart notifier;
-    NameData database; // as it is called now
-    bool exhausted;    // told that there is no room for the notifier
-    int without_room;  // guards, as the note says
+    NameData database; // its current name
+    bool exhausted;    // the lack of room for the notifier has been reported
+    int without_room;  // number of guards in the note
 };
 
 Launcher state;
@@ -91,9 +91,8 @@ Broker* broker_of(Oid server) {
     return nullptr;
 }
 
-// The brokers that can be watched at all. That a name means our wrapper is certain: names of wrappers are
-// unique in a database, and our extension is present. What else is wrong with a server is for its guard to
-// say.
+// The brokers that can be watched at all. The name identifies our wrapper: names of wrappers are unique in a
+// database, and our extension is present. A server's guard reports any other problem with it.
 constexpr const char* watchable_servers =
     "SELECT s.oid, s.srvname,"
     " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o"
@@ -151,8 +150,8 @@ void say_presence(pg::Presence now) {
     }
 }
 
-// May the extension still come to a launcher that start() began? Not when it was there and was dropped, and
-// not when the transaction of start(), which may be the one that creates the extension, has ended without it.
+// Whether the extension may still appear for a launcher that start() began: not if it was there and was
+// dropped, nor if the transaction of start(), which may create the extension, has ended without it.
 bool may_come() {
     if (state.orders.origin == Origin::supervisor) {
         return true; // it waits for ever
@@ -160,9 +159,9 @@ bool may_come() {
     return state.presence != pg::Presence::present && !VirtualXactLock(state.orders.starter, false);
 }
 
-// Does a restore of this database seem to be going on, or could it? It would fail over a partition that it
-// wants to make itself, and over a row that a guard has written. Asked of an extension that was just found,
-// until the answer is no. Who calls start() says that there is none.
+// Whether a restore of this database seems to be in progress, or may be. It would fail on a partition that it
+// creates itself, and on a row written by a guard. Checked for a newly found extension until the answer is
+// no. A call of start() asserts that there is none.
 bool is_being_filled(Oid extension) {
     static pg::Statement statement("SELECT _cloudsat.restoring(), _cloudsat.filling($1)", {TIMESTAMPTZOID});
     if (state.orders.origin == Origin::person || (extension == state.extension && !state.held)) {
@@ -181,7 +180,7 @@ bool is_being_filled(Oid extension) {
     const Datum session = pg::spi_value(0, 2, not_filled);
     if (!not_restored && !state.restore_told) {
         ereport(LOG, errhidecontext(true),
-                errmsg("%s waits: a restore seems to be going on", MyBgworkerEntry->bgw_name),
+                errmsg("%s waits: a restore seems to be in progress", MyBgworkerEntry->bgw_name),
                 errdetail("%s", TextDatumGetCString(restore)));
     } else if (not_restored && !not_filled && !state.held) {
         ereport(
@@ -194,11 +193,11 @@ bool is_being_filled(Oid extension) {
     return !not_restored || !not_filled;
 }
 
-// Is the extension there, and which brokers?
+// Finds out whether the extension exists, and which brokers.
 void look() {
-    state.catalog_changed = false; // before the look: what changes from now on is for the next one
+    state.catalog_changed = false; // before the look: later changes are for the next one
     begin_transaction();
-    bool may_still_come = may_come(); // asked first: what commits after this is seen by the look
+    bool may_still_come = may_come(); // read first: the look sees what commits after this
     namestrcpy(&state.database, get_database_name(MyDatabaseId));
     pg::Presence presence = pg::hold_presence();
     Oid extension = state.extension;
@@ -222,12 +221,12 @@ void look() {
     state.extension = extension;
     state.held = held;
     if (presence == pg::Presence::busy) {
-        state.catalog_changed =
-            true; // somebody is dropping or altering it: all as before, and look again soon
+        // a session is dropping or altering it: change nothing, and look again soon
+        state.catalog_changed = true;
         return;
     }
     if (held) {
-        state.catalog_changed = true; // nobody would tell that the restore is over
+        state.catalog_changed = true; // no invalidation reports the end of the restore
         presence = pg::Presence::absent;
     }
     say_presence(presence);
@@ -235,7 +234,8 @@ void look() {
     state.looked = true;
     state.over = presence == pg::Presence::absent && !may_still_come;
     if (presence == pg::Presence::absent && state.orders.origin == Origin::person) {
-        state.catalog_changed = true; // nobody would tell that the transaction of start() was rolled back
+        // no invalidation reports that the transaction of start() was rolled back
+        state.catalog_changed = true;
     }
 }
 
@@ -243,7 +243,7 @@ bool start(const Duty& duty, const char* about) {
     return launch({duty, state.orders.origin, {}}, about, Restarted::by_us);
 }
 
-// How many guards this database may have, so that others have theirs.
+// How many guards this database may have, so that other databases can have theirs.
 std::size_t share_of_guards(std::span<const Member> members) {
     const auto wanted = static_cast<int>(state.brokers.size());
     auto* others = static_cast<int*>(palloc(sizeof(int) * (members.size() + 1)));
@@ -261,7 +261,7 @@ std::size_t share_of_guards(std::span<const Member> members) {
     return static_cast<std::size_t>(core::fair_share(places, wanted, {others, count}));
 }
 
-// Once for each guard; the note says how many there are now.
+// Logged once for each guard; the note has the current number.
 void tell_no_room(Broker& broker, std::size_t share) {
     if (!broker.no_room) {
         ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -289,7 +289,7 @@ void note_room() {
     }
 }
 
-// A guard for each broker, as far as there is room, and none else.
+// Starts a guard for each broker, as far as there is room, and ends all others.
 void tend_guards() {
     const TimestampTz now = GetCurrentTimestamp();
     report_wanted(static_cast<int>(state.brokers.size()));
@@ -322,7 +322,7 @@ void tend_guards() {
     note_room();
 }
 
-// One, as long as there is something to notify of, and a way to learn it.
+// One notifier, as long as posts notify and shared memory is available.
 void tend_notifier() {
     TimestampTz now = GetCurrentTimestamp();
     const Duty duty{Kind::notifier, MyDatabaseId, InvalidOid};
@@ -349,7 +349,7 @@ void tend_notifier() {
     }
 }
 
-// So that guards see changes of their servers, which only come to those who look.
+// So that guards see changes of their servers, which arrive only when read.
 void wake_guards() {
     for (const Broker& broker : state.brokers) {
         wake({Kind::guard, MyDatabaseId, broker.server});
@@ -363,7 +363,7 @@ bool has_others() {
     });
 }
 
-// One transaction of upkeep: a statement with one number as its result. 0 when the extension is not there.
+// One transaction of upkeep: a statement whose result is a number. 0 if the extension does not exist.
 int64 keep_house(pg::Statement& statement, const char* activity, std::span<const Datum> values) {
     int64 result = 0;
     pgstat_report_activity(STATE_RUNNING, activity);
@@ -379,7 +379,7 @@ int64 keep_house(pg::Statement& statement, const char* activity, std::span<const
     return result;
 }
 
-// Each call of cleanup() is a transaction, because it stops as soon as posters have to wait for it.
+// Each call of cleanup() is its own transaction, because it stops as soon as posters have to wait for it.
 void clean_up(int minutes) {
     static pg::Statement statement("SELECT count(*) FROM cloudsat.cleanup(make_interval(mins => $1))",
                                    {INT4OID});
@@ -395,25 +395,25 @@ void clean_up(int minutes) {
     }
 }
 
-// What cleanup() detached in whatever session: the files go, and nobody waits.
+// Removes the files that cleanup() detached in any session, without making that session wait.
 void drop_detached() {
     static pg::Statement statement("SELECT _cloudsat.drop_detached()", {});
-    state.detached = false; // before the look: what changes from now on is for the next one
+    state.detached = false; // before the look: later changes are for the next one
     while (keep_house(statement, "dropping detached partitions", {}) > 0) {
     }
 }
 
-// Though somebody keeps maintain() from its locks.
+// Even if another session keeps maintain() from its locks.
 void prune() {
     static pg::Statement statement("SELECT 0::int8 FROM _cloudsat.prune()", {});
-    state.unpruned = false; // should it fail, too, the next maintain() tries again
+    state.unpruned = false; // if it fails too, the next maintain() tries again
     keep_house(statement, "pruning the logs", {});
 }
 
 void upkeep(TimestampTz now) {
     static pg::Statement maintain("SELECT count(*) FROM cloudsat.maintain()", {});
     TimestampTz interval = std::min(upkeep_minutes, board::settings().partition_interval) * 60 * second;
-    state.next_upkeep = now + std::min(interval, upkeep_retry); // should it fail
+    state.next_upkeep = now + std::min(interval, upkeep_retry); // in case it fails
     state.unpruned = true;
     keep_house(maintain, "SELECT cloudsat.maintain()", {});
     state.unpruned = false;
@@ -448,7 +448,7 @@ void round(void*) {
     }
 }
 
-// Until the next round mails are sent, whose server may answer at any time.
+// Until the next round, sends mail; the mail server may answer at any time.
 void rest_and_send_mail(long milliseconds) {
     const TimestampTz until = GetCurrentTimestamp() + milliseconds * (second / 1000);
     pg::Woken woken = pg::Woken::timeout;
@@ -476,7 +476,7 @@ void keep_launching(void*) {
     while (!state.over || has_others()) {
         bool ok = run_round(round, nullptr);
         if (!ok) {
-            state.catalog_changed = true; // whatever it was: look again
+            state.catalog_changed = true; // whatever failed: look again
         }
         report_state(!ok                                       ? State::failing
                      : state.presence == pg::Presence::present ? State::idle
@@ -485,7 +485,7 @@ void keep_launching(void*) {
         rest_and_send_mail(ok ? tick_milliseconds : failed_milliseconds);
     }
     ereport(LOG, errhidecontext(true),
-            errmsg("%s ends: the extension is not there any more", MyBgworkerEntry->bgw_name));
+            errmsg("%s ends: the extension no longer exists", MyBgworkerEntry->bgw_name));
 }
 
 } // namespace

@@ -1,5 +1,5 @@
-// Sending mail, see mailer.hpp. Which notices become a mail is decided by core/mail_plan, what it says by
-// core/mail_text.
+// Sends mail, see mailer.hpp. core/mail_plan decides which notices become a mail, and core/mail_text writes
+// it.
 
 #include "worker/mailer.hpp"
 
@@ -36,11 +36,11 @@ using guardian::Column;
 using guardian::has_mail_server;
 
 constexpr TimestampTz look_interval = core::micros_per_second;
-constexpr int most_recipients = 100; // that are planned in one transaction
-constexpr int most_notices = 2000;   // that are planned for one of them
+constexpr int most_recipients = 100; // planned in one transaction
+constexpr int most_notices = 2000;   // planned for one of them
 constexpr int most_in_mail = 500;    // the others wait
 
-// Unfinished mails come first: they block nobody, and were promised.
+// Unfinished mails come first: they block no others, and are already promised.
 pg::Statement unfinished(R"(
     SELECT o.mail, o.recipient::text, o.attempts, min(o.written_at)
     FROM cloudsat.outbox AS o
@@ -58,8 +58,8 @@ pg::Statement next_recipient(R"(
     ORDER BY o.due, o.id LIMIT 1)",
                              {TIMESTAMPTZOID, BOOLOID});
 
-// What waits for one recipient; what the last mail about the same told; whether what opened it was not
-// mailed.
+// The pending notices of one recipient; what the last mail about the same subject said; whether the notice
+// that opened it was not mailed.
 pg::Statement waiting_notices(R"(
     SELECT o.id, o.kind, o.written_at, o.server, o.vhost, o.queue, o.attempts,
            (SELECT t.kind FROM cloudsat.outbox AS t WHERE t.recipient = o.recipient
@@ -86,8 +86,7 @@ pg::Statement mailed_lately(R"(
     GROUP BY o.kind, o.server)",
                             {TEXTOID, TIMESTAMPTZOID});
 
-// Until when a broker has used up its mails of the hour to owners known by name alone: there is a row when it
-// has.
+// Until when a broker has used up its hourly mails to owners known by name alone; no row if it has not.
 pg::Statement crowded(R"(
     SELECT m.at + '1 hour'::interval
     FROM (SELECT max(coalesce(o.sent_at, $3)) AS at
@@ -121,7 +120,7 @@ pg::Statement mark_again(R"(
     SET attempts = o.attempts + 1, due = $2
     WHERE o.mail = $1)",
                          {UUIDOID, TIMESTAMPTZOID});
-// The text of what is for its recipient alone goes with the end of its sending.
+// The text that only its recipient may read is deleted when sending ends.
 pg::Statement record_fate(R"(
     UPDATE cloudsat.outbox AS o
     SET state = $2, outcome = $3, due = coalesce($4, o.due), sent_at = $5,
@@ -138,12 +137,12 @@ struct Mailer {
     bool under_way;        // a mail is marked as sending, and this process hands it over
     pg_uuid_t mail;
     char recipient[core::max_address_size + 1];
-    int attempts; // of the mail that is under way, this one included
+    int attempts; // of the mail under way, including this one
     TimestampTz next_look;
-    TimestampTz retry_at; // no turn before: the last one ended in an error
-    unsigned reloads;     // of the settings, as far as they were taken notice of
-    int faults;           // in a row, of the mail server or of the settings
-    int errors;           // turns in a row that ended in an error
+    TimestampTz retry_at; // no turn before this: the last one ended in an error
+    unsigned reloads;     // of the settings, as last processed
+    int faults;           // consecutive, of the mail server or the settings
+    int errors;           // consecutive turns that ended in an error
 };
 
 Mailer state;
@@ -153,7 +152,7 @@ struct Draft {
     std::span<core::NoticeText> notices;
 };
 
-// One line in the log for each change, not for each attempt.
+// One log line per change, not per attempt.
 void note_fault(std::string_view words) {
     if (++state.faults == 1) {
         ereport(LOG, errhidecontext(true),
@@ -177,13 +176,13 @@ template <class T> std::span<T> allocate(std::size_t count) {
     return {new (palloc(sizeof(T) * count + 1)) T[count], count};
 }
 
-// For texts that live as long as the turn.
+// For texts with the lifetime of the turn.
 std::pmr::memory_resource* new_arena() {
     auto* memory = pg::make<pg::ContextResource>(state.context, state.context);
     return pg::make<std::pmr::monotonic_buffer_resource>(state.context, memory);
 }
 
-// Views of what SPI holds until it ends.
+// Views of SPI memory, valid until SPI ends.
 std::string_view text_at(uint64 row, int column) {
     bool isnull = false;
     const Datum value = pg::spi_value(row, column, isnull);
@@ -205,8 +204,8 @@ std::span<core::MailedNotice> read_mailed(Datum recipient, TimestampTz now) {
 struct Waiting {
     std::span<core::WaitingNotice> notices;
     std::span<std::int64_t> ids;
-    std::span<bool> by_name; // the recipient is known from the name of the queue alone
-    int attempts;            // the most of them
+    std::span<bool> by_name; // the recipient is known only from the name of the queue
+    int attempts;            // their maximum
 };
 
 Waiting read_waiting(Datum recipient) {
@@ -232,7 +231,7 @@ Waiting read_waiting(Datum recipient) {
     return waiting;
 }
 
-// Notices of one broker stand together as a rule, so each is asked for once.
+// Notices of one broker are usually adjacent, so each broker is looked up once.
 void note_crowds(const Waiting& waiting, TimestampTz now) {
     std::string_view server;
     TimestampTz until = 0;
@@ -253,7 +252,7 @@ void note_crowds(const Waiting& waiting, TimestampTz now) {
     }
 }
 
-// What is not to be mailed now gets its verdict. Returns the ids of the others.
+// Sets the verdict of notices that are not mailed now. Returns the ids of the others.
 Column apply(const Waiting& waiting, std::span<const core::NoticeVerdict> verdicts, TimestampTz now) {
     Column ids, states, dues, outcomes, chosen;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
@@ -275,10 +274,10 @@ Column apply(const Waiting& waiting, std::span<const core::NoticeVerdict> verdic
             why = verdict.crowded ? "its broker has caused max_mails within an hour" : nullptr;
             break;
         case core::NoticeFate::superseded:
-            why = "a later notice took its place";
+            why = "a later notice replaced it";
             break;
         case core::NoticeFate::needless:
-            why = "it was over before anybody was told that it began";
+            why = "it was over before its beginning was mailed";
             break;
         case core::NoticeFate::expired:
             settled = "failed";
@@ -304,7 +303,7 @@ void remember(const pg_uuid_t& mail, std::string_view recipient, int attempts) {
     state.attempts = attempts;
 }
 
-// Of each broker once.
+// Once for each broker.
 void tell_crowds(const Waiting& waiting, std::span<const core::NoticeVerdict> verdicts, TimestampTz now) {
     std::string_view server;
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
@@ -316,7 +315,7 @@ void tell_crowds(const Waiting& waiting, std::span<const core::NoticeVerdict> ve
     }
 }
 
-// The next mail of one recipient; false when all that waits for him is to wait on.
+// Makes the next mail of one recipient; false if all its pending notices must wait.
 bool plan(Datum recipient, TimestampTz now) {
     const Waiting waiting = read_waiting(recipient);
     const std::span<core::MailedNotice> mailed = read_mailed(recipient, now);
@@ -338,7 +337,7 @@ bool plan(Datum recipient, TimestampTz now) {
     return true;
 }
 
-// A mail of which nobody knows what became of it. False when it is not repeated any more.
+// Handles a mail with unknown outcome. False if it is not repeated any more.
 bool repeat(TimestampTz now) {
     bool isnull = false;
     const pg_uuid_t mail = *DatumGetUUIDP(pg::spi_value(0, 1, isnull));
@@ -347,7 +346,7 @@ bool repeat(TimestampTz now) {
     if (state.attempts > core::most_unknown || now - written_at > core::oldest_notice) {
         const Datum values[] = {UUIDPGetDatum(&state.mail),
                                 pg::to_text("failed"),
-                                pg::to_text("nobody knows whether it was delivered"),
+                                pg::to_text("it is unknown whether it was delivered"),
                                 Datum{0},
                                 Datum{0},
                                 Int32GetDatum(0)};
@@ -361,7 +360,7 @@ bool repeat(TimestampTz now) {
     return true;
 }
 
-// However many there are who are known from the names of queues alone, nobody else waits for their mails.
+// Recipients known only from the names of queues do not delay other recipients, however many they are.
 bool find_recipient(TimestampTz now) {
     const Datum known[] = {TimestampTzGetDatum(now), BoolGetDatum(false)};
     const Datum by_name[] = {TimestampTzGetDatum(now), BoolGetDatum(true)};
@@ -386,7 +385,7 @@ bool choose(TimestampTz now) {
     return false;
 }
 
-// The text of the mail that was chosen. The same notices make the same mail, whenever it is sent.
+// The text of the chosen mail. The same notices make the same mail, whenever it is sent.
 std::string_view compose() {
     std::span<core::NoticeText> notices;
     const Datum values[] = {UUIDPGetDatum(&state.mail)};
@@ -416,7 +415,7 @@ net::SmtpTls tls_level() {
     return net::SmtpTls::required;
 }
 
-// Looks what is due, and begins to hand it over.
+// Looks for due mail, and starts to hand it over.
 void look(TimestampTz now) {
     state.next_look = now;
     const guardian::Settings& settings = guardian::settings();
@@ -436,11 +435,11 @@ void look(TimestampTz now) {
     const bool chosen = choose(now);
     if (chosen) {
         text = compose();
-        if (credentials) { // in a transaction, which closes the file whatever happens
+        if (credentials) { // in a transaction, which closes the file after any error
             password = pg::read_password(settings.smtp_password_file);
         }
     }
-    // what was made in SPI's memory goes with it; the text is in ours, and the password short
+    // objects in SPI memory end with it; the text is in ours, and the password is short
     char secret[1025] = "";
     password.copy(secret, sizeof secret - 1);
     pg::spi_end();
@@ -468,7 +467,7 @@ void record(TimestampTz now) {
                           : reply.fate == MailFate::refused || given_up ? "failed"
                           : reply.fate == MailFate::unknown             ? "sending"
                                                                         : "waiting";
-    // of what no mail was offered to, the next look decides when it is due: when the mail server is well
+    // notices not yet offered in a mail become due again in the next look, when the mail server works
     const bool delayed = reply.fate == MailFate::postponed || reply.fate == MailFate::unknown;
     begin_transaction();
     const pg::Presence presence = pg::hold_presence();
@@ -486,7 +485,7 @@ void record(TimestampTz now) {
         pg::spi_end();
     }
     commit_transaction();
-    if (presence == pg::Presence::busy) { // somebody alters the extension: the reply is kept
+    if (presence == pg::Presence::busy) { // a session is altering the extension: the reply is kept
         state.retry_at = now + look_interval;
         return;
     }
@@ -525,10 +524,10 @@ void turn(void*) {
 } // namespace
 
 void tend_mail() {
-    if (state.reloads != reloads()) { // whatever was wrong may be right now
+    if (state.reloads != reloads()) { // the cause of the failure may have been corrected
         state.reloads = reloads();
         state.next_look = state.retry_at = 0;
-        state.faults = 0; // and if not, the log is to say what it is now
+        state.faults = 0; // and if not, the log must show the current cause
     }
     const TimestampTz now = GetCurrentTimestamp();
     if (now < state.retry_at || (!state.under_way && (!has_mail_server() || now < state.next_look))) {
@@ -569,7 +568,7 @@ long mail_timeout() {
         return -1;
     }
     const TimestampTz next = std::max(state.retry_at, state.under_way ? 0 : state.next_look);
-    return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next); // 0 when that is past
+    return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next); // 0 if that is past
 }
 
 } // namespace cloudsat::worker

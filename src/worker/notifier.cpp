@@ -1,8 +1,8 @@
-// The notifier: one process per database, when the library is preloaded. Commits leave notifications on a
-// queue in shared memory (board/doorbell_memory.hpp), each a channel and the newest message on it; the
-// notifier sends them to those who LISTEN, in one transaction for all that came in the meantime. So that of
-// all who post only one process takes the server's lock for NOTIFYs, and listeners are disturbed so often and
-// no more. It reads and writes nothing else.
+// The notifier: one process per database, if the library is preloaded. Commits leave notifications on a queue
+// in shared memory (board/doorbell_memory.hpp), each a channel and its newest message. The notifier sends
+// them to listeners, in one transaction for all that arrived meanwhile. So only one process takes the
+// server's lock for NOTIFYs on behalf of all posters, and listeners are disturbed only once per batch. It
+// reads and writes nothing else.
 //
 //     asleep --(a notification)--> sends at once --> rests for an interval --(notifications)--> sends ...
 //        ^-------------------------------------------(none)-----|
@@ -24,19 +24,19 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-// Each round disturbs every session in the database that LISTENs to anything, whether the round is for it or
-// not: some 20 µs of a processor for each. So hundreds of listeners leave the machine to those who post.
+// Each round disturbs every session in the database that LISTENs to anything, whatever the channel, at some
+// 20 µs of CPU each. The interval limits this, so that with hundreds of listeners posters keep the CPU.
 constexpr long interval_milliseconds = 20;
-constexpr long sleep_milliseconds = 60'000; // its latch wakes it before
+constexpr long sleep_milliseconds = 60'000; // its latch wakes it earlier
 
-// The server's queue of notifications: full only when somebody who LISTENs stays in one transaction for too
-// long. Then a NOTIFY fails, so notifications are dropped before it comes to that.
+// The server's notification queue is full only if a listening session stays in one transaction for too long.
+// Then NOTIFY fails, so notifications are dropped earlier.
 constexpr double too_full = 0.9;
 
 struct Notifier {
     board::Notification* room;
-    std::size_t unsent; // notifications that were taken from the queue, and not sent
-    bool stuck;         // the queue is too full, and that was told
+    std::size_t unsent; // notifications taken from the queue, but not sent
+    bool stuck;         // the queue is too full, and that was logged
 };
 
 Notifier state;
@@ -49,7 +49,7 @@ bool is_queue_too_full() {
             WARNING, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errhidecontext(true),
             errmsg("%s sends nothing: the server's queue of notifications is %d%% full",
                    MyBgworkerEntry->bgw_name, static_cast<int>(used * 100)),
-            errdetail("Messages are not affected: who calls receive() gets them."),
+            errdetail("Messages are not affected: receive() still returns them."),
             errhint(
                 "A session that LISTENs has been in one transaction for too long: see pg_stat_activity."));
     } else if (!stuck && state.stuck) {
@@ -89,7 +89,7 @@ void send(void*) {
 
 void keep_notifying(void*) {
     begin_service();
-    // a NOTIFY that a crash of the server forgets is heard by nobody anyway
+    // listeners do not hear a NOTIFY that a server crash loses in any case
     SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
     state.room = static_cast<board::Notification*>(
         MemoryContextAllocZero(TopMemoryContext, sizeof(board::Notification) * board::most_notifications));

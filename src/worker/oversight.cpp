@@ -1,5 +1,5 @@
-// Oversight of the guards, see oversight.hpp. A row of polls, and a mail to the admins, are written in
-// transactions of their own: what keeps a guard from its work may keep one of them from being written.
+// Oversight of the guards, see oversight.hpp. The row in polls and the mail to the admins are written in
+// separate transactions, because the cause that stops a guard may also stop one of them.
 
 #include "worker/oversight.hpp"
 
@@ -25,10 +25,10 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-// As many failures as the admins are told at: see guardian/outbox.cpp.
+// The number of failures after which the admins are notified: see guardian/outbox.cpp.
 constexpr int failures_of_unguarded = 3;
 
-// A row under a former name of the server is that of the server: its guard renames it with all the rest.
+// A row under a former name of the server belongs to it: its guard renames it with everything else.
 pg::Statement note_unguarded(R"(
     WITH known AS (
         UPDATE cloudsat.polls AS p
@@ -45,7 +45,7 @@ pg::Statement note_unguarded(R"(
     WHERE NOT EXISTS (SELECT FROM known))",
                              {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID});
 
-// Where another server's guard watches, no poll of this one's will say that all is well.
+// If another server's guard watches the broker, no poll of this server will report recovery.
 pg::Statement note_guarded(R"(
     UPDATE cloudsat.polls AS p
     SET consecutive_failures = 0
@@ -62,7 +62,7 @@ pg::Statement last_success(R"(
 
 struct Telling {
     const Broker* broker;
-    const char* cause; // null: it is guarded
+    const char* cause; // null if it is guarded
 };
 
 void tell_polls(void* argument) {
@@ -107,7 +107,7 @@ void tell_admins(void* argument) {
     commit_transaction();
 }
 
-// Somebody else's guard has what this one wants, and polls it.
+// Another server's guard holds the watch that this one wants, and polls the broker.
 bool is_watched_by_others(std::span<const Member> members, const Member& guard, TimestampTz now,
                           TimestampTz slack) {
     return guard.state == State::standing_by && std::ranges::any_of(members, [&](const Member& other) {
@@ -134,8 +134,8 @@ const char* cause_of(const Broker& broker, std::span<const Member> members) {
     if (guard == nullptr) {
         return broker.no_room ? "no background worker is free for its guard"
                : is_held(MyDatabaseId)
-                   ? "its guard is held back by a command that needs the database for itself"
-                   : "its guard ends again and again";
+                   ? "its guard is held back by a command that needs the database exclusively"
+                   : "its guard ends repeatedly";
     }
     if (guard->failures > 0) {
         return psprintf("its guard fails: %s", guard->error);
@@ -143,7 +143,7 @@ const char* cause_of(const Broker& broker, std::span<const Member> members) {
     if (guard->state == State::standing_by) {
         return psprintf("its guard stands by: %s", guard->note);
     }
-    return "its guard does not come to an end with a poll";
+    return "its guard does not finish a poll";
 }
 
 void tell(const Broker& broker, const char* cause) {
@@ -163,7 +163,7 @@ void tell_unguarded(Broker& broker, const char* cause, TimestampTz now) {
 void tell_guarded(const Broker& broker, bool by_others) {
     ereport(LOG, errhidecontext(true), errmsg("broker \"%s\" is guarded again", NameStr(broker.name)));
     if (by_others) {
-        tell(broker, nullptr); // else its guard tells, who knows more
+        tell(broker, nullptr); // else its guard reports it, with more detail
     }
 }
 

@@ -1,6 +1,6 @@
-// Sees to it that somebody hears of a broker that is not guarded, whatever the cause: the guard fails in each
-// round, there is no room for it, it stands by for somebody who does not watch. Its own word is that of a
-// guard that cannot speak for itself, so the launcher speaks.
+// Reports a broker that is not guarded, whatever the cause: the guard fails in each round, there is no room
+// for it, or it stands by for a guard that does not watch. The launcher reports it because such a guard
+// cannot.
 #pragma once
 
 #include "core/base/restart.hpp"
@@ -9,20 +9,20 @@
 
 namespace cloudsat::worker {
 
-// A broker that wants a guard.
+// A broker that needs a guard.
 struct Broker {
     Oid server;
     NameData name;
     core::Restart restart;
-    bool no_room; // for its guard; told already
+    bool no_room; // for its guard; already reported
     TimestampTz interval, timeout;
     core::Oversight oversight;
-    char cause[160]; // why nobody guards it, as was told
+    char cause[160]; // why it is not guarded, as reported
     TimestampTz told_at;
 };
 
-// Looks at the roster; tells what is new in polls and to the admins. Outside of a transaction. Errors are
-// reported, and outlived.
+// Reads the roster; reports changes in polls and to the admins. Call outside a transaction. Handles and
+// reports its errors.
 void oversee(std::span<Broker> brokers);
 
 } // namespace cloudsat::worker

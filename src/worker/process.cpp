@@ -1,4 +1,4 @@
-// The workers' common part, see process.hpp.
+// Code common to the workers, see process.hpp.
 
 #include "worker/process.hpp"
 
@@ -21,18 +21,18 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-// How soon the postmaster brings back a worker that failed: late enough not to flood the log.
+// How soon the postmaster restarts a failed worker: late enough not to flood the log.
 constexpr int restart_seconds = 5;
 
 unsigned reloads_so_far = 0;
-MemoryContext context_outside; // where memory comes from, in a transaction and out of it
+MemoryContext context_outside; // the parent of memory, inside and outside transactions
 
 struct Setting {
     const char* name;
     const char* value;
 };
 
-// What the owner of a database or a role set for its sessions (ALTER DATABASE … SET) is not meant for us.
+// Settings for sessions of a database or role (ALTER DATABASE … SET) do not apply to workers.
 const Setting settings_of_workers[] = {
     {"search_path", "pg_catalog, pg_temp"},
     {"role", "none"},
@@ -44,13 +44,13 @@ const Setting settings_of_workers[] = {
 #if PG_VERSION_NUM >= 170000
     {"transaction_timeout", "0"},
 #endif
-    // Who locks our tables for long makes our round fail, and come again; waiting would hold back vacuum
+    // If a session locks our tables for long, the round fails and is repeated; waiting would hold back vacuum
     // meanwhile.
     {"lock_timeout", "10s"},
 };
 
-// A command that needs the database for itself takes moments; who came in between waits for its end, as a
-// process that connects at the same time does.
+// A command that needs the database exclusively takes moments; a worker that connects meanwhile waits for its
+// end, as any connecting process does.
 Claim claim_patiently(const Orders& orders) {
     Claim claimed = claim(orders.duty, orders.origin);
     while (claimed == Claim::held && orders.origin == Origin::person && orders.duty.kind == Kind::launcher) {
@@ -69,7 +69,7 @@ BackgroundWorker describe(const Orders& orders, const char* about, Restarted res
     snprintf(worker.bgw_name, BGW_MAXLEN, about != nullptr ? "cloudsat %s for %s" : "cloudsat %s", kind,
              about);
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    // Not before recovery has ended: idle on a standby, and there at once when it is promoted.
+    // Not before recovery has ended: none on a standby, and started at once after promotion.
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = restarted == Restarted::by_postmaster ? restart_seconds : BGW_NEVER_RESTART;
     strlcpy(worker.bgw_library_name, "$libdir/cloudsat", BGW_MAXLEN);
@@ -80,7 +80,7 @@ BackgroundWorker describe(const Orders& orders, const char* about, Restarted res
 
 bool launch(const Orders& orders, const char* about, Restarted restarted, BackgroundWorkerHandle** handle) {
     BackgroundWorker worker = describe(orders, about, restarted);
-    worker.bgw_notify_pid = handle != nullptr ? MyProcPid : 0; // only who keeps the handle waits for news
+    worker.bgw_notify_pid = handle != nullptr ? MyProcPid : 0; // only the holder of the handle waits for news
     return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
@@ -88,13 +88,13 @@ Orders begin_service() {
     Orders orders;
     std::memcpy(&orders, MyBgworkerEntry->bgw_extra, sizeof(orders));
 
-    // The stock handlers: SIGTERM is looked at wherever the server looks at interrupts (pg::wait does), also
-    // while it waits for a lock or, at commit, for a standby. Installed before the signals are let in.
+    // The stock handlers: SIGTERM is processed wherever the server processes interrupts (pg::wait does), also
+    // while it waits for a lock or, at commit, for a standby. Installed before signals are unblocked.
     pqsignal(SIGTERM, die);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
 
-    // On the roster before being connected: who needs the database for itself finds us there.
+    // On the roster before connecting: a command that needs the database exclusively finds us there.
     if (claim_patiently(orders) != Claim::taken) {
         proc_exit(0);
     }
@@ -110,14 +110,14 @@ Orders begin_service() {
         SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
     }
     SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
-    // A reload may have come before our handler was there.
+    // A reload may have come before our handler was installed.
     ProcessConfigFile(PGC_SIGHUP);
     return orders;
 }
 
 void begin_transaction() {
     context_outside = CurrentMemoryContext;
-    SetCurrentStatementStartTimestamp(); // now() is that of the statement, and no client sends us one
+    SetCurrentStatementStartTimestamp(); // now() is the statement's time, and no client sends a statement
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
     MemoryContextSwitchTo(context_outside);
@@ -126,8 +126,8 @@ void begin_transaction() {
 void commit_transaction() {
     PopActiveSnapshot();
     CommitTransactionCommand();
-    MemoryContextSwitchTo(context_outside); // the commit leaves us in one that is never reset
-    pgstat_report_stat(true);               // or autovacuum would never learn what we wrote
+    MemoryContextSwitchTo(context_outside); // the commit leaves us in a context that is never reset
+    pgstat_report_stat(true);               // otherwise autovacuum would never learn of our writes
 }
 
 void commit_async() {
@@ -138,7 +138,7 @@ void commit_async() {
 bool run_round(void (*work)(void*), void* argument) {
     constexpr int most_failures = 10;
     static int failures = 0;
-    // so that a log line says whose it is
+    // so that each log line names its process
     ErrorContextCallback who{error_context_stack, [](void*) { errcontext("%s", MyBgworkerEntry->bgw_name); },
                              nullptr};
     error_context_stack = &who;

@@ -1,4 +1,4 @@
-// The roster, see status.hpp.
+// The roster, see roster.hpp.
 
 #include "worker/roster.hpp"
 
@@ -27,21 +27,21 @@ struct Slot {
     Member member; // kind none: the slot is free
     Latch* latch;  // in shared memory too (the latch of a PGPROC), so every process may set it
     bool connected;
-    bool for_good; // it was told to end and not to come back
+    bool for_good; // it was told to end permanently
 };
 
-// A hold for now is released by who asked for it, unless its command fails. Long enough for the command to
-// take its lock on the database, after which a process that connects waits for that lock: the server itself
-// gives others five seconds to leave.
+// A hold for now is released by its owner, unless its command fails. It lasts long enough for the command to
+// lock the database; after that, connecting processes wait for that lock. The server itself gives other
+// sessions five seconds to leave.
 constexpr int hold_milliseconds = 10'000;
 
 struct Hold {
-    Oid database;      // InvalidOid: free
+    Oid database;      // InvalidOid if free
     TimestampTz until; // DT_NOEND: until release()
 };
 
 struct Roster {
-    LWLock lock; // over everything below; held for a few lines, never across anything that waits or allocates
+    LWLock lock;  // over everything below; held for a few lines, never across a wait or an allocation
     int capacity; // of both arrays
     // Slot slots[capacity], Hold holds[capacity] follow
 };
@@ -51,9 +51,9 @@ Slot* mine = nullptr;
 bool preloaded = false;
 shmem_request_hook_type next_request_hook = nullptr;
 
-// As many workers as the server may run at all. Without preloading the memory comes out of the server's
-// reserve of some 100 kB, which is not ours alone, so there the roster stays below 32 kB.
-// A server that runs hardly any still remembers a few holds.
+// As many workers as the server may run. Without preloading the memory comes from the server's shared reserve
+// of some 100 kB, so there the roster stays below 32 kB. A server with hardly any workers still remembers a
+// few holds.
 int capacity() {
     return preloaded ? std::max(max_worker_processes, 8) : std::clamp(max_worker_processes, 8, 64);
 }
@@ -84,8 +84,7 @@ void request_memory() {
     RequestAddinShmemSpace(roster_size(capacity()));
 }
 
-// Finds the memory, or makes it. The pointer is of this process; a crash of the cluster ends the process with
-// it.
+// Finds or creates the shared memory. The pointer belongs to this process, which a crash of the cluster ends.
 void attach() {
     if (shared != nullptr) {
         return;
@@ -151,21 +150,21 @@ Claim claimable(const Duty& duty, TimestampTz now) {
     return find(duty) != nullptr ? Claim::occupied : Claim::taken;
 }
 
-// The process that starts this one again has something to do when it ends.
+// The process that restarts this one, and is woken at its end.
 Duty superior(const Duty& duty) {
     return duty.kind == Kind::guard || duty.kind == Kind::notifier
                ? Duty{Kind::launcher, duty.database, InvalidOid}
                : Duty{Kind::supervisor, InvalidOid, InvalidOid};
 }
 
-// Runs when the process ends, however it does, unless it crashes (then all shared memory starts anew).
-// Registered before the slot is taken, so it must bear that there is none.
+// Runs when the process ends in any way except a crash, which reinitializes all shared memory. Registered
+// before the slot is taken, so it must handle having none.
 //
-// The exit code speaks to the postmaster: 1 has it start the worker again, if it was registered so; 0 has it
-// forget the worker. A FATAL always means 1. That is wrong for who was told to stay away, and for who could
-// not even connect, because its database is gone: it would come back for ever. Going through proc_exit a
-// second time, from within a callback, is allowed (it goes on with the remaining callbacks) and ends with the
-// second code.
+// The exit code tells the postmaster what to do: with 1 it restarts the worker, if registered so; with 0 it
+// forgets the worker. A FATAL always means 1. That is wrong for a process that was told to stay away, and for
+// one that could not even connect because its database is gone: it would be restarted for ever. Calling
+// proc_exit again, from within a callback, is allowed (it continues with the remaining callbacks) and ends
+// with the second code.
 void leave(int code, Datum) {
     if (mine == nullptr) {
         return;
@@ -187,13 +186,13 @@ void leave(int code, Datum) {
 
 void end(Slot& slot, Manner manner) {
     slot.for_good = slot.for_good || manner == Manner::for_good;
-    // Its process lives: it clears the slot before it ends, and for that it needs the lock that we hold.
+    // Its process is alive: it clears the slot before it ends, which requires the lock that we hold.
     kill(slot.member.pid, SIGTERM);
 }
 
 } // namespace
 
-// A hold on a database that is no more is of no use, but nobody may have been there to release it.
+// A hold on a dropped database is useless, but possibly no session could release it.
 void forget_dropped_databases() {
     auto* seen = static_cast<Oid*>(palloc(sizeof(Oid) * static_cast<Size>(capacity())));
     int count = 0;
@@ -396,7 +395,7 @@ void end_one(const Duty& duty, Manner manner) {
 }
 
 bool wait_until_nobody_in(Oid database, long milliseconds) {
-    constexpr long step = 20; // who ends sets its superior's latch, not ours
+    constexpr long step = 20; // an ending process sets its superior's latch, not ours
     for (; milliseconds > 0 && anybody_in(database); milliseconds -= step) {
         pg::wait(-1, step, wait_event());
     }
@@ -457,7 +456,7 @@ const char* state_name(State state) {
     return "unknown";
 }
 
-// Texts come from processes in other databases, whose encoding may be another: then only their ASCII is
+// Texts come from processes in other databases, possibly with another encoding: then only their ASCII is
 // shown.
 Datum shown(const char* bytes) {
     std::size_t length = std::strlen(bytes);

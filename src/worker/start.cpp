@@ -1,5 +1,5 @@
-// start() and stop(): the workers of this database, by hand. Both act at once, not at commit: processes know
-// no transactions. (A launcher that is started together with CREATE EXTENSION waits for that to commit.)
+// start() and stop() control this database's workers by hand. Both act immediately, not at commit, because
+// processes are not transactional. (A launcher started together with CREATE EXTENSION waits for its commit.)
 
 #include "pg/wait.hpp"
 #include "worker/process.hpp"
@@ -30,7 +30,7 @@ void refuse_where_nothing_starts() {
     }
 }
 
-// Until it is on the roster, so that worker_status shows it when start() returns.
+// Waits until it is on the roster, so that worker_status shows it when start() returns.
 void wait_for_duty(BackgroundWorkerHandle* handle) {
     pid_t pid;
     while (!on_duty(launcher_here())) {
@@ -81,7 +81,7 @@ void hold_here() {
 
 Datum stop(FunctionCallInfo) {
     constexpr long patience = 60'000; // milliseconds; they take less than two seconds
-    hold_here();                      // first, so that nobody comes after we looked
+    hold_here();                      // first, so that no process starts after the check
     bool any = end_all(MyDatabaseId, Manner::for_good) > 0;
     if (!wait_until_nobody_in(MyDatabaseId, patience)) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("cloudsat's workers do not end"),

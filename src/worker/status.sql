@@ -1,4 +1,4 @@
--- What cloudsat's processes are doing, in all databases of the cluster.
+-- The state of cloudsat's processes in all databases of the cluster.
 
 CREATE FUNCTION _cloudsat.workers(OUT kind text, OUT database_oid oid, OUT server_oid oid, OUT server text, OUT pid integer,
     OUT state text, OUT since timestamptz, OUT started_at timestamptz, OUT rounds bigint, OUT failures integer,
@@ -16,15 +16,15 @@ CREATE VIEW cloudsat.worker_status AS
 COMMENT ON VIEW cloudsat.worker_status IS
     'cloudsat''s processes in the whole cluster: the supervisor, a launcher and a notifier per database, a guard per broker';
 COMMENT ON COLUMN cloudsat.worker_status.kind IS 'supervisor, launcher, guard or notifier';
-COMMENT ON COLUMN cloudsat.worker_status.database IS 'where it works; null for the supervisor';
+COMMENT ON COLUMN cloudsat.worker_status.database IS 'its database; null for the supervisor';
 COMMENT ON COLUMN cloudsat.worker_status.server IS 'the broker that a guard watches';
-COMMENT ON COLUMN cloudsat.worker_status.pid IS 'its process, as in pg_stat_activity';
+COMMENT ON COLUMN cloudsat.worker_status.pid IS 'its process ID, as in pg_stat_activity';
 COMMENT ON COLUMN cloudsat.worker_status.state IS
-    'starting, waiting for the extension, idle (until its next round), working, failing (its last round failed: idle until it tries again), or standing by (its broker is watched already, or about to be)';
-COMMENT ON COLUMN cloudsat.worker_status.since IS 'when it came into this state';
+    'starting, waiting for the extension, idle (until its next round), working, failing (its last round failed; idle until the next attempt), or standing by (another guard watches its broker, or is about to)';
+COMMENT ON COLUMN cloudsat.worker_status.since IS 'when it entered this state';
 COMMENT ON COLUMN cloudsat.worker_status.started_at IS 'when the process began';
 COMMENT ON COLUMN cloudsat.worker_status.rounds IS 'rounds of work since then, failed ones included';
-COMMENT ON COLUMN cloudsat.worker_status.failures IS 'how many of the last rounds failed, in a row';
+COMMENT ON COLUMN cloudsat.worker_status.failures IS 'how many rounds failed in a row, up to the last';
 COMMENT ON COLUMN cloudsat.worker_status.last_error_at IS 'when a round last failed';
-COMMENT ON COLUMN cloudsat.worker_status.last_error IS 'and why, cut; the server log has it whole';
-COMMENT ON COLUMN cloudsat.worker_status.note IS 'what keeps it from all that it is for; null: nothing does';
+COMMENT ON COLUMN cloudsat.worker_status.last_error IS 'message of that error, truncated; the server log has all of it';
+COMMENT ON COLUMN cloudsat.worker_status.note IS 'what prevents it from doing all its work; null: nothing';

@@ -1,6 +1,5 @@
-// The supervisor, see supervisor.hpp. It connects to no database and reads nothing but pg_database, so that
-// no database can be in its way or it in the way of one. The postmaster brings it back when it ends, also
-// after a crash.
+// The supervisor, see supervisor.hpp. It connects to no database and reads only pg_database, so that it and a
+// database cannot block each other. The postmaster restarts it when it ends, also after a crash.
 
 #include "worker/supervisor.hpp"
 
@@ -28,7 +27,7 @@ extern "C" {
 namespace cloudsat::worker {
 namespace {
 
-// How often it looks without being told: nobody wakes it when a database is created. A launcher that ends
+// How often it looks without being woken: the creation of a database wakes no process. The end of a launcher
 // does.
 constexpr long look_milliseconds = 5000;
 
@@ -37,19 +36,19 @@ enum class Found { unknown, missing, closed, open };
 // One name in cloudsat.databases.
 struct Place {
     NameData name;
-    Oid database; // InvalidOid unless open
+    Oid database; // InvalidOid unless it accepts connections
     Found found;
     core::Restart restart;
-    bool no_room; // for its launcher; told already
+    bool no_room; // for its launcher; already reported
 };
 
 struct Supervisor {
     MemoryContext tick; // reset each round
     MemoryContext places_memory;
     std::span<Place> places;
-    char* list; // cloudsat.databases as it was when places were made of it
+    char* list; // the value of cloudsat.databases from which the places were made
     bool databases_changed = true;
-    int without_room = 0; // launchers, as the note says
+    int without_room = 0; // number of launchers in the note
 };
 
 Supervisor state;
@@ -67,7 +66,7 @@ Place* place_named(std::span<Place> places, const char* name) {
     return nullptr;
 }
 
-// Makes places of the setting, when it changed. What is known of a name that stays is kept.
+// Rebuilds the places if the setting changed. The state of a name that stays is kept.
 void read_list() {
     const char* list = databases();
     if (state.list != nullptr && std::strcmp(state.list, list) == 0) {
@@ -77,7 +76,7 @@ void read_list() {
         AllocSetContextCreate(TopMemoryContext, "cloudsat databases", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(memory);
     List* names = NIL;
-    SplitIdentifierString(pstrdup(list), ',', &names); // the setting refuses what this cannot split
+    SplitIdentifierString(pstrdup(list), ',', &names); // the setting rejects values that this cannot split
     auto* places = static_cast<Place*>(palloc0(sizeof(Place) * static_cast<Size>(list_length(names) + 1)));
     std::size_t count = 0;
     ListCell* cell;
@@ -121,10 +120,10 @@ void set(Place& place, Oid database, Found found) {
     place.database = database;
 }
 
-// Finds the databases, and says once of each what is wrong with it. By reading all of pg_database: a process
-// that is connected to none cannot rely on its indexes.
+// Finds the databases, and logs each problem once. It reads all of pg_database: a process without a database
+// cannot rely on its indexes.
 void find_databases() {
-    state.databases_changed = false; // before the look: what changes from now on is for the next round
+    state.databases_changed = false; // before the look: later changes are for the next round
     begin_transaction();
     auto* seen = static_cast<bool*>(palloc0(state.places.size() + 1));
     Relation databases = table_open(DatabaseRelationId, AccessShareLock);
@@ -158,7 +157,7 @@ Place* place_of(Oid database) {
     return nullptr;
 }
 
-// Ends what cloudsat.databases no longer wants; what somebody began with start() stays.
+// Ends launchers that cloudsat.databases no longer lists; those begun by start() stay.
 void end_unlisted(std::span<const Member> members) {
     for (const Member& member : members) {
         if (member.duty.kind != Kind::supervisor && member.origin == Origin::supervisor &&
@@ -168,7 +167,7 @@ void end_unlisted(std::span<const Member> members) {
     }
 }
 
-// Once for each launcher; the note says how many there are now.
+// Logged once for each launcher; the note has the current number.
 void tell_no_room(Place& place) {
     if (!place.no_room) {
         ereport(WARNING, errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -247,7 +246,7 @@ void supervise(void*) {
 
 void register_supervisor() {
     if (IsBinaryUpgrade) {
-        return; // pg_upgrade wants the databases to itself
+        return; // pg_upgrade needs the databases exclusively
     }
     Orders orders{{Kind::supervisor, InvalidOid, InvalidOid}, Origin::supervisor, {}};
     BackgroundWorker worker = describe(orders, nullptr, Restarted::by_postmaster);

@@ -66,7 +66,7 @@ $node->safe_psql('postgres', 'ALTER SERVER incomplete RENAME TO other');
 wait_until($node, $who, qr{guard/postgres/other}, 60, 'worker_status learns that a server was renamed');
 $node->safe_psql('postgres', 'DROP SERVER other CASCADE');
 wait_until($node, $guards, 'cloudsat guard for pulse', 60, 'a server that is dropped loses its guard');
-log_has(qr/cloudsat guard for incomplete ends: its server is not there any more/, 'which takes its leave by itself');
+log_has(qr/cloudsat guard for incomplete ends: its server no longer exists/, 'which takes its leave by itself');
 $node->safe_psql('postgres', q{DROP USER MAPPING FOR CURRENT_USER SERVER pulse});
 wait_until($node, $guards, '', 60, 'so does one that lost its mapping');
 $node->safe_psql('postgres', q{CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x')});

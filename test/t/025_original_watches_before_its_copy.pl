@@ -44,7 +44,7 @@ list('copy');
 until_true(state_of('postgres', 'true') =~ s/= 1/= 0/r, 'the original is not wanted');
 next_polls('copy', 'then the copy watches, after a while');
 until_true(state_of('copy', q{note LIKE 'enforce is held back%'}), 'with enforce held back');
-like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for pulse waits for who watched the broker before\n.*DETAIL:  .*copy/,
+like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for pulse waits for the previous guard of the broker\n.*DETAIL:  .*copy/,
 	'it has waited for the original');
 list('copy, postgres');
 next_polls('postgres', 'the original returns, and watches');

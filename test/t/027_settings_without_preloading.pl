@@ -46,7 +46,7 @@ my $session = $preloaded->background_psql('postgres');
 (undef, undef, $error) = $preloaded->psql('postgres', q{ALTER SYSTEM SET cloudsat.databases = 'postgres, other'});
 is($error, '', 'preloaded, cloudsat.databases warns of nothing');
 $session->query_safe('CREATE EXTENSION cloudsat');
-$preloaded->wait_for_log(qr/launcher for postgres waits for a session that may be filling the new extension\n.*DETAIL:  Process \d+ was there before the extension\. Work begins/);
+$preloaded->wait_for_log(qr/launcher for postgres waits for a session that may be filling the new extension\n.*DETAIL:  Process \d+ is older than the extension\. Work begins/);
 pass('the launcher says whom it waits for');
 $session->quit;
 wait_until($preloaded, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = 'postgres'}, 'idle', 60, 'and begins when that has gone');

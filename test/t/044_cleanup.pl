@@ -95,7 +95,7 @@ sql(q{CREATE FUNCTION public.slow() RETURNS event_trigger LANGUAGE plpgsql AS $$
 		END LOOP;
 	END $$},
 	'CREATE EVENT TRIGGER slow ON sql_drop EXECUTE FUNCTION public.slow()');
-like(reports("SELECT * FROM cloudsat.cleanup($all)"), qr/NOTICE:  00000: partitions that are still to be dropped: 2\nHINT:  Call/, 'when a poster waits it stops');
+like(reports("SELECT * FROM cloudsat.cleanup($all)"), qr/NOTICE:  00000: partitions not yet dropped: 2\nHINT:  Call/, 'when a poster waits it stops');
 sql('DROP EVENT TRIGGER slow');
 is(sql($days), '05 06', 'having dropped the oldest one');
 wait_until($node, q{SELECT count(*) FROM cloudsat.messages WHERE message = 'has waited'}, '1', 10, 'and the poster goes on');

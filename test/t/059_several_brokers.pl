@@ -102,7 +102,7 @@ is(sql(q{SELECT count(*) FROM cloudsat.queue_events WHERE event = 'would_delete'
 my $copy = "http://LOCALHOST:$fake{one}{port}/";
 sql($fake{one}->server_sql('same', @quick, management_url => $copy));
 until_true(status(q{state = 'standing by' AND note LIKE 'the broker is watched by process % for server "one"'}, 'same'), 'the guard of a second server for one broker stands by, and says so');
-like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for same stands by: its broker is watched already\n.*DETAIL:  By process \d+ for server "one"\.\n.*HINT:  Drop/, 'so does the log');
+like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for same stands by: its broker is watched already\n.*DETAIL:  It is watched by process \d+ for server "one"\.\n.*HINT:  Drop/, 'so does the log');
 is(sql(q{SELECT count(*) FROM cloudsat.polls WHERE server = 'same'}), 0, 'it asks nothing');
 my (undef, undef, $refused) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.poll('same')");
 like($refused, qr/ERROR:  55006: the broker of server "same" is already watched\nDETAIL:  It is watched by process \d+ for server "one"\.\nHINT:/, 'poll() is refused');
@@ -113,7 +113,7 @@ sql(q{ALTER SERVER one OPTIONS (DROP vhosts)});
 until_true(status(q{state = 'standing by'}, 'one'), 'who wants the whole broker waits for who watches a part');
 sql('DROP SERVER same CASCADE');
 next_polls('one', 'until that is gone');
-like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for one begins: nobody else watches its broker any more/, 'which is told');
+like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for one begins: no other guard watches its broker any more/, 'which is told');
 
 # --- a copy of the database points to the same broker
 sql(q{ALTER SERVER one OPTIONS (ADD enforce 'on')});

@@ -43,7 +43,7 @@ my $locked = reports("SELECT FROM dblink_connect('r', '$at'); SELECT FROM dblink
 	SELECT FROM dblink('r', 'SELECT count(*) FROM cloudsat.queue_history_20200104') AS r (n int8)", 'SET cloudsat.partitions_ahead = 6', 'SELECT FROM cloudsat.maintain()');
 unlike($locked, qr/ERROR/, 'maintain() comes through');
 like($locked, qr/WARNING:  could not drop partition "queue_history_2020010$_->[0]".*\nDETAIL:  $_->[1]/, "the warning names what hangs on it: $_->[1]")
-  for [ 1, 'column x of table public.pin depends on type' ], [ 2, 'column x of table public.pins depends on type' ], [ 3, 'view public.pinning depends on table' ], [ 4, 'Somebody else uses it' ];
+  for [ 1, 'column x of table public.pin depends on type' ], [ 2, 'column x of table public.pins depends on type' ], [ 3, 'view public.pinning depends on table' ], [ 4, 'Another session uses it' ];
 is(days('queue_history'), '01 02 03 04', 'the other days are dropped');
 cmp_ok(ahead(), '>', $before, 'and new ones made');
 reports('SELECT FROM cloudsat.maintain()');

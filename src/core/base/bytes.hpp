@@ -1,4 +1,4 @@
-// Small operations on byte strings: ASCII case, and what keeps the order of memcmp.
+// Small operations on byte strings: ASCII case, and conversions that preserve the order of memcmp.
 #pragma once
 
 #include <bit>
@@ -22,7 +22,7 @@ inline std::size_t common_prefix(std::string_view a, std::string_view b) noexcep
     return n;
 }
 
-// The eight bytes from an offset as an integer of the same order; zeros stand for what is beyond the end.
+// The eight bytes from an offset as an integer of the same order; bytes beyond the end count as zero.
 inline std::uint64_t eight_bytes(std::string_view text, std::size_t offset) noexcept {
     if (offset >= text.size()) {
         return 0;

@@ -16,7 +16,7 @@ constexpr char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// The media type is what stands before the parameters, in any letter case.
+// The media type is the part before the parameters, in any letter case.
 bool is_media_type(std::string_view content_type, std::string_view wanted) noexcept {
     const auto end = content_type.find_first_of("; \t");
     const auto type = content_type.substr(0, end);

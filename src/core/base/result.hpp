@@ -1,6 +1,5 @@
-// Result<T, E>: a value, or the reason why there is none. What pure code returns instead of throwing.
-// It is plain (trivially destructible) whenever T and E are, so glue may keep one across a call into the
-// server.
+// Result<T, E>: a value, or the reason for its absence. Pure code returns it instead of throwing. It is
+// trivially destructible if T and E are, so glue may keep one across a call into the server.
 #pragma once
 
 #include <utility>
@@ -15,7 +14,7 @@ public:
 
     explicit operator bool() const noexcept { return state_.index() == 0; }
 
-    // Only after a successful test; the other way round is a programming error and undefined.
+    // Only after a successful test; otherwise undefined behaviour.
     T& value() & noexcept { return *std::get_if<0>(&state_); }
     const T& value() const& noexcept { return *std::get_if<0>(&state_); }
     T&& value() && noexcept { return std::move(*std::get_if<0>(&state_)); }

@@ -1,4 +1,4 @@
-// TextWriter: puts a text for people together, in an arena.
+// TextWriter: builds a text for people in an arena.
 #pragma once
 
 #include "core/base/text.hpp"
@@ -12,7 +12,7 @@
 
 namespace cloudsat::core {
 
-// A growing text whose bytes stay in the arena. It owns nothing, so nothing is lost when it is left behind.
+// A growing text whose bytes stay in the arena. It owns nothing, so abandoning it leaks nothing.
 class TextWriter {
 public:
     explicit TextWriter(std::pmr::memory_resource* arena) : text_(arena) {}

@@ -36,7 +36,7 @@ constexpr std::array<ByteClass, 256> byte_classes = [] {
 constexpr ByteClass byte_class(char byte) noexcept {
     return byte_classes[static_cast<unsigned char>(byte)];
 }
-// Each check returns the place from 0, within what it was given, of the first byte that breaks a rule.
+// Each check returns the position (from 0, within its argument) of the first byte that breaks a rule.
 struct Fault {
     AddressRule rule;
     std::size_t at;
@@ -257,8 +257,8 @@ SubtreeEnd subtree_end(AddressView address) noexcept {
         end.push('\xff');
         return end;
     }
-    // All keys of the subtree begin with this key. Its last byte is the end mark; with the next byte in that
-    // place it is behind all of them, and no string lies in between that does not begin with the key.
+    // All keys of the subtree begin with this key. Its last byte is the end mark. With the next byte value
+    // there, it is after all of them, and every string in between begins with the key.
     end.push(address.key().substr(0, address.key().size() - 1));
     end.push(static_cast<char>(end_mark + 1));
     return end;

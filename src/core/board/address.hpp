@@ -1,12 +1,13 @@
-// The address: an LDH domain name that may have a local part and '@' in front, or the root "." (everyone).
+// The address: an LDH domain name, optionally with a local part and '@' in front, or the root "." (everyone).
 //
-// Key: the form in which an address is stored and compared. The labels from the right, each followed by 0x01,
-// and for a local part 0x02, the local part and 0x01: app@h.x.y is "y\1x\1h\1\2app\1", the root is empty.
-// Both marks are smaller than every byte an address can hold, hence memcmp (the shorter first on a tie) is
-// the hierarchical order, every ancestor's key is a prefix of the key, and a subtree is one contiguous range.
+// Key: the form in which an address is stored and compared. It has the labels from the right, each followed
+// by 0x01; a local part adds 0x02, the local part and 0x01. app@h.x.y is "y\1x\1h\1\2app\1", and the root is
+// empty. Both marks are smaller than every byte of an address. Hence memcmp (the shorter first on a tie)
+// gives the hierarchical order, every ancestor's key is a prefix of the key, and a subtree is one contiguous
+// range.
 //
-// No function here allocates or throws. An AddressView is only as good as its key: it checks nothing, but no
-// function reads or writes outside of its bounds whatever the bytes are.
+// No function here allocates or throws. An AddressView does not check its key, but no function reads or
+// writes out of bounds, whatever the bytes are.
 #pragma once
 
 #include "core/base/result.hpp"
@@ -37,13 +38,13 @@ enum class AddressRule : std::uint8_t {
     label_empty,     // two dots in a row, or one in front
     label_character, // not a letter, digit or hyphen
     label_hyphen,    // first or last
-    label_too_long,  // place: of the first octet too many
+    label_too_long,  // place: that of the first excess octet
     domain_missing,  // nothing after '@'
-    domain_too_long, // place: of the first octet too many
+    domain_too_long, // place: that of the first excess octet
     local_empty,     // nothing before '@'
     local_character, // not allowed in a dot-atom
     local_dot,       // first, last, or two in a row
-    local_too_long,  // place: of the first octet too many
+    local_too_long,  // place: that of the first excess octet
     local_at_root,   // app@.
 };
 
@@ -52,7 +53,7 @@ std::string_view explain(AddressRule rule) noexcept;
 
 struct AddressError {
     AddressRule rule;
-    // Of the first byte that breaks the rule, from 1; one past the end when something is missing.
+    // Position of the first byte that breaks the rule, from 1; one past the end if something is missing.
     std::size_t place;
     friend bool operator==(const AddressError&, const AddressError&) = default;
 };
@@ -78,7 +79,7 @@ private:
     std::array<char, Capacity> bytes_; // only the first size_ are ever read
 };
 
-// Somebody else's key.
+// A view of a key owned elsewhere.
 class AddressView {
 public:
     constexpr AddressView() noexcept = default; // the root
@@ -108,8 +109,8 @@ private:
     FixedText<max_key_size> key_;
 };
 
-// Is this text an array of addresses, as SQL writes one, rather than an address? An array ends with a brace,
-// and no address does.
+// Whether this text is an SQL array literal rather than an address. An array ends with a brace, which no
+// address does.
 constexpr bool is_list(std::string_view text) noexcept {
     const std::size_t last = text.find_last_not_of(" \t\n\v\f\r");
     return last != std::string_view::npos && text[last] == '}';
@@ -123,30 +124,31 @@ Result<Address, AddressError> parse_address(std::string_view text) noexcept;
 // The canonical text, in lower case; parse_address(print(a)) is a.
 AddressText print(AddressView address) noexcept;
 
-// Is it the container itself, or does it lie under it?
+// Whether the address is the container itself or lies under it.
 constexpr bool within(AddressView address, AddressView container) noexcept {
     return address.key().starts_with(container.key());
 }
 
-// One step towards the root, which has no parent.
+// The parent, one step towards the root, which has none.
 std::optional<AddressView> parent(AddressView address) noexcept;
-// Without the local part.
+// The address without its local part.
 AddressView domain(AddressView address) noexcept;
 std::optional<std::string_view> local(AddressView address) noexcept;
 // Steps to the root: 0 for the root, 1 for com, 2 for example.com, 3 for alice@example.com.
 std::size_t depth(AddressView address) noexcept;
 AddressView common_ancestor(AddressView a, AddressView b) noexcept;
 
-// The smallest key behind the subtree of an address. It is no address's key, but compares with all of them.
+// The smallest key after the subtree of an address. It is not a key of any address, but compares with all of
+// them.
 using SubtreeEnd = FixedText<max_key_size>;
 SubtreeEnd subtree_end(AddressView address) noexcept;
 
-// 64-bit FNV-1a, which a client can write down in three lines.
+// 64-bit FNV-1a, which a client can implement in three lines.
 std::uint64_t fnv1a(std::string_view bytes) noexcept;
 
-// The name to LISTEN on: the canonical text when that has at most 63 octets, else its first 46 octets, a
-// colon (which no address holds) and fnv1a(canonical text) as 16 lower-case hexadecimal digits. Clients may
-// rely on this.
+// The name to LISTEN on. It is the canonical text if that has at most 63 octets. Otherwise it is its first 46
+// octets, a colon (which no address contains) and fnv1a(canonical text) as 16 lower-case hexadecimal digits.
+// Clients may rely on this.
 ChannelName channel(AddressView address) noexcept;
 
 // Calls emit(AddressView) for the address and each ancestor, the root last.
@@ -157,10 +159,10 @@ template <class Emit> void for_each_suffix(AddressView address, Emit emit) {
 }
 
 // Calls emit(AddressView) once for each address that is in the list or an ancestor of one in it, in
-// descending order: the root last. The list must be sorted in descending order; it may hold duplicates.
+// descending order, so the root is last. The list must be sorted in descending order; it may hold duplicates.
 template <class Emit> void for_each_suffix(std::span<const AddressView> descending, Emit emit) {
     for (std::size_t i = 0; i < descending.size(); ++i) {
-        // What the next one shares with this one comes later; everything else of this one can come no more.
+        // Suffixes shared with the next address come later; the others are complete now.
         const bool last = i + 1 == descending.size();
         const std::size_t shared = last ? 0 : common_ancestor(descending[i], descending[i + 1]).key().size();
         for (std::optional<AddressView> at = descending[i]; at; at = parent(*at)) {

@@ -1,4 +1,4 @@
-// The labels of abbreviated sort keys; the header says how they keep their order.
+// The labels of abbreviated sort keys; the header explains how they preserve the order.
 #include "core/board/address_abbreviation.hpp"
 
 #include "core/base/bytes.hpp"
@@ -10,8 +10,8 @@ namespace cloudsat::core {
 
 namespace {
 
-// The key of the domain that holds the key's domain: where instances of one kind usually lie. Empty for a
-// top-level one.
+// The key of the parent of the key's domain, where instances of one kind usually lie. Empty for a top-level
+// domain.
 std::string_view group_of(std::string_view key) noexcept {
     key = domain(AddressView(key)).key();
     const std::size_t mark = key.size() < 2 ? std::string_view::npos : key.rfind(end_mark, key.size() - 2);
@@ -21,7 +21,7 @@ std::string_view group_of(std::string_view key) noexcept {
 } // namespace
 
 AddressAbbreviation::AddressAbbreviation() noexcept {
-    // Sentinels: the smallest key, and a string behind every key.
+    // Sentinels: the smallest key, and a string after every key.
     constexpr std::string_view behind_all = "\xff";
     pool_[0] = behind_all[0];
     pool_used_ = behind_all.size();
@@ -34,19 +34,19 @@ AddressAbbreviation::AddressAbbreviation() noexcept {
     measure(0);
 }
 
-// Work out how the interval between a pivot and the next one maps to the gap between their labels.
+// Computes how the interval between a pivot and the next one maps to the gap between their labels.
 void AddressAbbreviation::measure(std::size_t at) noexcept {
     Pivot& pivot = pivots_[at];
     const Pivot& next = pivots_[at + 1];
     const std::size_t skip = common_prefix(bytes(pivot), bytes(next));
     const std::uint64_t low = eight_bytes(bytes(pivot), skip);
-    const std::uint64_t high =
-        eight_bytes(bytes(next), skip); // > low: the first byte differs, and none is zero
+    // > low: the first byte differs, and none is zero
+    const std::uint64_t high = eight_bytes(bytes(next), skip);
     pivot.skip = static_cast<std::uint16_t>(skip);
     pivot.low = low;
     pivot.stretch = static_cast<std::uint8_t>(std::countl_zero(high - low) & 63);
-    pivot.squeeze =
-        static_cast<std::uint8_t>(65 - std::bit_width(next.label - pivot.label)); // gap >= 1, hence <= 64
+    // gap >= 1, hence <= 64
+    pivot.squeeze = static_cast<std::uint8_t>(65 - std::bit_width(next.label - pivot.label));
 }
 
 void AddressAbbreviation::insert(std::size_t after, std::string_view key, std::uint64_t label) noexcept {
@@ -69,7 +69,7 @@ void AddressAbbreviation::insert(std::size_t after, std::string_view key, std::u
 }
 
 std::uint64_t AddressAbbreviation::label(std::string_view key) noexcept {
-    // The last pivot that is not behind the key; the first sentinel, the empty string, never is.
+    // The last pivot not after the key; the first sentinel, the empty string, never is.
     std::size_t at = 0;
     for (std::size_t n = count_; n > 1;) {
         const std::size_t half = n / 2;
@@ -86,7 +86,7 @@ std::uint64_t AddressAbbreviation::label(std::string_view key) noexcept {
     const std::uint64_t gap = pivots_[at + 1].label - pivot.label;
     if (!pivot.taken && gap >= 4) {
         const std::uint64_t middle = pivot.label + gap / 2;
-        // A key of a new group brings the group's bounds along.
+        // The first key of a new group adds the group's bounds.
         const std::string_view start = group_of(key);
         if (!start.empty() && bytes(pivot) < start && has_room(3, 3 * key.size())) {
             FixedText<max_key_size> end;

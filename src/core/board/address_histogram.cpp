@@ -1,4 +1,4 @@
-// Interpolation in a histogram of keys; no statistics are read here.
+// Interpolation in a histogram of keys; reads no statistics.
 #include "core/board/address_histogram.hpp"
 
 #include "core/base/bytes.hpp"
@@ -11,8 +11,8 @@ double share_below(std::span<const std::string_view> bounds, std::string_view ke
     if (bounds.size() < 2) {
         return 0;
     }
-    const auto upper =
-        std::lower_bound(bounds.begin(), bounds.end(), key); // the first bound that is not smaller
+    // the first bound that is not smaller
+    const auto upper = std::lower_bound(bounds.begin(), bounds.end(), key);
     if (upper == bounds.begin()) {
         return 0;
     }

@@ -1,4 +1,4 @@
-// How much of a column lies in a subtree, as far as a histogram of its keys can tell.
+// Estimates the share of a column in a subtree from a histogram of its keys.
 #pragma once
 
 #include "core/board/address.hpp"
@@ -8,8 +8,8 @@
 
 namespace cloudsat::core {
 
-// The share, 0 to 1, of a histogram's population that is smaller than the key. The bounds are ascending and
-// have equal shares in between; within a bin the bytes that follow the bounds' common ones interpolate.
+// The share, 0 to 1, of a histogram's population that is smaller than the key. The bounds are ascending, with
+// equal shares between them; within a bin, the bytes after the bounds' common ones interpolate.
 double share_below(std::span<const std::string_view> bounds, std::string_view key) noexcept;
 
 // The share of a histogram's population that lies in the subtree of an address.

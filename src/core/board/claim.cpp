@@ -23,7 +23,7 @@ ClaimAnswer answer_claim(const ClaimEntry& newest, Claimer claimer) noexcept {
     if (is_orphaned(newest)) {
         return ClaimAnswer::take_over;
     }
-    // a lease is the nick's, on whichever connection; without one, two connections of a nick are two claimers
+    // a lease belongs to the nick, on any connection; without one, two connections of a nick are two claimers
     const bool is_holder = claimer == Claimer::same_nick && newest.tenure == Tenure::lease;
     return is_holder ? ClaimAnswer::renew : ClaimAnswer::refuse;
 }

@@ -1,5 +1,5 @@
-// Claims: who works on a message. One rule decides, from the newest entry in the log of a message's claims,
-// what a claimer gets. Pure: knows neither clock nor connections, both are facts that the caller brings.
+// Claims: which nick works on a message. One rule decides, from the newest log entry of a message, what a
+// claimer gets. Pure: the caller provides the facts of clock and connections.
 #pragma once
 
 #include "core/board/disposition.hpp"
@@ -15,8 +15,8 @@ namespace cloudsat::core {
 // What an entry of the log says.
 enum class ClaimAction : std::uint8_t {
     claimed,    // a free message was taken
-    renewed,    // the holder claimed it again: the lease begins anew
-    taken_over, // from a holder who had lost it
+    renewed,    // the holder claimed it again: a new lease begins
+    taken_over, // from a holder that had lost it
     released    // the holder gave it up
 };
 
@@ -28,31 +28,31 @@ constexpr std::string_view name_of(ClaimAction action) noexcept {
 }
 std::optional<ClaimAction> parse_claim_action(std::string_view text) noexcept;
 
-// Who holds a claim: without a lease the connection, for as long as it lives; with one the nick, on any
-// connection, for as long as the lease runs.
+// The holder of a claim: without a lease the connection, while it is alive; with one the nick, on any
+// connection, until the lease expires.
 enum class Tenure : std::uint8_t { connection, lease };
 
-// Who asks, compared with who made the entry.
+// The caller, compared with the author of the entry.
 enum class Claimer : std::uint8_t { same_connection, same_nick, stranger };
 
-// The newest entry of a message's log, and how things stand now.
+// The newest entry of a message's log, and the present state.
 struct ClaimEntry {
     ClaimAction action;
     Disposition disposition; // of the reply
     Tenure tenure;
     bool is_lease_over;
-    bool is_connected; // is the connection that made the entry still there?
+    bool is_connected; // whether the connection of the entry still exists
 };
 
 enum class ClaimAnswer : std::uint8_t {
     take,      // it is free
-    renew,     // the claimer holds it already
+    renew,     // the claimer already holds it
     take_over, // its holder has lost it
-    refuse     // somebody holds it, or the work on it is over
+    refuse     // it is held by another, or the work is over
 };
 
-// Does a release with it close the message for good? After an end nothing is left to do, and what was
-// cancelled nobody shall do. A problem frees it: somebody else may have more luck.
+// Whether a release with it closes the message permanently. After an end no work is left, and cancelled work
+// must not be done. A problem frees it, because another claimer may succeed.
 constexpr bool closes(Disposition disposition) noexcept {
     return disposition == Disposition::end || disposition == Disposition::belay;
 }
@@ -61,14 +61,14 @@ constexpr bool is_held(const ClaimEntry& newest) noexcept {
     return newest.action != ClaimAction::released;
 }
 
-// Held, but by nobody who can still be expected to work on it.
+// Held by a holder that can no longer be expected to work on it.
 constexpr bool is_orphaned(const ClaimEntry& newest) noexcept {
     return is_held(newest) && (newest.tenure == Tenure::lease ? newest.is_lease_over : !newest.is_connected);
 }
 
 ClaimAnswer answer_claim(const ClaimEntry& newest, Claimer claimer) noexcept;
 
-// The holder may, and what its nick has lost, but nobody has taken over, any connection of the nick.
+// The holder may; if its nick has lost it and no other has taken over, any connection of the nick may.
 bool may_release(const ClaimEntry& newest, Claimer claimer) noexcept;
 
 } // namespace cloudsat::core

@@ -1,4 +1,4 @@
-// Reading a disposition; everything else about it is in the table.
+// Parses a disposition; everything else is in the table.
 #include "core/board/disposition.hpp"
 
 #include "core/base/bytes.hpp"

@@ -1,5 +1,4 @@
-// The disposition: how a reply relates to the work that its parent started. One table says all there is to
-// say.
+// The disposition: how a reply relates to the work that its parent started. One table defines all of it.
 #pragma once
 
 #include <array>
@@ -10,10 +9,10 @@
 
 namespace cloudsat::core {
 
-// The value of each is its byte on disk, and their order is the order of the type. Zero is none of them.
+// Each value is its byte on disk, and their order is the order of the type. Zero is unused.
 enum class Disposition : std::uint8_t { ignored = 1, acknowledged, info, problem, belay, end };
 
-// Does the work that the parent started go on after such a reply?
+// Whether the work that the parent started continues after such a reply.
 enum class Course : std::uint8_t { open, final };
 
 struct DispositionEntry {
@@ -23,7 +22,7 @@ struct DispositionEntry {
 };
 
 inline constexpr std::array<DispositionEntry, 6> dispositions{{
-    {Disposition::ignored, "ignored", Course::open}, // not taken up by this one: others still may
+    {Disposition::ignored, "ignored", Course::open}, // not taken up by this address: others still may
     {Disposition::acknowledged, "acknowledged", Course::open},
     {Disposition::info, "info", Course::open},
     {Disposition::problem, "problem", Course::final}, // failed
@@ -31,7 +30,7 @@ inline constexpr std::array<DispositionEntry, 6> dispositions{{
     {Disposition::end, "end", Course::final},         // finished
 }};
 
-// What older clients say for `end`.
+// What older clients send for `end`.
 inline constexpr std::string_view end_alias = "done";
 
 inline constexpr std::size_t max_disposition_size = 12; // "acknowledged"
@@ -51,7 +50,7 @@ constexpr std::string_view name_of(Disposition value) noexcept {
     return entry_of(value).name;
 }
 
-// Is the work over, as far as the author of such a reply is concerned: failed, cancelled or finished?
+// Whether the author of such a reply has finished its work: failed, cancelled or finished.
 constexpr bool is_final(Disposition value) noexcept {
     return entry_of(value).course == Course::final;
 }

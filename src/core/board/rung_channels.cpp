@@ -13,8 +13,8 @@ void RungChannels::use(std::span<Ring> room) noexcept {
 }
 
 Ring* RungChannels::ring(int level, std::uint64_t hash) noexcept {
-    // Most transactions ring on one channel, some take turns on a few. Further back than this it does not pay
-    // to look.
+    // Most transactions ring on one channel, some alternate between a few. Searching further back than this
+    // does not pay.
     constexpr std::size_t nearby = 8;
     for (std::size_t i = size_; i > 0 && size_ - i < nearby && room_[i - 1].level == level; --i) {
         if (room_[i - 1].hash == hash) {
@@ -22,11 +22,11 @@ Ring* RungChannels::ring(int level, std::uint64_t hash) noexcept {
         }
     }
     if (overflow_ <= level) {
-        return nullptr; // putting the log together for each ring would cost more than it is worth
+        return nullptr; // compacting the log for each ring would cost more than it saves
     }
     if (size_ == room_.size()) {
         put_together();
-        // nearly full again at once would mean to sort at every other ring
+        // if it were nearly full again at once, every other ring would sort
         if (size_ >= room_.size() / 4 * 3) {
             return nullptr;
         }
@@ -64,7 +64,7 @@ void RungChannels::forget(int level) noexcept {
 
 std::span<const Ring> RungChannels::all() noexcept {
     for (std::size_t i = 0; i < size_; ++i) {
-        room_[i].level = 1; // all that is left has come to the transaction itself
+        room_[i].level = 1; // all remaining rings now belong to the transaction itself
     }
     put_together();
     return room_.first(size_);
@@ -76,7 +76,7 @@ void RungChannels::clear() noexcept {
     overflown_ = 0;
 }
 
-// Sorted by level first, so that levels still never fall; the newest message of a channel comes last.
+// Sorted by level first, so levels stay ascending; the newest message of a channel comes last.
 void RungChannels::put_together() noexcept {
     if (size_ < 2) {
         return;

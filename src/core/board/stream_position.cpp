@@ -20,7 +20,7 @@ SnapshotView unite(SnapshotView a, SnapshotView b, std::span<Xact> room) noexcep
     while (in_a != a.in_progress.end() || in_b != b.in_progress.end()) {
         const bool from_a = in_b == b.in_progress.end() || (in_a != a.in_progress.end() && *in_a <= *in_b);
         const Xact xact = from_a ? *in_a++ : *in_b++;
-        // each may come twice, but stays out of both then
+        // a number may occur twice, but is then omitted from both
         if (!a.contains(xact) && !b.contains(xact) && (count == 0 || room[count - 1] != xact)) {
             room[count++] = xact;
         }
@@ -41,7 +41,7 @@ PositionView unite(const PositionView& a, const PositionView& b, std::span<Xact>
         if (!partial || both.received.contains(partial->xact)) {
             continue;
         }
-        // of two transactions the earlier one: the other is read from its beginning then
+        // of two transactions, the earlier: the other is then read again from its beginning
         if (!both.partial || partial->xact < both.partial->xact ||
             (partial->xact == both.partial->xact && both.partial->last < partial->last)) {
             both.partial = partial;
@@ -97,7 +97,7 @@ PositionView advance(SnapshotView received, SnapshotView now, std::span<const Ca
     if (first.size() <= most) {
         return {unite(received, now, room), std::nullopt};
     }
-    // whatever is before the first one that stays behind has been received, or has nothing to receive
+    // everything before the first one that remains has been received, or contains nothing to receive
     const Xact stays = first[most].xact;
     PositionView after{unite(received, now.before(stays), room), std::nullopt};
     if (most > 0 && first[most - 1].xact == stays) {

@@ -1,7 +1,8 @@
-// The arithmetic of exact streams: which transactions a reader has received, which ones it has not, and where
-// it stands after a batch. Pure: knows neither rows nor servers. Words: an xact is a transaction's number on
-// the board clock; a snapshot is a set of transactions, all below xmax but those in progress; a position is
-// the snapshot of what was received, and perhaps a partial transaction: one of whose messages some were.
+// The arithmetic of exact streams: which transactions a reader has received, which it has not, and its
+// position after a batch. Pure: knows neither rows nor servers. Terms: an xact is a transaction's number on
+// the board clock. A snapshot is a set of transactions: all below xmax except those in progress. A position
+// is the snapshot of what was received, and possibly a partial transaction, of which some messages were
+// received.
 #pragma once
 
 #include "core/board/thread_tree.hpp" // MessageId
@@ -18,30 +19,30 @@ namespace cloudsat::core {
 
 using Xact = std::uint64_t;
 
-// The board clock: the server counts its transactions anew in every cluster, so the cluster's era stands in
-// front of the count. 48 bits hold the server's 64-bit count for 65,536 rounds of its 32-bit one.
+// The board clock: each cluster counts its transactions anew, so the cluster's era precedes the count. 48
+// bits hold the server's 64-bit count for 65,536 rounds of its 32-bit one.
 inline constexpr int era_shift = 48;
 inline constexpr std::uint32_t max_era = 0x7FFE; // keeps the clock positive as a signed number
 constexpr Xact on_board_clock(std::uint32_t era, std::uint64_t full_xid) noexcept {
     return Xact{era} << era_shift | full_xid;
 }
 
-// The 64-bit id of a 32-bit one that is not older than half a round: the greatest such below `next`, the next
-// one to be given out.
+// The 64-bit id of a 32-bit one that is at most half a round old: the greatest such below `next`, the next
+// one to be assigned.
 constexpr std::uint64_t widen(std::uint32_t xid, std::uint64_t next) noexcept {
     const std::uint64_t round = next >> 32;
     return (xid > static_cast<std::uint32_t>(next) ? round - 1 : round) << 32 | xid;
 }
 
-// The number that the server gives out after this one: in each round it leaves out the first three, which
-// mean something else to it, and takes none that ends in 32 zero bits back as text.
+// The number that the server assigns after this one. In each round it omits the first three, which are
+// reserved, and it does not parse a number that ends in 32 zero bits.
 constexpr Xact next_xact(Xact xact) noexcept {
     constexpr std::uint32_t first_of_round = 3;
     const Xact next = xact + 1;
     return static_cast<std::uint32_t>(next) < first_of_round ? (next >> 32) << 32 | first_of_round : next;
 }
 
-// Somebody else's numbers. `in_progress` is ascending, without repetitions, all below xmax.
+// A view of numbers owned elsewhere. `in_progress` is ascending, without duplicates, all below xmax.
 struct SnapshotView {
     Xact xmax = 0;
     std::span<const Xact> in_progress;
@@ -51,30 +52,30 @@ struct SnapshotView {
     bool contains(Xact xact) const noexcept {
         return xact < xmax && !std::binary_search(in_progress.begin(), in_progress.end(), xact);
     }
-    // What of it is before `end`.
+    // Its part before `end`.
     SnapshotView before(Xact end) const noexcept;
 };
 
-// The snapshot of what is in one or the other. `room` takes its numbers: as many as both have in progress.
+// The union of two snapshots. `room` receives its numbers: as many as both have in progress.
 SnapshotView unite(SnapshotView a, SnapshotView b, std::span<Xact> room) noexcept;
-// The same with one more, which is at most its xmax. `room` as above.
+// The same with one more transaction, at most its xmax. `room` as above.
 SnapshotView with(SnapshotView snapshot, Xact xact, std::span<Xact> room) noexcept;
 
-// The transactions that `now` has and `received` has not.
+// The transactions in `now` that are not in `received`.
 class Unreceived {
 public:
     Unreceived(SnapshotView received, SnapshotView now) noexcept : received_(received), now_(now) {}
 
     bool contains(Xact xact) const noexcept { return now_.contains(xact) && !received_.contains(xact); }
-    // The first one that is not before `from`; none when there is no more.
+    // The first one not before `from`; none if there is no more.
     std::optional<Xact> next(Xact from) const noexcept;
 
 private:
     SnapshotView received_, now_;
 };
 
-// A transaction of whose messages those up to `last` were received. It is not in the position's snapshot, and
-// every one before it that was not in progress then is.
+// A transaction of which the messages up to `last` were received. The position's snapshot lacks it, and has
+// every earlier one that was not in progress at that time.
 struct Partial {
     Xact xact = 0;
     MessageId last;
@@ -86,17 +87,17 @@ struct PositionView {
     std::optional<Partial> partial;
 };
 
-// Where a reader stands who has received what either has; a message is lost by neither. Only when both are in
-// the middle of a transaction, and not of the same one, part of one of them comes again. `room` as above.
+// The position of a reader that has received what either has; no message is lost. Only if both are in the
+// middle of different transactions, part of one of them is delivered again. `room` as above.
 PositionView unite(const PositionView& a, const PositionView& b, std::span<Xact> room) noexcept;
-// Has `a` received all that `b` has?
+// Whether `a` has received all that `b` has.
 bool covers(const PositionView& a, const PositionView& b) noexcept;
 
-// A message that may be received. They are received in the order of this comparison.
+// A message that may be received. This comparison is the order of delivery.
 struct Candidate {
     Xact xact = 0;
     MessageId id;
-    std::uint64_t place = 0; // the caller's own: where the message is
+    std::uint64_t place = 0; // the caller's own reference to the message
 
     friend constexpr auto operator<=>(const Candidate& a, const Candidate& b) noexcept {
         const auto by_xact = a.xact <=> b.xact;
@@ -107,16 +108,17 @@ struct Candidate {
     }
 };
 
-// Of all that are added the first `most`, in memory for as many, from the resource. Throws what that throws.
+// Keeps the first `most` of all that are added, in memory for that many from the resource. Throws what the
+// resource throws.
 class FirstCandidates {
 public:
     FirstCandidates(std::size_t most, std::pmr::memory_resource* memory) : most_(most), heap_(memory) {}
 
-    // Would it be one of the first of those that have come so far?
+    // Whether it would be among the first of those added so far.
     bool wants(const Candidate& candidate) const noexcept {
         return heap_.size() < most_ || (most_ > 0 && candidate < heap_.front());
     }
-    // Adds one that is wanted. Returns the one that is not any more, if there is such a one.
+    // Adds a wanted one. Returns the one that is no longer wanted, if any.
     std::optional<Candidate> add(const Candidate& candidate);
     // No message of a later transaction than this is wanted any more.
     Xact last_wanted() const noexcept {
@@ -127,29 +129,30 @@ public:
 
 private:
     std::size_t most_;
-    std::pmr::vector<Candidate> heap_; // as soon as it is full: a heap with the last one in front
+    std::pmr::vector<Candidate> heap_; // once full: a heap with the last one in front
 };
 
-// Where a reader at `received`, with no partial transaction, stands after it has received the first `most` of
-// `first` (the most + 1 first candidates, in order; fewer when there are no more) that `now` shows it. `room`
-// takes the numbers, as for unite.
+// The position of a reader at `received`, with no partial transaction, after it has received the first `most`
+// of `first`: the most + 1 first candidates in order (or all, if fewer) that `now` shows it. `room` receives
+// the numbers, as for unite.
 PositionView advance(SnapshotView received, SnapshotView now, std::span<const Candidate> first,
                      std::size_t most, std::span<Xact> room) noexcept;
 
-// Since when has every transaction that a position lacks been running? Messages get their uuids after their
-// transaction's number, so a position lacks none from before, and a reader need not look there. It remembers
-// one moment that counts, and one that will count when the position has passed the numbers of that time.
+// The time since which every transaction that a position lacks has been running. Messages get their uuids
+// after their transaction's number, so a position lacks none from before, and a reader need not look there.
+// It holds one moment in force, and one that comes into force when the position has passed the numbers of
+// that time.
 struct Floor {
-    std::optional<std::int64_t> time; // unknown: there may be messages from any time
-    std::int64_t later_time = 0;      // means something when later_next is not 0
-    Xact later_next = 0;              // at later_time all numbers given out were before this one
+    std::optional<std::int64_t> time; // unknown: messages from any time may be missing
+    std::int64_t later_time = 0;      // valid if later_next is not 0
+    Xact later_next = 0;              // at later_time all assigned numbers were before this one
 
-    // To be called with the position after a look, a moment before that look, and the next number to be given
-    // out, read between the two.
+    // Call with the position after a look, a moment before that look, and the next number to be assigned,
+    // read between the two.
     void raise(SnapshotView received, std::int64_t now, Xact next) noexcept;
 };
 
-// Of two that are good for positions, the one that is better for their union.
+// Of two that are valid for positions, the better one for their union.
 constexpr const Floor& higher(const Floor& a, const Floor& b) noexcept {
     return a.time < b.time ? b : a;
 }

@@ -1,5 +1,5 @@
-// The state of a task, see task_state.hpp. The tree is walked once, by core/thread_tree; belays are handed
-// down it afterwards, so that their number does not multiply with that of the participants.
+// The state of a task, see task_state.hpp. core/board/thread_tree walks the tree once. Belays are then passed
+// down it, so that their number does not multiply with that of the participants.
 #include "core/board/task_state.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ TaskStage Participant::stage() const noexcept {
         return TaskStage::belayed;
     case Disposition::end:
         return TaskStage::ended;
-    case Disposition::info: // is no state
+    case Disposition::info: // not a state
     case Disposition::acknowledged:
         break;
     }
@@ -49,7 +49,7 @@ void TaskState::judge(MessageId start, ThreadScope scope) {
     sum_up();
 }
 
-// Nothing is earlier than any reply.
+// Earlier than any reply.
 bool TaskState::is_later(Index reply, Index other) const noexcept {
     return reply != none && (other == none || replies_[reply].posted.id > replies_[other].posted.id);
 }
@@ -64,7 +64,7 @@ void TaskState::count_time(TaskTime time) {
     summary_.last = std::max(summary_.last.value_or(time), time);
 }
 
-// What one reply says: of its poster, and of what it replies to.
+// Records one reply: for its poster, and for the message it replies to.
 void TaskState::count(Index step) {
     const auto [above, index, belay] = steps_[step];
     const Reply& reply = replies_[index];
@@ -95,8 +95,8 @@ void TaskState::count(Index step) {
 void TaskState::walk(MessageId start, ThreadScope scope) {
     std::pmr::memory_resource* memory = nodes_.get_allocator().resource();
     std::pmr::vector<Index> path(memory);         // the steps from the top down to the current message
-    std::pmr::map<MessageId, Index> gone(memory); // the steps of messages that are not there
-    gone.emplace(start, add_step(none, none));    // the first, there or not
+    std::pmr::map<MessageId, Index> gone(memory); // the steps of missing messages
+    gone.emplace(start, add_step(none, none));    // the first, whether it exists or not
     ThreadWalk order(nodes_, start, scope, memory);
     while (const std::optional<ThreadStep> next = order.next()) {
         const ThreadNode& node = *next->node;
@@ -119,7 +119,7 @@ void TaskState::walk(MessageId start, ThreadScope scope) {
     }
 }
 
-// A parent's step stands before those of its replies.
+// A parent's step precedes those of its replies.
 void TaskState::cancel() {
     for (std::size_t i = 1; i < steps_.size(); ++i) {
         const Index above = steps_[steps_[i].above].belay;
@@ -136,8 +136,8 @@ void TaskState::cancel() {
     }
 }
 
-// Somebody works on it: acknowledged. Nobody does: what was said last of all that is final. Nothing final was
-// said: ignored, when somebody said that.
+// Acknowledged if a participant works on it. Otherwise the latest final disposition. If there is none,
+// ignored if a participant said that.
 void TaskState::sum_up() {
     std::optional<MessageId> last;
     for (const auto& [address, person] : participants_) {

@@ -1,11 +1,10 @@
-// What has become of a task: from a message and the replies under it, who takes part, how far each of them
-// is, and what that makes of the whole. Pure: no server, no recursion.
+// The state of a task: from a message and the replies under it, who takes part, the stage of each
+// participant, and the resulting state of the whole. Pure: no server, no recursion.
 //
-// The rule. A participant is whoever posted one of the replies. Its state is the last of its own
-// dispositions, info aside. Who acknowledged, and said nothing since, works; unless a belay came later that
-// replies to one of its replies, to the acknowledgment, or to any message above that: cancelling a message
-// cancels all that was taken up under it, whoever says so. To acknowledge again is to work again. Later
-// means: with the greater id.
+// The rule. A participant is the poster of at least one of the replies. Its state is its last disposition
+// other than info. It works if that is acknowledged, unless a later belay replies to one of its replies, to
+// the acknowledgment, or to any message above that: cancelling a message cancels everything taken up
+// under it, whichever poster says so. Acknowledging again resumes work. Later means: with the greater id.
 #pragma once
 
 #include "core/board/disposition.hpp"
@@ -24,25 +23,25 @@
 
 namespace cloudsat::core {
 
-using TaskTime = std::int64_t; // of whatever clock
+using TaskTime = std::int64_t; // on any clock
 
-// What a message is at some time: the id breaks ties, and orders where the clock was set back.
+// A message at a time: the id breaks ties, and orders messages if the clock was set back.
 struct TaskMoment {
     MessageId id;
     TaskTime time = 0;
 };
 
-// How far a participant is, or a task.
+// The stage of a participant or a task.
 enum class TaskStage : std::uint8_t { informed, ignored, working, failed, belayed, ended };
 inline constexpr std::size_t task_stages = 6;
 
 struct Participant {
-    std::optional<Disposition> state; // none: it has said nothing but info
+    std::optional<Disposition> state; // none if it has said only info
     TaskMoment since;                 // the reply that set it
     TaskMoment last;                  // its last reply
     std::uint64_t replies = 0;
     std::optional<TaskMoment> taken_up;   // its first acknowledgment
-    std::optional<TaskMoment> belayed_by; // the last belay that cancelled what it works on
+    std::optional<TaskMoment> belayed_by; // the last belay that cancelled its work
 
     TaskStage stage() const noexcept;
 };
@@ -51,7 +50,7 @@ struct TaskSummary {
     std::optional<Disposition> state;
     std::array<std::uint64_t, task_stages> counts{}; // of participants, by stage
     std::uint64_t participants = 0, replies = 0;
-    std::optional<TaskTime> first, last; // of all messages; none when there is none
+    std::optional<TaskTime> first, last; // of all messages; none if there are none
 
     std::uint64_t count(TaskStage stage) const noexcept { return counts[static_cast<std::size_t>(stage)]; }
 };
@@ -71,13 +70,13 @@ public:
 
     explicit TaskState(std::pmr::memory_resource* memory);
 
-    // The message whose task this is, if it is still there; then replies, in any order. Those that do not lie
-    // under the message are left out, but where the task is a whole thread, those that have lost their parent
-    // stay in. Posters are bytes, and compared as such. No more than ThreadWalk::most_nodes.
+    // Adds the message whose task this is, if it still exists; then replies, in any order. Replies that do
+    // not lie under the message are omitted; but if the task is a whole thread, those that have lost their
+    // parent are included. Posters are compared as bytes. At most ThreadWalk::most_nodes.
     void add_start(TaskMoment posted);
     void add_reply(TaskMoment posted, MessageId parent, std::string_view poster, Disposition disposition);
 
-    // Once, after the last of them.
+    // Call once, after the last of them.
     void judge(MessageId start, ThreadScope scope);
 
     const Participants& participants() const noexcept { return participants_; }
@@ -89,11 +88,11 @@ private:
         Person* poster; // in participants_
         Disposition disposition;
     };
-    // A message in the order of the walk, or one that is gone but has replies.
+    // A message in walk order, or a missing one that has replies.
     struct Step {
-        Index above; // the step of its parent; none above the first, which is the task itself
-        Index reply; // none: the task itself, or a gone message
-        Index belay; // the last belay among the replies to it; then also to what is above it
+        Index above; // the step of its parent; none for the first, which is the task itself
+        Index reply; // none for the task itself or a missing message
+        Index belay; // the last belay among the replies to it; later also to messages above it
     };
 
     bool is_later(Index reply, Index other) const noexcept;

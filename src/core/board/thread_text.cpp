@@ -30,12 +30,12 @@ template <std::size_t N> constexpr bool contains(const Range (&ranges)[N], char3
     return found != std::end(ranges) && found->first <= character;
 }
 
-// What could move the cursor, end the line, turn the writing direction or hide itself.
+// Characters that could move the cursor, end the line, change the writing direction or be invisible.
 constexpr Range harmful[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},      {0x61C, 0x61C},
                              {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},  {0x2060, 0x206F},
                              {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
-// Drawn onto the character before; and the double-width blocks of East Asia and of emoji. Coarse, but the
-// price of an error is a line that is a few columns off.
+// Combining characters, and the double-width blocks of East Asia and of emoji. Coarse: an error only shifts a
+// line by a few columns.
 constexpr Range combining[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},   {0x610, 0x61A},
                                {0x64B, 0x65F},   {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200C, 0x200D},
                                {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xE0100, 0xE01EF}};
@@ -43,20 +43,19 @@ constexpr Range wide[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0xA4C
                           {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},
                           {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1FAFF}, {0x20000, 0x3FFFD}};
 
-constexpr std::size_t most_accents =
-    4; // on one character: a tower of them takes bytes without end and no column
+constexpr std::size_t most_accents = 4; // on one character: more would take unlimited bytes and no column
 
 constexpr std::size_t columns(char32_t character) {
     return contains(combining, character) ? 0 : contains(wide, character) ? 2 : 1;
 }
 
 struct Character {
-    char32_t value;    // nothing that Unicode knows when the bytes are not UTF-8
+    char32_t value;    // not a Unicode character if the bytes are not UTF-8
     std::size_t bytes; // at least one
 };
 constexpr char32_t malformed = 0x110000;
 
-// The first character of a text that is not empty.
+// The first character of a non-empty text.
 Character decode(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned lead = byte(0);
@@ -160,7 +159,7 @@ void ThreadText::draw_message(std::string_view message) {
 void ThreadText::draw_text(std::string_view text, std::size_t width) {
     const Marks& mark = marks(drawing_);
     std::size_t used = 0, accents = 0;
-    std::size_t cut = line_.size(); // where an ellipsis still fits, should the rest turn out too long
+    std::size_t cut = line_.size(); // where an ellipsis still fits if the rest is too long
     while (!text.empty()) {
         const Character next = decode(text);
         std::string_view shown = text.substr(0, next.bytes);

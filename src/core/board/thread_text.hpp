@@ -1,11 +1,11 @@
-// A thread drawn as an indented tree, for people: one line for each message, in the order of the walk. Pure
-// text: reads and writes UTF-8, knows no clock, no server. Whatever a message holds, its line is one line, of
-// bounded width and harmless to a terminal.
+// A thread drawn as an indented tree, for people: one line per message, in walk order. Pure text: reads and
+// writes UTF-8, knows no clock and no server. Every message becomes exactly one line, of bounded width and
+// harmless to a terminal.
 //
-//     2026-01-05 14:03:11  alice@example.com → build.example.com: please build 1.0
-//     2026-01-05 14:03:12  ├─ acknowledged w1.build.example.com → alice@example.com: on it
-//     2026-01-05 14:05:40  │  └─ problem w1.build.example.com → alice@example.com: compiler crashed … [+12
-//     lines] 2026-01-05 14:06:02  └─ belay alice@example.com → w1.build.example.com: never mind
+//     2026-01-05 14:03:11  alice@example.com → b.example.com: please build 1.0
+//     2026-01-05 14:03:12  ├─ acknowledged w1.b.example.com → alice@example.com: on it
+//     2026-01-05 14:05:40  │  └─ problem w1.b.example.com → alice@example.com: compiler crashed … [+12 lines]
+//     2026-01-05 14:06:02  └─ belay alice@example.com → w1.b.example.com: never mind
 #pragma once
 
 #include <array>
@@ -17,15 +17,15 @@
 
 namespace cloudsat::core {
 
-// What lines, arrows and ellipses are made of. The text of a message stays as it is in both.
+// The characters for lines, arrows and ellipses. The text of a message is the same in both.
 enum class Drawing : std::uint8_t { box, ascii };
 
 struct ThreadLine {
     std::string_view time;        // of the same width in all lines of a thread
-    std::string_view disposition; // empty in a message that starts a thread
+    std::string_view disposition; // empty if the message starts a thread
     std::string_view poster;
     std::string_view chan;
-    std::string_view message; // all of it
+    std::string_view message; // the whole text
     std::uint32_t depth;
     bool is_last; // of its siblings
     bool is_parent_gone;
@@ -33,14 +33,14 @@ struct ThreadLine {
 
 class ThreadText {
 public:
-    static constexpr std::size_t line_width = 120; // columns; exceeded only so that a message gets its least
+    static constexpr std::size_t line_width = 120; // columns; exceeded only to show a minimum of each message
     static constexpr std::size_t least_message = 60;
-    static constexpr std::size_t most_levels = 16; // drawn; below, the depth is a number
+    static constexpr std::size_t most_levels = 16; // drawn; below that, the depth is a number
 
     ThreadText(Drawing drawing, std::pmr::memory_resource* memory) : drawing_(drawing), line_(memory) {}
 
-    // The next message of the walk, as a line without its end. Valid until the next call. Throws what the
-    // memory throws.
+    // The next message of the walk, as a line without its newline. Valid until the next call. Throws what the
+    // memory resource throws.
     std::string_view draw(const ThreadLine& line);
 
 private:
@@ -50,7 +50,7 @@ private:
 
     Drawing drawing_;
     std::pmr::string line_;
-    std::array<bool, most_levels> goes_on_{}; // by level: the message drawn last there has siblings to come
+    std::array<bool, most_levels> goes_on_{}; // by level: the message last drawn there has later siblings
 };
 
 // Columns that a terminal needs for UTF-8 text without control characters.

@@ -1,5 +1,5 @@
 // The tree of a thread, see thread_tree.hpp. Each node is linked to its parent, its first reply and its next
-// sibling, so that the walk goes down, along and up without a stack.
+// sibling, so the walk goes down, along and up without a stack.
 
 #include "core/board/thread_tree.hpp"
 
@@ -10,8 +10,7 @@ namespace cloudsat::core {
 
 namespace {
 
-// The low half of a UUIDv7 is random but for two bits; the high half helps when somebody made the ids
-// himself.
+// The low half of a UUIDv7 is random except for two bits; the high half helps if the ids were made by hand.
 std::size_t hash(MessageId id) noexcept {
     const std::uint64_t mixed = (id.low ^ std::rotl(id.high, 32)) * 0x9E3779B97F4A7C15U;
     return static_cast<std::size_t>(mixed ^ (mixed >> 32));
@@ -41,8 +40,8 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
         links_[node].next_sibling = links_[parent].first_reply;
         links_[parent].first_reply = node;
     };
-    // Each goes in front of its siblings, so the last comes first; the message asked for goes in front of all
-    // tops.
+    // Each goes in front of its siblings, so the last is added first; the requested message goes in front of
+    // all tops.
     const Index start = find(from);
     for (Index i = outside_; i-- > 0;) {
         if (i == start)
@@ -73,7 +72,7 @@ std::optional<ThreadStep> ThreadWalk::next() noexcept {
     } else {
         while (at_ != outside_ && links_[at_].next_sibling == none) {
             at_ = links_[at_].parent;
-            --depth_; // wraps around on the way outside, where it means nothing
+            --depth_; // wraps around on the way outside, where it is unused
         }
         at_ = at_ == outside_ ? none : links_[at_].next_sibling;
         if (at_ == none)

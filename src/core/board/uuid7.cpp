@@ -14,8 +14,8 @@ constexpr std::uint64_t fractions = 1U << fraction_bits; // per millisecond: 4.0
 constexpr std::uint64_t max_ticks = (std::uint64_t{1} << 60) - 1;
 constexpr std::uint64_t max_random = (std::uint64_t{1} << 62) - 1;
 
-// A tick is a 4096th of a millisecond. Rounded up, so that rounding down in uuid_time gives the microsecond
-// back.
+// A tick is a 4096th of a millisecond. Rounded up, so that rounding down in uuid_time restores the
+// microsecond.
 constexpr std::uint64_t ticks_of(std::uint64_t time) noexcept {
     return (time / 1000) * fractions + ((time % 1000) * fractions + 999) / 1000;
 }
