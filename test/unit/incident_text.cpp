@@ -52,7 +52,7 @@ TEST_F(IncidentText, TheOthers) {
     incident.size = 1;
     EXPECT_TRUE(has(say_deleted(incident, &memory), "was deleted, and 1 message with it"));
     incident.size.reset();
-    EXPECT_TRUE(has(say_deleted(incident, &memory), "is gone."));
+    EXPECT_TRUE(has(say_deleted(incident, &memory), "is already gone."));
     EXPECT_TRUE(has(say_gone(incident, "has vanished", &memory), "of broker pulse has vanished."));
     EXPECT_TRUE(
         has(say_failed(incident, "the broker is cross", &memory), "could not be: the broker is cross."));
@@ -163,7 +163,7 @@ TEST_F(IncidentText, Archiving) {
     incident.limits.max_archive_size = 1;
     EXPECT_TRUE(has(say_archive_full(incident, &memory), "the archive holds 1 message of it"));
     EXPECT_TRUE(has(say_archive_withheld(incident, "it is odd", &memory), "is not archived: it is odd."));
-    EXPECT_TRUE(has(say_archive_failed(incident, "no luck", &memory), "could not be: no luck."));
+    EXPECT_TRUE(has(say_archive_failed(incident, "no luck", &memory), "could not be archived: no luck."));
     EXPECT_TRUE(has(say_archived(incident, 1, &memory), ": 1 message was archived."));
     EXPECT_TRUE(has(say_archived(incident, 7, &memory), ": 7 messages were archived."));
     incident.stream = true;
