@@ -54,8 +54,8 @@ TEST_F(IncidentText, TheOthers) {
     incident.size.reset();
     EXPECT_TRUE(has(say_deleted(incident, &memory), "is already gone."));
     EXPECT_TRUE(has(say_gone(incident, "has vanished", &memory), "of broker pulse has vanished."));
-    EXPECT_TRUE(
-        has(say_failed(incident, "the broker is cross", &memory), "could not be: the broker is cross."));
+    EXPECT_TRUE(has(say_failed(incident, "the broker is cross", &memory),
+                    "could not be deleted: the broker is cross."));
     incident.limits.exempt = true;
     EXPECT_TRUE(has(say_recovered(incident, &memory), "exempt"));
 }
