@@ -122,7 +122,7 @@ sql('CREATE DATABASE copy TEMPLATE postgres', 'template1');
 $node->reload; # so that it is found at once
 until_true(status(q{state = 'standing by' AND note LIKE '%in database "postgres"'}, 'one', 'copy'), 'a copy of the database stands by');
 (undef, undef, $refused) = $node->psql('copy', q{SELECT cloudsat.poll('one')});
-like($refused, qr/watched already\nDETAIL:  By process \d+ in database "postgres"/, 'poll() is refused there, too');
+like($refused, qr/already watched\nDETAIL:  It is watched by process \d+ in database "postgres"/, 'poll() is refused there, too');
 sql('SELECT cloudsat.stop()');
 next_polls('one', 'when the original is stopped, the copy takes over', 'copy');
 is(sql(status('note', 'one', 'copy'), 'copy'), 'enforce is held back until confirm_enforce()', 'but with enforce held back');
