@@ -8,9 +8,11 @@ CREATE TABLE cloudsat.eras (
 );
 ALTER TABLE cloudsat.eras REPLICA IDENTITY FULL; -- a handful of rows
 COMMENT ON TABLE cloudsat.eras IS
-    'the clusters that have held the board, in order: each counts transactions anew, so the era precedes their numbers; an era may have several identical rows';
+    'the clusters that have held the board, in order: each counts transactions anew, so the era precedes '
+    'their numbers; an era may have several identical rows';
 COMMENT ON COLUMN cloudsat.eras.era IS 'bits 48 and above of messages.xact';
-COMMENT ON COLUMN cloudsat.eras.system_identifier IS 'system identifier of the cluster, as shown by pg_control_system()';
+COMMENT ON COLUMN cloudsat.eras.system_identifier IS
+    'system identifier of the cluster, as shown by pg_control_system()';
 COMMENT ON COLUMN cloudsat.eras.began IS 'when the first row was written in it';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.eras', '');

@@ -1,5 +1,5 @@
--- Claims: which nick works on a message. A message's newest log entry names the holder and decides whether the claim still
--- holds.
+-- Claims: which nick works on a message. A message's newest log entry names the holder and decides whether
+-- the claim still holds.
 
 CREATE TABLE cloudsat.claim_log (
     message       pg_catalog.uuid        NOT NULL,
@@ -18,34 +18,41 @@ CREATE TABLE cloudsat.claim_log (
                                        ANY (ARRAY['claimed', 'renewed', 'taken_over', 'released']))
 );
 COMMENT ON TABLE cloudsat.claim_log IS
-    'every claim and release, append-only; the newest entry of a message counts, and must be kept as long as the message exists';
+    'every claim and release, append-only; the newest entry of a message counts, and must be kept as long '
+    'as the message exists';
 COMMENT ON COLUMN cloudsat.claim_log.message IS 'the claimed message';
 COMMENT ON COLUMN cloudsat.claim_log."timestamp" IS 'when; later for each further entry of a message';
-COMMENT ON COLUMN cloudsat.claim_log.backend_start IS 'when that process began; with pid it identifies the connection';
+COMMENT ON COLUMN cloudsat.claim_log.backend_start IS
+    'when that process began; with pid it identifies the connection';
 COMMENT ON COLUMN cloudsat.claim_log.pid IS 'process of the connection that claimed or released';
 COMMENT ON COLUMN cloudsat.claim_log.disposition IS 'disposition of the reply';
-COMMENT ON COLUMN cloudsat.claim_log.reply IS 'the reply that took or released the claim; for renewed, the reply that took it';
+COMMENT ON COLUMN cloudsat.claim_log.reply IS
+    'the reply that took or released the claim; for renewed, the reply that took it';
 COMMENT ON COLUMN cloudsat.claim_log.nick IS 'the holder';
 COMMENT ON COLUMN cloudsat.claim_log.chan IS 'the channel of the message';
-COMMENT ON COLUMN cloudsat.claim_log.action IS 'claimed, renewed, taken_over (from a holder that had lost it) or released';
+COMMENT ON COLUMN cloudsat.claim_log.action IS
+    'claimed, renewed, taken_over (from a holder that had lost it) or released';
 COMMENT ON COLUMN cloudsat.claim_log.lease_until IS
     'when the claim expires; null: when the connection ends';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.claim_log', '');
 
--- Not STRICT: a null message is an error that names the argument, and a null lease means no lease. Not SECURITY DEFINER:
--- they must know the caller, and they write below SQL, which checks no privileges.
+-- Not STRICT: a null message is an error that names the argument, and a null lease means no lease. Not
+-- SECURITY DEFINER: they must know the caller, and they write below SQL, which checks no privileges.
 CREATE FUNCTION cloudsat.claim(message pg_catalog.uuid, note pg_catalog.text DEFAULT 'claimed',
                                lease pg_catalog.interval DEFAULT NULL) RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_claim';
 COMMENT ON FUNCTION cloudsat.claim(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval) IS
-    'takes a message for this session''s nick and replies acknowledged; returns the uuid of the reply, or null if another holder has it';
+    'takes a message for this session''s nick and replies acknowledged; returns the uuid of the reply, or '
+    'null if another holder has it';
 
-CREATE FUNCTION cloudsat.release(message pg_catalog.uuid, disposition cloudsat.disposition, note pg_catalog.text)
+CREATE FUNCTION cloudsat.release(message pg_catalog.uuid, disposition cloudsat.disposition,
+    note pg_catalog.text)
     RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_release';
 COMMENT ON FUNCTION cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
-    'releases a claim with a reply: end and belay close the message permanently, others free it; returns the uuid of the reply';
+    'releases a claim with a reply: end and belay close the message permanently, others free it; returns '
+    'the uuid of the reply';
 
 CREATE FUNCTION _cloudsat.is_connected(pid pg_catalog.int4, backend_start pg_catalog.timestamptz)
     RETURNS pg_catalog.bool
@@ -53,8 +60,8 @@ CREATE FUNCTION _cloudsat.is_connected(pid pg_catalog.int4, backend_start pg_cat
 COMMENT ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz) IS
     'whether that connection still exists';
 
--- Readers of the log see all claims. Other callers see only claims of messages that they hear; security_barrier keeps a
--- caller's function in WHERE from seeing more.
+-- Readers of the log see all claims. Other callers see only claims of messages that they hear;
+-- security_barrier keeps a caller's function in WHERE from seeing more.
 CREATE VIEW _cloudsat.held WITH (security_barrier) AS
     SELECT message, nick, chan, cloudsat.uuid_time(reply) AS since, lease_until, reply, pid, backend_start,
            CASE WHEN lease_until IS NULL THEN NOT _cloudsat.is_connected(pid, backend_start)
@@ -74,7 +81,8 @@ COMMENT ON COLUMN _cloudsat.held.lease_until IS 'when the claim expires; null: w
 COMMENT ON COLUMN _cloudsat.held.reply IS 'the reply that took it';
 COMMENT ON COLUMN _cloudsat.held.pid IS 'process of the connection that claimed it';
 COMMENT ON COLUMN _cloudsat.held.backend_start IS 'when that process began';
-COMMENT ON COLUMN _cloudsat.held.orphaned IS 'whether the claim is lost: the lease has expired or, without a lease, the connection is gone';
+COMMENT ON COLUMN _cloudsat.held.orphaned IS
+    'whether the claim is lost: the lease has expired or, without a lease, the connection is gone';
 
 CREATE VIEW cloudsat.claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
@@ -87,18 +95,22 @@ COMMENT ON COLUMN cloudsat.claims.since IS 'when it was taken';
 COMMENT ON COLUMN cloudsat.claims.lease_until IS 'when the claim is lost; null: when the connection ends';
 COMMENT ON COLUMN cloudsat.claims.reply IS 'the reply that took it';
 COMMENT ON COLUMN cloudsat.claims.pid IS 'process of the connection that claimed it';
-COMMENT ON COLUMN cloudsat.claims.backend_start IS 'when that process began; with pid it identifies the connection';
+COMMENT ON COLUMN cloudsat.claims.backend_start IS
+    'when that process began; with pid it identifies the connection';
 
 CREATE VIEW cloudsat.orphaned_claims AS
     SELECT message, nick, chan, since, lease_until, reply, pid, backend_start
       FROM _cloudsat.held WHERE orphaned;
 COMMENT ON VIEW cloudsat.orphaned_claims IS
-    'claims whose lease has expired or, without a lease, whose connection is gone; claim() can take them over';
+    'claims whose lease has expired or, without a lease, whose connection is gone; claim() can take them '
+    'over';
 COMMENT ON COLUMN cloudsat.orphaned_claims.message IS 'the claimed message';
 COMMENT ON COLUMN cloudsat.orphaned_claims.nick IS 'the nick that held it';
 COMMENT ON COLUMN cloudsat.orphaned_claims.chan IS 'the channel of the message';
 COMMENT ON COLUMN cloudsat.orphaned_claims.since IS 'when it was taken';
-COMMENT ON COLUMN cloudsat.orphaned_claims.lease_until IS 'when the claim expired; null: when the connection ended';
+COMMENT ON COLUMN cloudsat.orphaned_claims.lease_until IS
+    'when the claim expired; null: when the connection ended';
 COMMENT ON COLUMN cloudsat.orphaned_claims.reply IS 'the reply that took it';
 COMMENT ON COLUMN cloudsat.orphaned_claims.pid IS 'process of the connection that claimed it';
-COMMENT ON COLUMN cloudsat.orphaned_claims.backend_start IS 'when that process began; with pid it identifies the connection';
+COMMENT ON COLUMN cloudsat.orphaned_claims.backend_start IS
+    'when that process began; with pid it identifies the connection';

@@ -4,8 +4,8 @@ GRANT USAGE ON SCHEMA cloudsat TO cloudsat_server, cloudsat_task, cloudsat_adhoc
 GRANT USAGE ON TYPE cloudsat.address, cloudsat.disposition
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
--- Functions that compute only from their arguments are granted to every role, because the planner may put even a private one
--- into a query. An administrator may call every function that is not private.
+-- Functions that compute only from their arguments are granted to every role, because the planner may put
+-- even a private one into a query. An administrator may call every function that is not private.
 DO $do$
 DECLARE
     routine record;
@@ -14,7 +14,8 @@ BEGIN
         SELECT oid::pg_catalog.regprocedure AS signature, provolatile OPERATOR(pg_catalog.=) 'i' AS pure,
                pronamespace OPERATOR(pg_catalog.=) '_cloudsat'::pg_catalog.regnamespace AS private
           FROM pg_catalog.pg_proc
-         WHERE oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT object FROM _cloudsat.objects() WHERE kind OPERATOR(pg_catalog.=) 'ROUTINE'))
+         WHERE oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT object FROM _cloudsat.objects()
+             WHERE kind OPERATOR(pg_catalog.=) 'ROUTINE'))
     LOOP
         IF routine.pure THEN
             EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '
@@ -85,7 +86,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION _cloudsat.thread(pg_catalog.uuid) TO cloudsat_admin;
 
 -- reading the board
-GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent, cloudsat.connections,
+GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent,
+    cloudsat.connections,
     cloudsat.enlisted, cloudsat.claim_log, cloudsat.tasks, cloudsat.eras, cloudsat.bookmarks
     TO cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION _cloudsat.sessions() TO cloudsat_adhoc, cloudsat_admin;
@@ -97,7 +99,8 @@ GRANT EXECUTE ON FUNCTION
     cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz),
     cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz)
     TO cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION _cloudsat.partitions(), _cloudsat.rows(pg_catalog.regclass), _cloudsat.transactions()
+GRANT EXECUTE ON FUNCTION _cloudsat.partitions(), _cloudsat.rows(pg_catalog.regclass),
+    _cloudsat.transactions()
     TO cloudsat_adhoc, cloudsat_admin;
 
 -- waking

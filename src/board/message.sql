@@ -1,4 +1,5 @@
--- The board's one table: append-only, with a reply's link in the reply's own row, partitioned into days by uuid.
+-- The board's one table: append-only, with a reply's link in the reply's own row, partitioned into days by
+-- uuid.
 
 CREATE TABLE cloudsat.messages (
     uuid        pg_catalog.uuid        NOT NULL,
@@ -12,11 +13,13 @@ CREATE TABLE cloudsat.messages (
     depth       pg_catalog.int4,
     xact        pg_catalog.xid8        NOT NULL,
     -- all of the link or none; post and reply satisfy it by construction
-    CONSTRAINT messages_link CHECK (pg_catalog.num_nulls(before, disposition, root, depth) OPERATOR(pg_catalog.=)
+    CONSTRAINT messages_link CHECK (pg_catalog.num_nulls(before, disposition, root,
+        depth) OPERATOR(pg_catalog.=)
                                     ANY (ARRAY[0, 4]))
 ) PARTITION BY RANGE (uuid);
 
-COMMENT ON TABLE cloudsat.messages IS 'every message of the board, append-only; partitioned by the time in its uuid';
+COMMENT ON TABLE cloudsat.messages IS
+    'every message of the board, append-only; partitioned by the time in its uuid';
 COMMENT ON COLUMN cloudsat.messages.uuid IS 'UUIDv7: its order is the order of time';
 COMMENT ON COLUMN cloudsat.messages."timestamp" IS 'when it was posted, taken from the uuid';
 COMMENT ON COLUMN cloudsat.messages.poster IS 'the address that posted it';
@@ -24,17 +27,21 @@ COMMENT ON COLUMN cloudsat.messages.chan IS 'the address to whose channel it was
 COMMENT ON COLUMN cloudsat.messages.message IS 'the text';
 COMMENT ON COLUMN cloudsat.messages.before IS 'the message it replies to; null if it starts a thread';
 COMMENT ON COLUMN cloudsat.messages.disposition IS 'how the reply relates to the work of its parent';
-COMMENT ON COLUMN cloudsat.messages.root IS 'the message that started the thread; null in that message itself';
+COMMENT ON COLUMN cloudsat.messages.root IS
+    'the message that started the thread; null in that message itself';
 COMMENT ON COLUMN cloudsat.messages.depth IS 'steps to the root of the thread; null in the root itself';
-COMMENT ON COLUMN cloudsat.messages.xact IS 'the transaction that wrote it, on the board clock, for exact reading';
+COMMENT ON COLUMN cloudsat.messages.xact IS
+    'the transaction that wrote it, on the board clock, for exact reading';
 
--- Takes messages that fit no dated partition, so that a post never fails; cloudsat.maintain() empties it. Each partition has
--- its own indexes, and the parent has none. pg_restore attaches partitions to the parent that CREATE EXTENSION made: an
--- index on that parent would create indexes that the dump then tries to create again, and fails.
+-- Takes messages that fit no dated partition, so that a post never fails; cloudsat.maintain() empties it.
+-- Each partition has its own indexes, and the parent has none. pg_restore attaches partitions to the parent
+-- that CREATE EXTENSION made: an index on that parent would create indexes that the dump then tries to create
+-- again, and fails.
 CREATE TABLE cloudsat.messages_default PARTITION OF cloudsat.messages DEFAULT;
 ALTER TABLE cloudsat.messages_default ADD CONSTRAINT messages_default_pkey PRIMARY KEY (uuid);
 CREATE INDEX messages_default_chan_xact_idx ON cloudsat.messages_default (chan, xact);
-CREATE INDEX messages_default_root_idx ON cloudsat.messages_default (root, poster, uuid) WHERE root IS NOT NULL;
+CREATE INDEX messages_default_root_idx ON cloudsat.messages_default (root, poster, uuid)
+    WHERE root IS NOT NULL;
 COMMENT ON TABLE cloudsat.messages_default IS 'messages without a dated partition (yet)';
 
 CREATE VIEW cloudsat.threads AS
@@ -47,8 +54,9 @@ COMMENT ON COLUMN cloudsat.threads.after IS 'the reply';
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages_default', '');
 
--- Append-only for everybody. The row trigger is cloned to every partition, so it also protects a leaf named directly. The
--- statement trigger refuses even an UPDATE that matches no row. ALWAYS: also if session_replication_role is replica.
+-- Append-only for everybody. The row trigger is cloned to every partition, so it also protects a leaf named
+-- directly. The statement trigger refuses even an UPDATE that matches no row. ALWAYS: also if
+-- session_replication_role is replica.
 CREATE FUNCTION _cloudsat.refuse_update() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_refuse_update';
 COMMENT ON FUNCTION _cloudsat.refuse_update() IS 'refuses every UPDATE of the board';
@@ -61,8 +69,8 @@ COMMENT ON TRIGGER messages_append_only_statement ON cloudsat.messages IS 'the b
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only;
 ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only_statement;
 
--- Posting. Not STRICT: a null is an error that names the argument. Neither SECURITY DEFINER nor SET: they must know the
--- caller, and they write below SQL, which checks no privileges and looks nothing up by name.
+-- Posting. Not STRICT: a null is an error that names the argument. Neither SECURITY DEFINER nor SET: they
+-- must know the caller, and they write below SQL, which checks no privileges and looks nothing up by name.
 CREATE FUNCTION cloudsat.post(chan cloudsat.address, message pg_catalog.text) RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post';
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, pg_catalog.text) IS
@@ -80,14 +88,16 @@ CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, me
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[]) IS
     'posts many messages, each starting a thread; returns their uuids in order';
 
-CREATE FUNCTION cloudsat.reply(parent pg_catalog.uuid, disposition cloudsat.disposition, message pg_catalog.text)
+CREATE FUNCTION cloudsat.reply(parent pg_catalog.uuid, disposition cloudsat.disposition,
+    message pg_catalog.text)
     RETURNS pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply';
 COMMENT ON FUNCTION cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
     'replies to a message as this session''s nick, on its poster''s channel; returns the uuid of the reply';
 
 CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text,
-                               parent pg_catalog.uuid, disposition cloudsat.disposition) RETURNS pg_catalog.uuid
+                               parent pg_catalog.uuid, disposition cloudsat.disposition) RETURNS
+                                   pg_catalog.uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
 COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid,
                                    cloudsat.disposition) IS

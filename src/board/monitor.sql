@@ -1,8 +1,10 @@
 -- What administrators monitor: throughput, failures, space, listeners, and transactions that delay others.
 
--- A condition on uuid prunes, so only the partitions of the requested time are read. These two bodies are strings because
--- pg_upgrade creates functions before the operator classes of address, which GROUP BY looks up.
-CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
+-- A condition on uuid prunes, so only the partitions of the requested time are read. These two bodies are
+-- strings because pg_upgrade creates functions before the operator classes of address, which GROUP BY looks
+-- up.
+CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz,
+    until pg_catalog.timestamptz DEFAULT 'infinity')
     RETURNS TABLE (minute pg_catalog.timestamptz, channel cloudsat.address, messages pg_catalog.int8,
                    posters pg_catalog.int8)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
@@ -19,17 +21,23 @@ AS $body$
      GROUP BY 1, 2;
 $body$;
 COMMENT ON FUNCTION cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
-    'messages and distinct posters per minute of a time range, for each channel including all channels under it';
+    'messages and distinct posters per minute of a time range, for each channel including all channels '
+    'under it';
 
 CREATE VIEW cloudsat.throughput AS
-    SELECT minute, channel, messages, posters FROM cloudsat.throughput(pg_catalog.now() - '1 hour'::pg_catalog.interval);
-COMMENT ON VIEW cloudsat.throughput IS 'messages and distinct posters per minute of the last hour, for each channel including all channels under it';
+    SELECT minute, channel, messages, posters FROM cloudsat.throughput(pg_catalog.now() -
+        '1 hour'::pg_catalog.interval);
+COMMENT ON VIEW cloudsat.throughput IS
+    'messages and distinct posters per minute of the last hour, for each channel including all channels '
+    'under it';
 COMMENT ON COLUMN cloudsat.throughput.minute IS 'when the minute began; minutes without messages are omitted';
-COMMENT ON COLUMN cloudsat.throughput.channel IS 'messages on this channel and those under it count; "." counts all';
+COMMENT ON COLUMN cloudsat.throughput.channel IS
+    'messages on this channel and those under it count; "." counts all';
 COMMENT ON COLUMN cloudsat.throughput.messages IS 'number of messages, replies included';
 COMMENT ON COLUMN cloudsat.throughput.posters IS 'number of distinct addresses that posted them';
 
-CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz, until pg_catalog.timestamptz DEFAULT 'infinity')
+CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz,
+    until pg_catalog.timestamptz DEFAULT 'infinity')
     RETURNS TABLE (hour pg_catalog.timestamptz, workers cloudsat.address, problems pg_catalog.int8,
                    ends pg_catalog.int8, rate pg_catalog.numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
@@ -41,7 +49,8 @@ AS $body$
                    count(*) FILTER (WHERE m.disposition = 'problem') AS problems,
                    count(*) FILTER (WHERE m.disposition = 'end') AS ends
               FROM cloudsat.messages AS m
-             WHERE m.disposition IN ('problem', 'end') AND m.uuid >= cloudsat.uuid_floor(greatest(since, '1970-01-01Z'))
+             WHERE m.disposition IN ('problem', 'end') AND m.uuid >= cloudsat.uuid_floor(greatest(since,
+                 '1970-01-01Z'))
                AND m.uuid < cloudsat.uuid_floor(least(until, '10000-01-01Z'))
              GROUP BY 1, 2) AS told,
            LATERAL pg_catalog.unnest(cloudsat.suffixes(told.poster)) AS subtree (workers)
@@ -51,30 +60,37 @@ COMMENT ON FUNCTION cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.time
     'failed and finished work per hour of a time range, for each subtree of workers';
 
 CREATE VIEW cloudsat.error_rates AS
-    SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(pg_catalog.now() - '1 day'::pg_catalog.interval);
+    SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(pg_catalog.now() -
+        '1 day'::pg_catalog.interval);
 COMMENT ON VIEW cloudsat.error_rates IS
     'failed and finished work per hour of the last day, for each subtree of workers';
-COMMENT ON COLUMN cloudsat.error_rates.hour IS 'when the hour began; hours without failed or finished work are omitted';
+COMMENT ON COLUMN cloudsat.error_rates.hour IS
+    'when the hour began; hours without failed or finished work are omitted';
 COMMENT ON COLUMN cloudsat.error_rates.workers IS
-    'replies of this address and those under it count; a bot hears the channels above its address, so this is also the channel that the work was posted to';
+    'replies of this address and those under it count; a bot hears the channels above its address, so this '
+    'is also the channel that the work was posted to';
 COMMENT ON COLUMN cloudsat.error_rates.problems IS 'number of replies with disposition problem';
 COMMENT ON COLUMN cloudsat.error_rates.ends IS 'number of replies with disposition end';
 COMMENT ON COLUMN cloudsat.error_rates.rate IS 'share of problems in problems and ends, 0 to 1';
 
 CREATE VIEW cloudsat.space_usage AS
     SELECT c.relname AS relation, p.starts, p.ends, _cloudsat.rows(c.oid) AS rows,
-           pg_catalog.pg_table_size(c.oid) - coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
+           pg_catalog.pg_table_size(c.oid) -
+               coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
            pg_catalog.pg_indexes_size(c.oid) AS indexes,
            coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS toast,
            pg_catalog.pg_total_relation_size(c.oid) AS total
       FROM pg_catalog.pg_class AS c
       LEFT JOIN _cloudsat.partitions() AS p ON p.partition = c.oid
      WHERE c.relkind = 'r'
-       AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[]) OR p.partition IS NOT NULL);
+       AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[])
+           OR p.partition IS NOT NULL);
 COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition separately';
 COMMENT ON COLUMN cloudsat.space_usage.relation IS 'the table or partition';
-COMMENT ON COLUMN cloudsat.space_usage.starts IS 'start of the time that a partition of messages covers; null for other tables';
-COMMENT ON COLUMN cloudsat.space_usage.ends IS 'end of the time that a partition of messages covers; null for other tables';
+COMMENT ON COLUMN cloudsat.space_usage.starts IS
+    'start of the time that a partition of messages covers; null for other tables';
+COMMENT ON COLUMN cloudsat.space_usage.ends IS
+    'end of the time that a partition of messages covers; null for other tables';
 COMMENT ON COLUMN cloudsat.space_usage.rows IS 'estimated number of rows; null if there is no estimate yet';
 COMMENT ON COLUMN cloudsat.space_usage.heap IS 'bytes of the rows, and of the free space and visibility maps';
 COMMENT ON COLUMN cloudsat.space_usage.indexes IS 'bytes of the indexes';
@@ -93,7 +109,8 @@ CREATE VIEW cloudsat.listeners AS
 COMMENT ON VIEW cloudsat.listeners IS 'the live registered connections, including several of the same nick';
 COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.listeners."timestamp" IS 'when it registered';
-COMMENT ON COLUMN cloudsat.listeners.channels IS 'number of channels it is subscribed to; cloudsat.registered lists them';
+COMMENT ON COLUMN cloudsat.listeners.channels IS
+    'number of channels it is subscribed to; cloudsat.registered lists them';
 COMMENT ON COLUMN cloudsat.listeners.pid IS 'process that serves the connection';
 COMMENT ON COLUMN cloudsat.listeners.usename IS 'the role that connected';
 COMMENT ON COLUMN cloudsat.listeners.application_name IS 'the client''s application_name';
@@ -103,13 +120,15 @@ COMMENT ON COLUMN cloudsat.listeners.state_change IS 'when it entered this state
 
 CREATE VIEW cloudsat.notify_queue AS
     SELECT pg_catalog.pg_notification_queue_usage() AS usage;
-COMMENT ON VIEW cloudsat.notify_queue IS 'how full the server''s notification queue is, which all databases share';
+COMMENT ON VIEW cloudsat.notify_queue IS
+    'how full the server''s notification queue is, which all databases share';
 COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when the queue is full, commits that notify fail';
 
 -- pg_stat_activity hides other users' transactions.
 CREATE FUNCTION _cloudsat.transactions()
     RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
-                   state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid, xmin pg_catalog.xid,
+                   state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid,
+                       xmin pg_catalog.xid,
                    writes pg_catalog.bool, waits_for pg_catalog.text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 BEGIN ATOMIC
@@ -117,13 +136,16 @@ BEGIN ATOMIC
         SELECT DISTINCT l.virtualtransaction
           FROM pg_catalog.pg_locks AS l
          WHERE l.mode = 'RowExclusiveLock' AND l.granted
-           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
+               WHERE d.datname = pg_catalog.current_database())
            AND (l.relation = 'cloudsat.messages'::pg_catalog.regclass
                 OR l.relation IN (SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
                                    WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass)))
-    SELECT CASE WHEN a.backend_type = 'client backend' THEN 'session' ELSE a.backend_type END, a.pid, a.application_name,
+    SELECT CASE WHEN a.backend_type = 'client backend' THEN 'session' ELSE a.backend_type END, a.pid,
+        a.application_name,
            a.usename, a.state, a.xact_start, a.backend_xid, a.backend_xmin,
-           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction) WHERE l.pid = a.pid),
+           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction)
+               WHERE l.pid = a.pid),
            a.wait_event
       FROM pg_catalog.pg_stat_activity AS a
      WHERE (a.datname = pg_catalog.current_database() OR a.datid IS NULL)
@@ -139,7 +161,8 @@ BEGIN ATOMIC
            CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false, NULL
       FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
 END;
-COMMENT ON FUNCTION _cloudsat.transactions() IS 'the open transactions of this database, for cloudsat.horizon';
+COMMENT ON FUNCTION _cloudsat.transactions() IS
+    'the open transactions of this database, for cloudsat.horizon';
 
 CREATE VIEW cloudsat.horizon AS
     SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
@@ -147,17 +170,24 @@ CREATE VIEW cloudsat.horizon AS
       FROM _cloudsat.transactions()
      ORDER BY transactions_since DESC NULLS LAST, since;
 COMMENT ON VIEW cloudsat.horizon IS
-    'the open transactions of this database, oldest first: they hold back vacuum, and their messages are not yet visible; also sessions blocked while writing to a client';
-COMMENT ON COLUMN cloudsat.horizon.kind IS 'session, prepared (transaction), replication slot, or the server''s name for the process';
+    'the open transactions of this database, oldest first: they hold back vacuum, and their messages are '
+    'not yet visible; also sessions blocked while writing to a client';
+COMMENT ON COLUMN cloudsat.horizon.kind IS
+    'session, prepared (transaction), replication slot, or the server''s name for the process';
 COMMENT ON COLUMN cloudsat.horizon.pid IS 'process ID; null if there is no process';
-COMMENT ON COLUMN cloudsat.horizon.name IS 'application_name of the session, or name of the prepared transaction or slot';
+COMMENT ON COLUMN cloudsat.horizon.name IS
+    'application_name of the session, or name of the prepared transaction or slot';
 COMMENT ON COLUMN cloudsat.horizon.usename IS 'the role';
-COMMENT ON COLUMN cloudsat.horizon.state IS 'active, idle in transaction, and so on; prepared; for a slot: active or inactive';
+COMMENT ON COLUMN cloudsat.horizon.state IS
+    'active, idle in transaction, and so on; prepared; for a slot: active or inactive';
 COMMENT ON COLUMN cloudsat.horizon.since IS 'when the transaction began or was prepared';
 COMMENT ON COLUMN cloudsat.horizon.lasts IS 'how long it has been open';
 COMMENT ON COLUMN cloudsat.horizon.xid IS 'transaction ID; null if it has written nothing';
-COMMENT ON COLUMN cloudsat.horizon.xmin IS 'the oldest transaction whose end it does not see: vacuum keeps rows deleted since; null: none';
+COMMENT ON COLUMN cloudsat.horizon.xmin IS
+    'the oldest transaction whose end it does not see: vacuum keeps rows deleted since; null: none';
 COMMENT ON COLUMN cloudsat.horizon.transactions_since IS 'number of transaction IDs assigned since';
-COMMENT ON COLUMN cloudsat.horizon.writes IS 'whether it has written to the board; its messages appear when it commits';
+COMMENT ON COLUMN cloudsat.horizon.writes IS
+    'whether it has written to the board; its messages appear when it commits';
 COMMENT ON COLUMN cloudsat.horizon.waits_for IS
-    'wait event of its process, as in pg_stat_activity; ClientWrite: a client that does not read, for example its notifications';
+    'wait event of its process, as in pg_stat_activity; ClientWrite: a client that does not read, for '
+    'example its notifications';

@@ -1,9 +1,9 @@
--- Partitions of the board. CREATE EXTENSION makes only the default one, maintain() makes dated ones in advance, and
--- cleanup() drops whole partitions. Partitions are not members of the extension, so a dump includes them; DROP EXTENSION
--- drops them with their parent.
+-- Partitions of the board. CREATE EXTENSION makes only the default one, maintain() makes dated ones in
+-- advance, and cleanup() drops whole partitions. Partitions are not members of the extension, so a dump
+-- includes them; DROP EXTENSION drops them with their parent.
 
--- Rounded outwards to the microsecond. A partition made by hand may have any uuid as its bound, so the version and variant
--- bits of a UUIDv7 are set before its time is read.
+-- Rounded outwards to the microsecond. A partition made by hand may have any uuid as its bound, so the
+-- version and variant bits of a UUIDv7 are set before its time is read.
 CREATE FUNCTION _cloudsat.partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
                                      OUT ends pg_catalog.timestamptz)
     RETURNS SETOF pg_catalog.record
@@ -14,11 +14,14 @@ BEGIN ATOMIC
       JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid,
            LATERAL pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),
                                            $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
-           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER (WHERE n = 1),
-                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER (WHERE n = 2)
+           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER
+               (WHERE n = 1),
+                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER
+                               (WHERE n = 2)
                       FROM pg_catalog.unnest(bounds) WITH ORDINALITY AS b (bound, n),
                            LATERAL (SELECT bound::pg_catalog.uuid, '1 microsecond'::pg_catalog.interval,
-                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7' FROM 15) PLACING '8' FROM 20)::pg_catalog.uuid)
+                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7'
+                                               FROM 15) PLACING '8' FROM 20)::pg_catalog.uuid)
                                      WHERE bound NOT IN ('MINVALUE', 'MAXVALUE')) AS at (uuid, micro, t)
                    ) AS period (starting, ending)
      WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass AND bounds IS NOT NULL;
@@ -26,19 +29,22 @@ END;
 COMMENT ON FUNCTION _cloudsat.partitions() IS
     'the partitions of cloudsat.messages that cover a time range, and that range; null: unbounded';
 
--- Takes constant time, because it reads the statistics. Without statistics, a table of size 0 is known to be empty.
+-- Takes constant time, because it reads the statistics. Without statistics, a table of size 0 is known to be
+-- empty.
 CREATE FUNCTION _cloudsat.rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples, -1)::pg_catalog.int8,
+    SELECT coalesce(nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples,
+        -1)::pg_catalog.int8,
                     CASE WHEN pg_catalog.pg_relation_size(c.oid) = 0 THEN 0 END)
       FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
 END;
-COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS 'estimated number of rows of a table; null if there is no estimate yet';
+COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS
+    'estimated number of rows of a table; null if there is no estimate yet';
 
--- A restore creates the tables, then fills them, then creates their indexes. Until then nothing may be created here that the
--- restore also creates, and nothing may be dropped. Only partitions with generated names count: one made by hand may have
--- any indexes.
+-- A restore creates the tables, then fills them, then creates their indexes. Until then nothing may be
+-- created here that the restore also creates, and nothing may be dropped. Only partitions with generated
+-- names count: one made by hand may have any indexes.
 CREATE FUNCTION _cloudsat.unfinished() RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -48,10 +54,12 @@ BEGIN ATOMIC
        AND c.relname ~ '^(messages|queue_history)_[0-9]{8}(_[0-9]{4})?$'
        -- a user's table of that name is not a future partition
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS p
-                        WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages' ELSE 'cloudsat.queue_history' END::pg_catalog.regclass
+                        WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages' ELSE
+                            'cloudsat.queue_history' END::pg_catalog.regclass
                           AND p.attnum > 0 AND NOT p.attisdropped
                           AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                                           WHERE a.attrelid = c.oid AND a.attname = p.attname AND NOT a.attisdropped))
+                                           WHERE a.attrelid = c.oid AND a.attname = p.attname
+                                               AND NOT a.attisdropped))
        AND (SELECT count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid)
            < CASE WHEN c.relname ~ '^messages' THEN 3 ELSE 1 END
      ORDER BY c.relname LIMIT 1;
@@ -71,35 +79,42 @@ BEGIN ATOMIC
           WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1));
 END;
 COMMENT ON FUNCTION _cloudsat.restoring() IS
-    'null, or the evidence of a restore of this database; meanwhile the launcher does no maintenance and starts no guard';
+    'null, or the evidence of a restore of this database; meanwhile the launcher does no maintenance and '
+    'starts no guard';
 
--- Until a restore by psql has created the dated partitions, nothing identifies it. So an active superuser session that is
--- older than the extension gets time to continue.
+-- Until a restore by psql has created the dated partitions, nothing identifies it. So an active superuser
+-- session that is older than the extension gets time to continue.
 CREATE FUNCTION _cloudsat.filling(appeared pg_catalog.timestamptz) RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-    SELECT pg_catalog.format('Process %s is older than the extension. Work begins when it ends or has been idle for ten seconds, and within a minute at the latest.', a.pid)
+    SELECT pg_catalog.format('Process %s is older than the extension. Work begins when it ends or has been '
+                            'idle for ten seconds, and within a minute at the latest.', a.pid)
       FROM pg_catalog.pg_stat_activity AS a
       JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
-     WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'client backend' AND a.backend_start < appeared
+     WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'client backend'
+         AND a.backend_start < appeared
        AND pg_catalog.clock_timestamp() < appeared + '1 minute'::pg_catalog.interval
        AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval
      ORDER BY a.state_change DESC LIMIT 1;
 END;
 COMMENT ON FUNCTION _cloudsat.filling(pg_catalog.timestamptz) IS
-    'null, or which session may be filling the tables of an extension that appeared at that time; the launcher waits for it for a while';
+    'null, or which session may be filling the tables of an extension that appeared at that time; the '
+    'launcher waits for it for a while';
 
 -- What the user can do about an object that blocks maintain().
 CREATE FUNCTION _cloudsat.way_out(sqlstate pg_catalog.text) RETURNS pg_catalog.text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE sqlstate WHEN '42P07' THEN 'Rename it or drop it.' WHEN '42710' THEN 'Rename it or drop it.'
-                         WHEN '23503' THEN 'Drop that foreign key: maintain() moves messages to other partitions.'
+                         WHEN '23503' THEN 'Drop that foreign key: maintain() moves messages to other '
+                                          'partitions.'
                          ELSE 'The next call tries again.' END;
 END;
-COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS 'the hint for an error that a user''s object causes in maintain()';
+COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS
+    'the hint for an error that a user''s object causes in maintain()';
 
-CREATE FUNCTION _cloudsat.missing_periods(here pg_catalog.timestamptz, stride pg_catalog.interval, ahead pg_catalog.int4)
+CREATE FUNCTION _cloudsat.missing_periods(here pg_catalog.timestamptz, stride pg_catalog.interval,
+    ahead pg_catalog.int4)
     RETURNS SETOF pg_catalog.tstzrange
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $missing$
@@ -121,7 +136,8 @@ BEGIN
 END
 $missing$;
 COMMENT ON FUNCTION _cloudsat.missing_periods(pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.int4) IS
-    'the current period, those ahead and those of messages in the default partition, as far as no partition covers them; the oldest first';
+    'the current period, those ahead and those of messages in the default partition, as far as no partition '
+    'covers them; the oldest first';
 
 -- A relation of another owner may already have the name.
 CREATE FUNCTION _cloudsat.make_partition(period pg_catalog.tstzrange) RETURNS pg_catalog.text
@@ -129,7 +145,8 @@ CREATE FUNCTION _cloudsat.make_partition(period pg_catalog.tstzrange) RETURNS pg
 AS $make$
 DECLARE
     partition CONSTANT text := 'messages_' || to_char(lower(period) AT TIME ZONE 'UTC',
-        CASE WHEN lower(period) = date_trunc('day', lower(period), 'UTC') AND upper(period) - lower(period) >= '1 day'
+        CASE WHEN lower(period) = date_trunc('day', lower(period), 'UTC')
+            AND upper(period) - lower(period) >= '1 day'
              THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
     why text;
 BEGIN
@@ -137,7 +154,8 @@ BEGIN
                    -- spares ATTACH the look at every row
                    'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
                    partition, cloudsat.uuid_floor(lower(period)), cloudsat.uuid_floor(upper(period)));
-    EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition, partition || '_pkey');
+    EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition,
+        partition || '_pkey');
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
                    partition || '_root_idx', partition);
@@ -151,11 +169,13 @@ EXCEPTION WHEN OTHERS THEN
 END
 $make$;
 COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.tstzrange) IS
-    'makes the table of a period, not yet attached, and returns its name; null and a warning if something is in the way';
+    'makes the table of a period, not yet attached, and returns its name; null and a warning if something '
+    'is in the way';
 
--- While this waits, posters and readers of the default partition wait behind it, so it tries for a moment only, repeatedly.
--- A period that has begun may have messages already. A query planned without its partition would find them in neither
--- place, so the whole board is locked then and nobody plans a query until the move is complete.
+-- While this waits, posters and readers of the default partition wait behind it, so it tries for a moment
+-- only, repeatedly. A period that has begun may have messages already. A query planned without its partition
+-- would find them in neither place, so the whole board is locked then and nobody plans a query until the move
+-- is complete.
 CREATE FUNCTION _cloudsat.lock_default(whole_board pg_catalog.bool) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $lock$
@@ -173,17 +193,20 @@ BEGIN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                     MESSAGE = 'could not lock cloudsat.messages',
                     DETAIL = 'Other transactions kept using it. No partition was made.',
-                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.';
+                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition '
+                          'meanwhile.';
             END IF;
             PERFORM pg_sleep(0.1);
         END;
     END LOOP;
 END
 $lock$;
-COMMENT ON FUNCTION _cloudsat.lock_default(pg_catalog.bool) IS 'locks the default partition, and on request the whole board';
+COMMENT ON FUNCTION _cloudsat.lock_default(pg_catalog.bool) IS
+    'locks the default partition, and on request the whole board';
 
 -- The caller holds the locks.
-CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text, period pg_catalog.tstzrange) RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text,
+    period pg_catalog.tstzrange) RETURNS pg_catalog.int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $attach$
 DECLARE
@@ -194,11 +217,13 @@ DECLARE
 BEGIN
     BEGIN
         -- DELETE, not TRUNCATE: a reader with an older snapshot still finds the rows in their old place
-        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
+        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < '
+                      '$2 RETURNING *) '
                        'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
             USING low, high;
         GET DIAGNOSTICS moved = ROW_COUNT;
-        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO '
+                      '(%L)',
                        partition, low, high);
         EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
         RETURN moved;
@@ -213,7 +238,8 @@ BEGIN
 END
 $attach$;
 COMMENT ON FUNCTION _cloudsat.attach_partition(pg_catalog.text, pg_catalog.tstzrange) IS
-    'moves the messages of a period from the default partition to its table, attaches the table, and returns their number; on failure warns, drops the table and returns null';
+    'moves the messages of a period from the default partition to its table, attaches the table, and '
+    'returns their number; on failure warns, drops the table and returns null';
 
 -- queue_history has daily partitions. A failure here must not undo the rest of maintain().
 CREATE FUNCTION _cloudsat.maintain_guardian(ahead pg_catalog.interval) RETURNS pg_catalog.void
@@ -225,7 +251,8 @@ BEGIN
     END IF;
     PERFORM set_config('lock_timeout', '1s', true);
     EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
-        USING (SELECT make_interval(mins => setting::int) FROM pg_settings WHERE name = 'cloudsat.history_retention'),
+        USING (SELECT make_interval(mins => setting::int) FROM pg_settings
+            WHERE name = 'cloudsat.history_retention'),
               ceil(extract(epoch FROM ahead) / 86400)::int;  -- it counts in days
 EXCEPTION
     WHEN lock_not_available THEN
@@ -236,11 +263,12 @@ EXCEPTION
             DETAIL = 'Its partitions are unchanged.';
 END
 $guardian$;
-COMMENT ON FUNCTION _cloudsat.maintain_guardian(pg_catalog.interval) IS 'maintains queue_history, if the guardian is installed';
+COMMENT ON FUNCTION _cloudsat.maintain_guardian(pg_catalog.interval) IS
+    'maintains queue_history, if the guardian is installed';
 
--- Blocks posters only where it must. Making the tables takes a lock that blocks neither posters nor readers. Attaching the
--- tables of periods ahead locks only the default partition. Only for a period that has begun is the whole board locked,
--- while its messages move out of the default partition.
+-- Blocks posters only where it must. Making the tables takes a lock that blocks neither posters nor readers.
+-- Attaching the tables of periods ahead locks only the default partition. Only for a period that has begun is
+-- the whole board locked, while its messages move out of the default partition.
 CREATE FUNCTION cloudsat.maintain(OUT partition pg_catalog.text, OUT starts pg_catalog.timestamptz,
                                   OUT ends pg_catalog.timestamptz, OUT moved pg_catalog.int8)
     RETURNS SETOF pg_catalog.record
@@ -295,8 +323,12 @@ BEGIN
     -- Default privileges apply to new partitions, and a dump does not keep the privileges of row types.
     PERFORM _cloudsat.revoke(o.kind, o.name, o.grantees) FROM _cloudsat.objects() AS o
      WHERE cardinality(o.grantees) > 0
-       AND (NOT o.is_member OR o.kind = 'TYPE' AND EXISTS (SELECT FROM pg_class AS c WHERE c.reltype = o.object AND c.relkind <> 'c'));
+       AND (NOT o.is_member OR o.kind = 'TYPE' AND EXISTS (SELECT FROM pg_class AS c
+           WHERE c.reltype = o.object AND c.relkind <> 'c'));
 END
 $maintain$;
 COMMENT ON FUNCTION cloudsat.maintain() IS
-    'makes the partitions of the current period and of those ahead, and moves the default partition''s messages into dated ones; returns each new partition and the number of messages moved there; likewise makes daily partitions of queue_history and drops old ones; prunes the logs; revokes other roles'' privileges on partitions';
+    'makes the partitions of the current period and of those ahead, and moves the default partition''s '
+    'messages into dated ones; returns each new partition and the number of messages moved there; likewise '
+    'makes daily partitions of queue_history and drops old ones; prunes the logs; revokes other roles'' '
+    'privileges on partitions';

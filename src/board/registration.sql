@@ -12,23 +12,26 @@ CREATE INDEX registered_connection_idx ON cloudsat.registered (pid, backend_star
 -- Rows are short and never updated. A row is deleted by matching all its columns, so it needs no key.
 ALTER TABLE cloudsat.registered REPLICA IDENTITY FULL;
 COMMENT ON TABLE cloudsat.registered IS
-    'registrations, never updated; the newest of a nick counts. A registration that a connection cancels and repeats replaces its earlier row';
+    'registrations, never updated; the newest of a nick counts. A registration that a connection cancels '
+    'and repeats replaces its earlier row';
 COMMENT ON COLUMN cloudsat.registered.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.registered."timestamp" IS 'when it registered';
 COMMENT ON COLUMN cloudsat.registered.chans IS 'the addresses it is subscribed to; empty after it cancelled';
 COMMENT ON COLUMN cloudsat.registered.pid IS 'process that serves the connection';
-COMMENT ON COLUMN cloudsat.registered.backend_start IS 'when that process began; with pid it identifies the connection';
+COMMENT ON COLUMN cloudsat.registered.backend_start IS
+    'when that process began; with pid it identifies the connection';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
 
--- Not SECURITY DEFINER: it must know the caller, and it writes its row below SQL, which checks no privileges. An untyped
--- literal, as users write and drivers send it, is text, so text may be an address or an array literal. Neither text nor
--- text[] becomes an address without a cast, so each has its own function.
+-- Not SECURITY DEFINER: it must know the caller, and it writes its row below SQL, which checks no privileges.
+-- An untyped literal, as users write and drivers send it, is text, so text may be an address or an array
+-- literal. Neither text nor text[] becomes an address without a cast, so each has its own function.
 CREATE FUNCTION cloudsat.register(addresses cloudsat.address[], listen pg_catalog.bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
 COMMENT ON FUNCTION cloudsat.register(cloudsat.address[], pg_catalog.bool) IS
-    'registers this session: the first address is its nick, all are its own, and it hears all their suffixes, which are returned; listens to their channels if listen is true; an empty array cancels';
+    'registers this session: the first address is its nick, all are its own, and it hears all their '
+    'suffixes, which are returned; listens to their channels if listen is true; an empty array cancels';
 CREATE FUNCTION cloudsat.register(addresses cloudsat.address, listen pg_catalog.bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
@@ -43,12 +46,14 @@ CREATE FUNCTION cloudsat.register(addresses pg_catalog.text, listen pg_catalog.b
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
 COMMENT ON FUNCTION cloudsat.register(pg_catalog.text, pg_catalog.bool) IS
-    'registers this session under an address, or under those of an array literal such as {a@x.example.com,x.example.com}, like register(address[])';
+    'registers this session under an address, or under those of an array literal such as '
+    '{a@x.example.com,x.example.com}, like register(address[])';
 
 -- This session's registration. PARALLEL RESTRICTED: only the leader of a parallel query knows it.
 CREATE FUNCTION cloudsat.nick() RETURNS cloudsat.address
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_nick';
-COMMENT ON FUNCTION cloudsat.nick() IS 'the first address that this session registered; null if it is not registered';
+COMMENT ON FUNCTION cloudsat.nick() IS
+    'the first address that this session registered; null if it is not registered';
 
 CREATE FUNCTION cloudsat.addresses() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_addresses';
@@ -58,9 +63,11 @@ COMMENT ON FUNCTION cloudsat.addresses() IS
 CREATE FUNCTION cloudsat.subscriptions() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_subscriptions';
 COMMENT ON FUNCTION cloudsat.subscriptions() IS
-    'the addresses that this session hears: all suffixes of its own, the root last; empty if it is not registered';
+    'the addresses that this session hears: all suffixes of its own, the root last; empty if it is not '
+    'registered';
 
--- Readers of the inbox may not read the board: security_barrier keeps a caller's function in WHERE from seeing more.
+-- Readers of the inbox may not read the board: security_barrier keeps a caller's function in WHERE from
+-- seeing more.
 CREATE VIEW cloudsat.inbox WITH (security_barrier) AS
     SELECT uuid, "timestamp", poster, chan, message, before, disposition, root, depth
       FROM cloudsat.messages
@@ -76,7 +83,8 @@ COMMENT ON COLUMN cloudsat.inbox.disposition IS 'how the reply relates to the wo
 COMMENT ON COLUMN cloudsat.inbox.root IS 'the message that started the thread; null in that message itself';
 COMMENT ON COLUMN cloudsat.inbox.depth IS 'steps to the root of the thread; null in the root itself';
 
--- Steps from the newest row of one nick to that of the next: one index descent per nick, however often it registered.
+-- Steps from the newest row of one nick to that of the next: one index descent per nick, however often it
+-- registered.
 CREATE VIEW cloudsat.recent AS
     WITH RECURSIVE newest AS (
         (SELECT nick, "timestamp", chans, pid, backend_start
@@ -95,9 +103,11 @@ COMMENT ON COLUMN cloudsat.recent.nick IS 'the first of the connection''s own ad
 COMMENT ON COLUMN cloudsat.recent."timestamp" IS 'when it registered';
 COMMENT ON COLUMN cloudsat.recent.chans IS 'the addresses it is subscribed to; empty after it cancelled';
 COMMENT ON COLUMN cloudsat.recent.pid IS 'process that serves the connection';
-COMMENT ON COLUMN cloudsat.recent.backend_start IS 'when that process began; with pid it identifies the connection';
+COMMENT ON COLUMN cloudsat.recent.backend_start IS
+    'when that process began; with pid it identifies the connection';
 
--- pg_stat_activity hides the times of other users' sessions, which show whether a pid is still the same connection.
+-- pg_stat_activity hides the times of other users' sessions, which show whether a pid is still the same
+-- connection.
 CREATE FUNCTION _cloudsat.sessions()
     RETURNS TABLE (pid pg_catalog.int4, backend_start pg_catalog.timestamptz, usename pg_catalog.name,
                    application_name pg_catalog.text, client_addr pg_catalog.inet, state pg_catalog.text,

@@ -11,18 +11,21 @@ CREATE TABLE cloudsat.bookmarks (
 -- Rows are never updated. A row is deleted by matching all its columns.
 ALTER TABLE cloudsat.bookmarks REPLICA IDENTITY FULL;
 CREATE INDEX bookmarks_nick_timestamp_idx ON cloudsat.bookmarks (nick, "timestamp");
-COMMENT ON TABLE cloudsat.bookmarks IS 'positions of streams, append-only; the newest of a nick counts when it registers';
+COMMENT ON TABLE cloudsat.bookmarks IS
+    'positions of streams, append-only; the newest of a nick counts when it registers';
 COMMENT ON COLUMN cloudsat.bookmarks.nick IS 'the nick whose stream it is';
 COMMENT ON COLUMN cloudsat.bookmarks."timestamp" IS 'when it was saved';
-COMMENT ON COLUMN cloudsat.bookmarks.position IS 'the transactions whose messages were received, on the clock of messages.xact';
+COMMENT ON COLUMN cloudsat.bookmarks.position IS
+    'the transactions whose messages were received, on the clock of messages.xact';
 COMMENT ON COLUMN cloudsat.bookmarks.partial_xact IS 'a transaction of which some messages were received';
 COMMENT ON COLUMN cloudsat.bookmarks.partial_uuid IS 'the last message received of that transaction';
-COMMENT ON COLUMN cloudsat.bookmarks.floor IS 'no message from before this time is missing, so earlier ones need no search; null: unknown';
+COMMENT ON COLUMN cloudsat.bookmarks.floor IS
+    'no message from before this time is missing, so earlier ones need no search; null: unknown';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bookmarks', '');
 
--- PARALLEL UNSAFE: they take their own snapshots. Not SECURITY DEFINER: they must know the caller, and they read and write
--- below SQL, which checks no privileges.
+-- PARALLEL UNSAFE: they take their own snapshots. Not SECURITY DEFINER: they must know the caller, and they
+-- read and write below SQL, which checks no privileges.
 CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_catalog."interval" DEFAULT '0',
                                  include_own pg_catalog.bool DEFAULT false)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,
@@ -30,18 +33,21 @@ CREATE FUNCTION cloudsat.receive(max pg_catalog.int4 DEFAULT 100, timeout pg_cat
                    disposition cloudsat.disposition, root pg_catalog.uuid, depth pg_catalog.int4)
     LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cloudsat_receive';
 COMMENT ON FUNCTION cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool) IS
-    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for the first, holding its statement''s snapshot';
+    'the next messages on this session''s subscriptions, each once, at most max; waits up to timeout for '
+    'the first, holding its statement''s snapshot';
 
 -- Neither SECURITY DEFINER nor SET: such a procedure may not end transactions.
 CREATE PROCEDURE cloudsat.wait(timeout pg_catalog."interval" DEFAULT '1 minute')
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_wait';
 COMMENT ON PROCEDURE cloudsat.wait(pg_catalog."interval") IS
-    'ends the transaction, then waits without a snapshot until there may be something to receive, at most for timeout';
+    'ends the transaction, then waits without a snapshot until there may be something to receive, at most '
+    'for timeout';
 
 CREATE FUNCTION cloudsat.bookmark(force pg_catalog.bool DEFAULT false) RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_bookmark';
 COMMENT ON FUNCTION cloudsat.bookmark(pg_catalog.bool) IS
-    'saves this session''s stream position under its nick, from which register() resumes. Unless force is true, anything further that the nick''s newest bookmark has received is kept';
+    'saves this session''s stream position under its nick, from which register() resumes. Unless force is '
+    'true, anything further that the nick''s newest bookmark has received is kept';
 
 -- One for each type of address argument, as for register.
 CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_catalog.pg_snapshot DEFAULT NULL)
@@ -75,9 +81,11 @@ CREATE FUNCTION cloudsat.inbox(addresses pg_catalog.text, since pg_catalog.pg_sn
                    upto pg_catalog.pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
 COMMENT ON FUNCTION cloudsat.inbox(pg_catalog.text, pg_catalog.pg_snapshot) IS
-    'messages on the suffixes of an address, or of those of an array literal, that are not in since, like inbox(address[], pg_snapshot)';
+    'messages on the suffixes of an address, or of those of an array literal, that are not in since, like '
+    'inbox(address[], pg_snapshot)';
 
 CREATE FUNCTION cloudsat.current_snapshot() RETURNS pg_catalog.pg_snapshot
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_current_snapshot';
 COMMENT ON FUNCTION cloudsat.current_snapshot() IS
-    'the present, as since for cloudsat.inbox: a reader that begins with it reads everything committed from now on';
+    'the present, as since for cloudsat.inbox: a reader that begins with it reads everything committed from '
+    'now on';

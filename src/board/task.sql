@@ -1,5 +1,5 @@
--- Tasks: the state of a message's work, from the dispositions of the replies under it. These functions read the board's
--- table themselves: a role that may execute them may read it.
+-- Tasks: the state of a message's work, from the dispositions of the replies under it. These functions read
+-- the board's table themselves: a role that may execute them may read it.
 
 CREATE FUNCTION cloudsat.participants(root pg_catalog.uuid)
     RETURNS TABLE (poster cloudsat.address, state cloudsat.disposition, since pg_catalog.timestamptz,
@@ -7,7 +7,8 @@ CREATE FUNCTION cloudsat.participants(root pg_catalog.uuid)
                    belayed_by pg_catalog.uuid)
     AS 'MODULE_PATHNAME', 'cloudsat_participants' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
 COMMENT ON FUNCTION cloudsat.participants(pg_catalog.uuid) IS
-    'the addresses that replied to a message or under it, each with their last disposition other than info, and the belay that cancelled their work';
+    'the addresses that replied to a message or under it, each with their last disposition other than info, '
+    'and the belay that cancelled their work';
 
 -- Neither STRICT nor a SET clause, so that the planner inlines the body; no search_path changes its meaning.
 CREATE FUNCTION cloudsat.acknowledgments(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
@@ -15,14 +16,16 @@ CREATE FUNCTION cloudsat.acknowledgments(root pg_catalog.uuid) RETURNS SETOF clo
 BEGIN ATOMIC
     SELECT p.poster FROM cloudsat.participants(root) AS p WHERE p.taken_up IS NOT NULL;
 END;
-COMMENT ON FUNCTION cloudsat.acknowledgments(pg_catalog.uuid) IS 'the addresses that took up a task, whatever the result';
+COMMENT ON FUNCTION cloudsat.acknowledgments(pg_catalog.uuid) IS
+    'the addresses that took up a task, whatever the result';
 
 CREATE FUNCTION cloudsat.failed(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
     LANGUAGE sql STABLE PARALLEL SAFE COST 100 ROWS 10
 BEGIN ATOMIC
     SELECT p.poster FROM cloudsat.participants(root) AS p WHERE p.state OPERATOR(pg_catalog.=) 'problem';
 END;
-COMMENT ON FUNCTION cloudsat.failed(pg_catalog.uuid) IS 'the addresses whose last disposition on a task is problem';
+COMMENT ON FUNCTION cloudsat.failed(pg_catalog.uuid) IS
+    'the addresses whose last disposition on a task is problem';
 
 CREATE FUNCTION cloudsat.incomplete(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
     LANGUAGE sql STABLE PARALLEL SAFE COST 100 ROWS 10
@@ -35,29 +38,37 @@ COMMENT ON FUNCTION cloudsat.incomplete(pg_catalog.uuid) IS
 
 CREATE FUNCTION cloudsat.task(root pg_catalog.uuid)
     RETURNS TABLE (state cloudsat.disposition, participants pg_catalog.int8, working pg_catalog.int8,
-                   ended pg_catalog.int8, failed pg_catalog.int8, belayed pg_catalog.int8, ignored pg_catalog.int8,
+                   ended pg_catalog.int8, failed pg_catalog.int8, belayed pg_catalog.int8,
+                       ignored pg_catalog.int8,
                    informed pg_catalog.int8, replies pg_catalog.int8, first_activity pg_catalog.timestamptz,
                    last_activity pg_catalog.timestamptz)
     AS 'MODULE_PATHNAME', 'cloudsat_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 1;
 COMMENT ON FUNCTION cloudsat.task(pg_catalog.uuid) IS
-    'the state of a message''s work and its participants by stage; one row, or none if neither the message nor a reply exists';
+    'the state of a message''s work and its participants by stage; one row, or none if neither the message '
+    'nor a reply exists';
 
--- The function runs only for rows left by the conditions on the message; a condition on uuid excludes whole partitions.
+-- The function runs only for rows left by the conditions on the message; a condition on uuid excludes whole
+-- partitions.
 CREATE VIEW cloudsat.tasks AS
-    SELECT m.uuid, m."timestamp", m.poster, m.chan, m.message, t.state, t.participants, t.working, t.ended, t.failed,
+    SELECT m.uuid, m."timestamp", m.poster, m.chan, m.message, t.state, t.participants, t.working, t.ended,
+        t.failed,
            t.belayed, t.ignored, t.informed, t.replies, t.last_activity
       FROM cloudsat.messages AS m, LATERAL cloudsat.task(m.uuid) AS t
      WHERE m.before IS NULL;
-COMMENT ON VIEW cloudsat.tasks IS 'every thread as a task: the message that started it and the state of its work; restrict it by uuid';
+COMMENT ON VIEW cloudsat.tasks IS
+    'every thread as a task: the message that started it and the state of its work; restrict it by uuid';
 COMMENT ON COLUMN cloudsat.tasks.uuid IS 'the message that started the thread';
 COMMENT ON COLUMN cloudsat.tasks."timestamp" IS 'when it was posted, taken from the uuid';
 COMMENT ON COLUMN cloudsat.tasks.poster IS 'the address that posted it';
 COMMENT ON COLUMN cloudsat.tasks.chan IS 'the channel it was posted to';
 COMMENT ON COLUMN cloudsat.tasks.message IS 'the text';
 COMMENT ON COLUMN cloudsat.tasks.state IS
-    'acknowledged while a participant works on it; else the latest of problem, belay and end; else ignored, or null';
-COMMENT ON COLUMN cloudsat.tasks.participants IS 'number of addresses that replied: the sum of the next six columns';
-COMMENT ON COLUMN cloudsat.tasks.working IS 'number that acknowledged, and neither failed, ended nor were belayed';
+    'acknowledged while a participant works on it; else the latest of problem, belay and end; else ignored, '
+    'or null';
+COMMENT ON COLUMN cloudsat.tasks.participants IS
+    'number of addresses that replied: the sum of the next six columns';
+COMMENT ON COLUMN cloudsat.tasks.working IS
+    'number that acknowledged, and neither failed, ended nor were belayed';
 COMMENT ON COLUMN cloudsat.tasks.ended IS 'number whose last disposition is end';
 COMMENT ON COLUMN cloudsat.tasks.failed IS 'number whose last disposition is problem';
 COMMENT ON COLUMN cloudsat.tasks.belayed IS 'number that cancelled, or were cancelled after taking it up';

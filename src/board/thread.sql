@@ -1,12 +1,16 @@
--- Walking threads. These functions read the board's table themselves: a role that may execute them may read it.
+-- Walking threads. These functions read the board's table themselves: a role that may execute them may read
+-- it.
 
--- Returns its rows one by one. In FROM, the server would first store them all; a function in a select list is called row by
--- row. So thread() is only a subquery, which the planner inlines. It is neither STRICT nor has a SET clause, which would
--- prevent that, and no search_path changes the meaning of its body.
-CREATE FUNCTION _cloudsat.thread(start pg_catalog.uuid, -- in an order in which the executor finds columns fast
-                                 OUT depth pg_catalog.int4, OUT parent_gone pg_catalog.bool, OUT uuid pg_catalog.uuid,
+-- Returns its rows one by one. In FROM, the server would first store them all; a function in a select list is
+-- called row by row. So thread() is only a subquery, which the planner inlines. It is neither STRICT nor has
+-- a SET clause, which would prevent that, and no search_path changes the meaning of its body.
+-- in an order in which the executor finds columns fast
+CREATE FUNCTION _cloudsat.thread(start pg_catalog.uuid,
+                                 OUT depth pg_catalog.int4, OUT parent_gone pg_catalog.bool,
+                                     OUT uuid pg_catalog.uuid,
                                  OUT "timestamp" pg_catalog.timestamptz, OUT disposition cloudsat.disposition,
-                                 OUT poster cloudsat.address, OUT chan cloudsat.address, OUT message pg_catalog.text,
+                                 OUT poster cloudsat.address, OUT chan cloudsat.address,
+                                     OUT message pg_catalog.text,
                                  OUT path pg_catalog.uuid[])
     RETURNS SETOF pg_catalog.record
     AS 'MODULE_PATHNAME', 'cloudsat_thread' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
@@ -23,7 +27,8 @@ BEGIN ATOMIC
       FROM (SELECT _cloudsat.thread(start) AS step) AS walk;
 END;
 COMMENT ON FUNCTION cloudsat.thread(pg_catalog.uuid) IS
-    'a message and all replies under it, depth-first, siblings in uuid order; parent_gone marks replies whose parent was cleaned up';
+    'a message and all replies under it, depth-first, siblings in uuid order; parent_gone marks replies '
+    'whose parent was cleaned up';
 
 CREATE FUNCTION cloudsat.thread_text(start pg_catalog.uuid) RETURNS pg_catalog.text
     AS 'MODULE_PATHNAME', 'cloudsat_thread_text' LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -41,7 +46,8 @@ CREATE FUNCTION cloudsat.ancestors(start pg_catalog.uuid)
                    message pg_catalog.text, parent_gone pg_catalog.bool)
     AS 'MODULE_PATHNAME', 'cloudsat_ancestors' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION cloudsat.ancestors(pg_catalog.uuid) IS
-    'the messages above a reply, from its parent (distance 1) up to the root, or to the last one that still exists (parent_gone)';
+    'the messages above a reply, from its parent (distance 1) up to the root, or to the last one that still '
+    'exists (parent_gone)';
 
 CREATE FUNCTION cloudsat.children(start pg_catalog.uuid)
     RETURNS TABLE (uuid pg_catalog.uuid, "timestamp" pg_catalog.timestamptz, poster cloudsat.address,

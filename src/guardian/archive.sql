@@ -16,16 +16,21 @@ CREATE TABLE cloudsat.archived_messages (
 -- Message bodies are often compressed already, and the archive must keep up with a flood.
 ALTER TABLE cloudsat.archived_messages ALTER COLUMN body SET STORAGE EXTERNAL;
 COMMENT ON SEQUENCE cloudsat.archived_messages_id_seq IS 'generates archived_messages.id';
-COMMENT ON TABLE cloudsat.archived_messages IS 'messages taken out of overgrown queues, kept until they are taken or replayed';
+COMMENT ON TABLE cloudsat.archived_messages IS
+    'messages taken out of overgrown queues, kept until they are taken or replayed';
 COMMENT ON COLUMN cloudsat.archived_messages.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.archived_messages.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.archived_messages.queue IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.archived_messages.id IS 'order in which the messages left the queue';
 COMMENT ON COLUMN cloudsat.archived_messages.archived_at IS 'time of archiving';
-COMMENT ON COLUMN cloudsat.archived_messages.exchange IS 'exchange that it was published to; a NUL is shown as U+FFFD';
-COMMENT ON COLUMN cloudsat.archived_messages.routing_key IS 'routing key that it was published with; a NUL is shown as U+FFFD';
-COMMENT ON COLUMN cloudsat.archived_messages.redelivered IS 'it had been delivered before, perhaps to the archive itself: the archive may hold it twice';
-COMMENT ON COLUMN cloudsat.archived_messages.properties IS 'flags, properties and headers, byte for byte as AMQP encodes them; see cloudsat.amqp_properties()';
+COMMENT ON COLUMN cloudsat.archived_messages.exchange IS
+    'exchange that it was published to; a NUL is shown as U+FFFD';
+COMMENT ON COLUMN cloudsat.archived_messages.routing_key IS
+    'routing key that it was published with; a NUL is shown as U+FFFD';
+COMMENT ON COLUMN cloudsat.archived_messages.redelivered IS
+    'it had been delivered before, perhaps to the archive itself: the archive may hold it twice';
+COMMENT ON COLUMN cloudsat.archived_messages.properties IS
+    'flags, properties and headers, byte for byte as AMQP encodes them; see cloudsat.amqp_properties()';
 COMMENT ON COLUMN cloudsat.archived_messages.body IS 'body of the message';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.archived_messages', '');
@@ -34,7 +39,8 @@ SELECT pg_catalog.pg_extension_config_dump('cloudsat.archived_messages_id_seq', 
 CREATE FUNCTION cloudsat.amqp_properties(properties pg_catalog.bytea) RETURNS pg_catalog.jsonb
     AS 'MODULE_PATHNAME', 'cloudsat_amqp_properties' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION cloudsat.amqp_properties(pg_catalog.bytea) IS
-    'properties and headers of a message in readable form; types that JSON lacks are tagged, like {"!timestamp": 1700000000}; null if the bytes are not AMQP properties';
+    'properties and headers of a message in readable form; types that JSON lacks are tagged, like '
+    '{"!timestamp": 1700000000}; null if the bytes are not AMQP properties';
 
 -- Runs with the caller's rights, so that it is inlined: conditions and LIMIT reach the index.
 CREATE FUNCTION cloudsat.archived(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
@@ -43,7 +49,8 @@ CREATE FUNCTION cloudsat.archived(server pg_catalog.text, vhost pg_catalog.text,
     OUT body pg_catalog.bytea, OUT raw_properties pg_catalog.bytea) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT m.id, m.archived_at, m.exchange, m.routing_key, m.redelivered, cloudsat.amqp_properties(m.properties), m.body,
+    SELECT m.id, m.archived_at, m.exchange, m.routing_key, m.redelivered,
+        cloudsat.amqp_properties(m.properties), m.body,
            m.properties
     FROM cloudsat.archived_messages AS m
     WHERE m.server OPERATOR(pg_catalog.=) archived.server AND m.vhost OPERATOR(pg_catalog.=) archived.vhost
@@ -53,8 +60,8 @@ END;
 COMMENT ON FUNCTION cloudsat.archived(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
     'archived messages of a queue, oldest first';
 
--- Concurrent callers get different messages, and neither waits for the other. The chosen rows are locked, so each is
--- found again by its ctid in one step, whatever the planner's statistics say.
+-- Concurrent callers get different messages, and neither waits for the other. The chosen rows are locked, so
+-- each is found again by its ctid in one step, whatever the planner's statistics say.
 CREATE FUNCTION cloudsat.take_archived(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
     max pg_catalog.int8,
     OUT id pg_catalog.int8, OUT archived_at pg_catalog.timestamptz, OUT exchange pg_catalog.text,
@@ -75,26 +82,32 @@ BEGIN
     RETURN QUERY
     WITH chosen AS MATERIALIZED (
         SELECT m.ctid AS place FROM cloudsat.archived_messages AS m
-        WHERE m.server = take_archived.server AND m.vhost = take_archived.vhost AND m.queue = take_archived.queue
+        WHERE m.server = take_archived.server AND m.vhost = take_archived.vhost
+            AND m.queue = take_archived.queue
         ORDER BY m.id LIMIT take_archived.max FOR UPDATE SKIP LOCKED
     ), taken AS (
         DELETE FROM cloudsat.archived_messages AS m
         WHERE m.ctid = ANY (ARRAY(SELECT c.place FROM chosen AS c))
         RETURNING m.*
     )
-    SELECT t.id, t.archived_at, t.exchange, t.routing_key, t.redelivered, cloudsat.amqp_properties(t.properties), t.body,
+    SELECT t.id, t.archived_at, t.exchange, t.routing_key, t.redelivered,
+        cloudsat.amqp_properties(t.properties), t.body,
            t.properties
     FROM taken AS t ORDER BY t.id;
 END
 $body$;
-COMMENT ON FUNCTION cloudsat.take_archived(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
-    'removes and returns up to max of the oldest archived messages of a queue, skipping those that a concurrent call is taking';
+COMMENT ON FUNCTION cloudsat.take_archived(pg_catalog.text, pg_catalog.text, pg_catalog.text,
+    pg_catalog.int8) IS
+    'removes and returns up to max of the oldest archived messages of a queue, skipping those that a '
+    'concurrent call is taking';
 
-CREATE FUNCTION cloudsat.replay(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text, max pg_catalog.int8,
+CREATE FUNCTION cloudsat.replay(server pg_catalog.text, vhost pg_catalog.text, queue pg_catalog.text,
+    max pg_catalog.int8,
     OUT replayed pg_catalog.int8, OUT unconfirmed pg_catalog.int8, OUT reason pg_catalog.text) RETURNS record
     AS 'MODULE_PATHNAME', 'cloudsat_replay' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER;
 COMMENT ON FUNCTION cloudsat.replay(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int8) IS
-    'publishes up to max of the oldest archived messages of a queue back to it and removes those that the broker has confirmed; the others stay, and the reason is returned';
+    'publishes up to max of the oldest archived messages of a queue back to it and removes those that the '
+    'broker has confirmed; the others stay, and the reason is returned';
 
 CREATE VIEW cloudsat.archives AS
     SELECT m.server, m.vhost, m.queue, pg_catalog.count(*) AS messages,

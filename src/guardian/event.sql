@@ -7,8 +7,10 @@ CREATE TABLE cloudsat.queue_events (
     vhost    pg_catalog.text NOT NULL,
     name     pg_catalog.text NOT NULL,
     event    pg_catalog.text NOT NULL CHECK (event OPERATOR(pg_catalog.=) ANY (ARRAY[
-                 'appeared', 'warned', 'deletable', 'recovered', 'archive_started', 'archive_full', 'archive_withheld', 'archived', 'would_delete',
-                 'delete_intended', 'deleted', 'delete_withdrawn', 'belayed', 'belay_ended', 'action_failed', 'vanished'])),
+                 'appeared', 'warned', 'deletable', 'recovered', 'archive_started', 'archive_full',
+                     'archive_withheld', 'archived', 'would_delete',
+                 'delete_intended', 'deleted', 'delete_withdrawn', 'belayed', 'belay_ended', 'action_failed',
+                     'vanished'])),
     messages pg_catalog.int8,
     incident pg_catalog.uuid,
     cycle    pg_catalog.int8,
@@ -22,8 +24,12 @@ COMMENT ON COLUMN cloudsat.queue_events.at IS 'time of the event';
 COMMENT ON COLUMN cloudsat.queue_events.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queue_events.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.queue_events.name IS 'name of the queue';
-COMMENT ON COLUMN cloudsat.queue_events.event IS 'kind of event; an intention (delete_intended) precedes its outcome (deleted, delete_withdrawn, action_failed)';
-COMMENT ON COLUMN cloudsat.queue_events.messages IS 'messages in the queue at that time, as far as known; for deleted, those deleted with it; for archived, those stored';
+COMMENT ON COLUMN cloudsat.queue_events.event IS
+    'kind of event; an intention (delete_intended) precedes its outcome (deleted, delete_withdrawn, '
+    'action_failed)';
+COMMENT ON COLUMN cloudsat.queue_events.messages IS
+    'messages in the queue at that time, as far as known; for deleted, those deleted with it; for archived, '
+    'those stored';
 COMMENT ON COLUMN cloudsat.queue_events.incident IS 'the thread on the board about it';
 COMMENT ON COLUMN cloudsat.queue_events.cycle IS 'polls.cycle of the poll that recorded the event';
 COMMENT ON COLUMN cloudsat.queue_events.detail IS 'reason, and the limits at that time';
@@ -42,8 +48,8 @@ CREATE TRIGGER queue_events_append_only BEFORE UPDATE ON cloudsat.queue_events
     FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.refuse_event_change();
 COMMENT ON TRIGGER queue_events_append_only ON cloudsat.queue_events IS 'append-only';
 
--- Called by _cloudsat.prune(). Deletion events have a retention of their own, which cleanup() does not shorten. No
--- event is removed before its incident or intention is over.
+-- Called by _cloudsat.prune(). Deletion events have a retention of their own, which cleanup() does not
+-- shorten. No event is removed before its incident or intention is over.
 CREATE FUNCTION _cloudsat.prune_events(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $body$
@@ -52,14 +58,16 @@ DECLARE
     deletions CONSTANT timestamptz := _cloudsat.horizon('deletions', NULL);
 BEGIN
     DELETE FROM cloudsat.queue_events AS e
-     WHERE e.at < CASE WHEN e.event IN ('delete_intended', 'deleted', 'delete_withdrawn', 'action_failed') THEN deletions ELSE others END
+     WHERE e.at < CASE WHEN e.event IN ('delete_intended', 'deleted', 'delete_withdrawn',
+         'action_failed') THEN deletions ELSE others END
        AND NOT EXISTS (SELECT FROM cloudsat.queues AS q
                         WHERE q.server = e.server AND q.vhost = e.vhost AND q.name = e.name
                           AND (q.incident = e.incident OR q.intended_at IS NOT NULL));
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.prune_events(pg_catalog.timestamptz) IS
-    'deletes events older than their retention, and events other than deletions older than the given time; keeps events of open incidents and intentions';
+    'deletes events older than their retention, and events other than deletions older than the given time; '
+    'keeps events of open incidents and intentions';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_events_id_seq', '');

@@ -18,24 +18,35 @@ CREATE TABLE cloudsat.queue_policies (
                 CHECK (basis OPERATOR(pg_catalog.=) ANY (ARRAY['total', 'ready'])),
     comment     pg_catalog.text,
     CONSTRAINT queue_policies_sizes_rise CHECK (warn_size OPERATOR(pg_catalog.<=) delete_size AND (
-                archive_size OPERATOR(pg_catalog.=) -1 OR (warn_size OPERATOR(pg_catalog.<=) archive_size) IS NOT FALSE
+                archive_size OPERATOR(pg_catalog.=) -1 OR (warn_size OPERATOR(pg_catalog.<=) archive_size) IS
+                    NOT FALSE
                 AND (archive_size OPERATOR(pg_catalog.<=) delete_size) IS NOT FALSE))
 );
 COMMENT ON SEQUENCE cloudsat.queue_policies_id_seq IS 'generates queue_policies.id';
-COMMENT ON TABLE cloudsat.queue_policies IS 'limits for matching queues; of several matches, the one with the highest priority applies, then the oldest';
+COMMENT ON TABLE cloudsat.queue_policies IS
+    'limits for matching queues; of several matches, the one with the highest priority applies, then the '
+    'oldest';
 COMMENT ON COLUMN cloudsat.queue_policies.id IS 'order of creation';
 COMMENT ON COLUMN cloudsat.queue_policies.server IS 'name of the foreign server; null for all';
 COMMENT ON COLUMN cloudsat.queue_policies.vhost IS 'regular expression for the virtual host; null for all';
-COMMENT ON COLUMN cloudsat.queue_policies.queue IS 'regular expression for the name of the queue; not anchored unless it contains ^ and $';
+COMMENT ON COLUMN cloudsat.queue_policies.queue IS
+    'regular expression for the name of the queue; not anchored unless it contains ^ and $';
 COMMENT ON COLUMN cloudsat.queue_policies.priority IS 'the matching policy with the highest priority applies';
-COMMENT ON COLUMN cloudsat.queue_policies.warn_size IS 'above this size the owner is warned; null for the server''s limit';
-COMMENT ON COLUMN cloudsat.queue_policies.delete_size IS 'above this size the queue is deleted; null for the server''s limit';
-COMMENT ON COLUMN cloudsat.queue_policies.archive_size IS 'above this size messages are archived; null for the server''s limit, or no archiving if unbounded; -1 for no archiving';
-COMMENT ON COLUMN cloudsat.queue_policies.max_archive_size IS 'maximum number of messages of each queue in the archive; null for the server''s limit';
-COMMENT ON COLUMN cloudsat.queue_policies.delete_delay IS 'minimum time between warning and deletion; null for the server''s limit';
+COMMENT ON COLUMN cloudsat.queue_policies.warn_size IS
+    'above this size the owner is warned; null for the server''s limit';
+COMMENT ON COLUMN cloudsat.queue_policies.delete_size IS
+    'above this size the queue is deleted; null for the server''s limit';
+COMMENT ON COLUMN cloudsat.queue_policies.archive_size IS
+    'above this size messages are archived; null for the server''s limit, or no archiving if unbounded; -1 '
+    'for no archiving';
+COMMENT ON COLUMN cloudsat.queue_policies.max_archive_size IS
+    'maximum number of messages of each queue in the archive; null for the server''s limit';
+COMMENT ON COLUMN cloudsat.queue_policies.delete_delay IS
+    'minimum time between warning and deletion; null for the server''s limit';
 COMMENT ON COLUMN cloudsat.queue_policies.unbounded IS 'the owner is warned, but the queue is never deleted';
 COMMENT ON COLUMN cloudsat.queue_policies.exempt IS 'ignored: no warning, no archiving, no deletion';
-COMMENT ON COLUMN cloudsat.queue_policies.basis IS 'number compared with the limits: total (all messages) or ready (messages waiting for a consumer)';
+COMMENT ON COLUMN cloudsat.queue_policies.basis IS
+    'number compared with the limits: total (all messages) or ready (messages waiting for a consumer)';
 COMMENT ON COLUMN cloudsat.queue_policies.comment IS 'purpose of the policy, for people';
 
 -- A pattern that does not compile would stop every poll, so it is rejected here.
@@ -49,12 +60,15 @@ DECLARE
 BEGIN
     IF NEW.warn_size > NEW.delete_size THEN
         RAISE EXCEPTION 'warn_size % is greater than delete_size %', NEW.warn_size, NEW.delete_size
-            USING ERRCODE = 'check_violation', DETAIL = 'Sizes must increase: an owner is warned before the queue is deleted.';
+            USING ERRCODE = 'check_violation', DETAIL =
+                'Sizes must increase: an owner is warned before the queue is deleted.';
     END IF;
-    IF NEW.archive_size <> -1 AND (NEW.warn_size > NEW.archive_size OR NEW.archive_size > NEW.delete_size) THEN
+    IF NEW.archive_size <> -1 AND (NEW.warn_size > NEW.archive_size
+        OR NEW.archive_size > NEW.delete_size) THEN
         RAISE EXCEPTION 'archive_size % is not between warn_size and delete_size', NEW.archive_size
             USING ERRCODE = 'check_violation',
-                  DETAIL = 'Sizes must increase: an owner is warned, then the queue is archived, then deleted.';
+                  DETAIL = 'Sizes must increase: an owner is warned, then the queue is archived, then '
+                          'deleted.';
     END IF;
     FOREACH field IN ARRAY ARRAY['vhost', 'queue'] LOOP
         pattern := CASE field WHEN 'vhost' THEN NEW.vhost ELSE NEW.queue END;
@@ -64,17 +78,20 @@ BEGIN
         EXCEPTION WHEN invalid_regular_expression THEN
             GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT;
             RAISE EXCEPTION 'invalid pattern in column "%": "%"', field, pattern
-                USING ERRCODE = 'invalid_regular_expression', DETAIL = upper(left(reason, 1)) || substr(reason, 2) || '.';
+                USING ERRCODE = 'invalid_regular_expression', DETAIL = upper(left(reason,
+                    1)) || substr(reason, 2) || '.';
         END;
     END LOOP;
     RETURN NEW;
 END
 $body$;
-COMMENT ON FUNCTION _cloudsat.check_policy() IS 'rejects patterns that do not compile and sizes that do not increase';
+COMMENT ON FUNCTION _cloudsat.check_policy() IS
+    'rejects patterns that do not compile and sizes that do not increase';
 
 CREATE TRIGGER queue_policies_check BEFORE INSERT OR UPDATE ON cloudsat.queue_policies
     FOR EACH ROW EXECUTE FUNCTION _cloudsat.check_policy();
-COMMENT ON TRIGGER queue_policies_check ON cloudsat.queue_policies IS 'patterns must compile, sizes must increase';
+COMMENT ON TRIGGER queue_policies_check ON cloudsat.queue_policies IS
+    'patterns must compile, sizes must increase';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_policies', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queue_policies_id_seq', '');

@@ -4,8 +4,9 @@
 CREATE TYPE cloudsat.level AS ENUM ('normal', 'warned', 'archiving', 'deleted');
 COMMENT ON TYPE cloudsat.level IS 'degree of overgrowth of a queue';
 
--- One row per existing or former queue. A sweep writes only changed rows, so a quiet broker costs no write here. Each
--- page leaves room for the next version of a row, and updates touch no index, so they stay in their page (HOT).
+-- One row per existing or former queue. A sweep writes only changed rows, so a quiet broker costs no write
+-- here. Each page leaves room for the next version of a row, and updates touch no index, so they stay in
+-- their page (HOT).
 CREATE TABLE cloudsat.queues (
     server         pg_catalog.text        NOT NULL,
     vhost          pg_catalog.text        NOT NULL,
@@ -21,9 +22,11 @@ CREATE TABLE cloudsat.queues (
     unacknowledged pg_catalog.int8,
     consumers      pg_catalog.int8,
     memory         pg_catalog.int8,
-    size_source    pg_catalog.text CHECK (size_source OPERATOR(pg_catalog.=) ANY (ARRAY['metrics', 'totals', 'statistics'])),
+    size_source    pg_catalog.text CHECK (size_source OPERATOR(pg_catalog.=) ANY (ARRAY['metrics', 'totals',
+        'statistics'])),
     owner          pg_catalog.text,
-    owner_kind     pg_catalog.text CHECK (owner_kind OPERATOR(pg_catalog.=) ANY (ARRAY['person', 'reserved'])),
+    owner_kind     pg_catalog.text CHECK (owner_kind OPERATOR(pg_catalog.=) ANY (ARRAY['person',
+        'reserved'])),
     level          cloudsat.level         NOT NULL DEFAULT 'normal',
     pending        cloudsat.level         NOT NULL DEFAULT 'normal',
     policy         pg_catalog.int8,
@@ -58,7 +61,8 @@ CREATE TABLE cloudsat.queues (
     belayed_at     pg_catalog.timestamptz,
     would_delete_at pg_catalog.timestamptz,
     delay_from     pg_catalog.timestamptz,
-    archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full', 'withheld'])),
+    archive        pg_catalog.text CHECK (archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'full',
+        'withheld'])),
     archive_at     pg_catalog.timestamptz,
     archived       pg_catalog.int8        NOT NULL DEFAULT 0,
     archive_failures pg_catalog.int4      NOT NULL DEFAULT 0,
@@ -76,8 +80,11 @@ CREATE TABLE cloudsat.queues (
 ) WITH (fillfactor = 70);
 -- Few rows match, so it is small; and updates do not touch its column, so they remain HOT.
 CREATE INDEX queues_intended_idx ON cloudsat.queues (server) WHERE intended_at IS NOT NULL;
-CREATE INDEX queues_archive_idx ON cloudsat.queues (server) WHERE archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld']);
-COMMENT ON TABLE cloudsat.queues IS 'one row for each queue that a broker has or had; a count that the broker did not report is null, never 0';
+CREATE INDEX queues_archive_idx ON cloudsat.queues (server)
+    WHERE archive OPERATOR(pg_catalog.=) ANY (ARRAY['on', 'withheld']);
+COMMENT ON TABLE cloudsat.queues IS
+    'one row for each queue that a broker has or had; a count that the broker did not report is null, never '
+    '0';
 COMMENT ON COLUMN cloudsat.queues.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queues.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.queues.name IS 'name of the queue';
@@ -86,49 +93,76 @@ COMMENT ON COLUMN cloudsat.queues.durable IS 'it survives a restart of the broke
 COMMENT ON COLUMN cloudsat.queues.exclusive IS 'it belongs to one connection';
 COMMENT ON COLUMN cloudsat.queues.auto_delete IS 'it is deleted with its last consumer';
 COMMENT ON COLUMN cloudsat.queues.arguments IS 'arguments of its declaration';
-COMMENT ON COLUMN cloudsat.queues.state IS 'last reported state; numbers are trusted only in states running, idle, flow and live';
+COMMENT ON COLUMN cloudsat.queues.state IS
+    'last reported state; numbers are trusted only in states running, idle, flow and live';
 COMMENT ON COLUMN cloudsat.queues.messages IS 'last reported number of messages';
 COMMENT ON COLUMN cloudsat.queues.ready IS 'messages waiting for a consumer';
 COMMENT ON COLUMN cloudsat.queues.unacknowledged IS 'messages held by consumers';
 COMMENT ON COLUMN cloudsat.queues.consumers IS 'number of consumers; not every listing reports it';
-COMMENT ON COLUMN cloudsat.queues.memory IS 'memory in bytes that it uses in the broker; not every listing reports it';
-COMMENT ON COLUMN cloudsat.queues.size_source IS 'listing that reports its sizes: metrics, totals, or statistics (up to 10 s old); null if none does';
+COMMENT ON COLUMN cloudsat.queues.memory IS
+    'memory in bytes that it uses in the broker; not every listing reports it';
+COMMENT ON COLUMN cloudsat.queues.size_source IS
+    'listing that reports its sizes: metrics, totals, or statistics (up to 10 s old); null if none does';
 COMMENT ON COLUMN cloudsat.queues.owner IS 'owner that the server''s owner_pattern extracts from the name';
-COMMENT ON COLUMN cloudsat.queues.owner_kind IS 'person: it has an owner to warn, either an account with entries in account_owners or an address with a local part; reserved: ignored; null: no owner is warned';
+COMMENT ON COLUMN cloudsat.queues.owner_kind IS
+    'person: it has an owner to warn, either an account with entries in account_owners or an address with a '
+    'local part; reserved: ignored; null: no owner is warned';
 COMMENT ON COLUMN cloudsat.queues.level IS 'degree of overgrowth';
-COMMENT ON COLUMN cloudsat.queues.pending IS 'level called for by the size at the last poll; two polls in a row raise the level';
-COMMENT ON COLUMN cloudsat.queues.policy IS 'queue_policies.id of the policy in force; null for the server''s own limits';
+COMMENT ON COLUMN cloudsat.queues.pending IS
+    'level called for by the size at the last poll; two polls in a row raise the level';
+COMMENT ON COLUMN cloudsat.queues.policy IS
+    'queue_policies.id of the policy in force; null for the server''s own limits';
 COMMENT ON COLUMN cloudsat.queues.warn_size IS 'limit in force: above this size the owner is warned';
 COMMENT ON COLUMN cloudsat.queues.delete_size IS 'limit in force: above this size the queue is deleted';
-COMMENT ON COLUMN cloudsat.queues.archive_size IS 'limit in force: above this size messages are archived; null for no archiving';
-COMMENT ON COLUMN cloudsat.queues.max_archive_size IS 'limit in force: maximum number of its messages in the archive; null for no maximum';
+COMMENT ON COLUMN cloudsat.queues.archive_size IS
+    'limit in force: above this size messages are archived; null for no archiving';
+COMMENT ON COLUMN cloudsat.queues.max_archive_size IS
+    'limit in force: maximum number of its messages in the archive; null for no maximum';
 COMMENT ON COLUMN cloudsat.queues.delete_delay IS 'limit in force: minimum time between warning and deletion';
 COMMENT ON COLUMN cloudsat.queues.unbounded IS 'the owner is warned, but the queue is never deleted';
 COMMENT ON COLUMN cloudsat.queues.exempt IS 'ignored by the guardian';
 COMMENT ON COLUMN cloudsat.queues.basis IS 'number compared with the limits: total (messages) or ready';
-COMMENT ON COLUMN cloudsat.queues.growth IS 'growth in messages per minute, counted by basis and smoothed over about a minute';
-COMMENT ON COLUMN cloudsat.queues.time_to_delete IS 'estimated time until delete_size is reached at this growth; null if more than a hundred years, or if it is never deleted';
+COMMENT ON COLUMN cloudsat.queues.growth IS
+    'growth in messages per minute, counted by basis and smoothed over about a minute';
+COMMENT ON COLUMN cloudsat.queues.time_to_delete IS
+    'estimated time until delete_size is reached at this growth; null if more than a hundred years, or if '
+    'it is never deleted';
 COMMENT ON COLUMN cloudsat.queues.incident IS 'thread of the open incident: its first warning; null if none';
 COMMENT ON COLUMN cloudsat.queues.incident_size IS 'size at the beginning of the incident';
 COMMENT ON COLUMN cloudsat.queues.incident_at IS 'beginning of the incident';
-COMMENT ON COLUMN cloudsat.queues.belayed_by IS 'address of the owner or admin who put it on hold, until the incident is over';
+COMMENT ON COLUMN cloudsat.queues.belayed_by IS
+    'address of the owner or admin who put it on hold, until the incident is over';
 COMMENT ON COLUMN cloudsat.queues.belayed_at IS 'time of the belay in force; null if none';
-COMMENT ON COLUMN cloudsat.queues.would_delete_at IS 'when it would have been deleted if the server''s enforce were on';
-COMMENT ON COLUMN cloudsat.queues.delay_from IS 'start of delete_delay: the warning, or, without an owner to warn, the first poll that found it above delete_size; later if deletion was impossible then, for example because enforce was off';
-COMMENT ON COLUMN cloudsat.queues.archive IS 'on: its messages are being archived; full: archiving stopped because the archive holds max_archive_size messages; withheld: archiving would disturb the queue or its clients; null: no archiving called for';
-COMMENT ON COLUMN cloudsat.queues.archive_at IS 'when archiving began, last stored messages, or last checked why it is withheld';
+COMMENT ON COLUMN cloudsat.queues.would_delete_at IS
+    'when it would have been deleted if the server''s enforce were on';
+COMMENT ON COLUMN cloudsat.queues.delay_from IS
+    'start of delete_delay: the warning, or, without an owner to warn, the first poll that found it above '
+    'delete_size; later if deletion was impossible then, for example because enforce was off';
+COMMENT ON COLUMN cloudsat.queues.archive IS
+    'on: its messages are being archived; full: archiving stopped because the archive holds '
+    'max_archive_size messages; withheld: archiving would disturb the queue or its clients; null: no '
+    'archiving called for';
+COMMENT ON COLUMN cloudsat.queues.archive_at IS
+    'when archiving began, last stored messages, or last checked why it is withheld';
 COMMENT ON COLUMN cloudsat.queues.archived IS 'messages archived since archiving began';
 COMMENT ON COLUMN cloudsat.queues.archive_failures IS 'failed attempts to archive in a row';
 COMMENT ON COLUMN cloudsat.queues.archive_retry IS 'earliest time of the next attempt to archive';
-COMMENT ON COLUMN cloudsat.queues.intended_at IS 'when the open intention to delete it was written; null if none';
-COMMENT ON COLUMN cloudsat.queues.intended_xact IS 'transaction that wrote the intention; only a later one acts on it';
-COMMENT ON COLUMN cloudsat.queues.attempts IS 'deletion requests of the open intention whose outcome is unknown';
+COMMENT ON COLUMN cloudsat.queues.intended_at IS
+    'when the open intention to delete it was written; null if none';
+COMMENT ON COLUMN cloudsat.queues.intended_xact IS
+    'transaction that wrote the intention; only a later one acts on it';
+COMMENT ON COLUMN cloudsat.queues.attempts IS
+    'deletion requests of the open intention whose outcome is unknown';
 COMMENT ON COLUMN cloudsat.queues.failures IS 'failed actions in a row';
-COMMENT ON COLUMN cloudsat.queues.acted_at IS 'when the last deletion request was sent, or archiving made it small; its numbers are not trusted for 10 s';
+COMMENT ON COLUMN cloudsat.queues.acted_at IS
+    'when the last deletion request was sent, or archiving made it small; its numbers are not trusted for '
+    '10 s';
 COMMENT ON COLUMN cloudsat.queues.retry_after IS 'earliest time of the next intention';
-COMMENT ON COLUMN cloudsat.queues.first_seen IS 'when it was first seen, or first seen again after it was gone or redeclared';
+COMMENT ON COLUMN cloudsat.queues.first_seen IS
+    'when it was first seen, or first seen again after it was gone or redeclared';
 COMMENT ON COLUMN cloudsat.queues.changed_at IS 'when a reported property last changed';
-COMMENT ON COLUMN cloudsat.queues.gone_at IS 'when it was found to be gone, or was deleted; null while it exists';
+COMMENT ON COLUMN cloudsat.queues.gone_at IS
+    'when it was found to be gone, or was deleted; null while it exists';
 
 CREATE TABLE cloudsat.bindings (
     server      pg_catalog.text NOT NULL,
@@ -136,25 +170,29 @@ CREATE TABLE cloudsat.bindings (
     queue       pg_catalog.text NOT NULL,
     source      pg_catalog.text NOT NULL,
     routing_key pg_catalog.text NOT NULL,
-    -- In place of the arguments, which may exceed an index entry. Not a generated column: PostgreSQL 18 does not
-    -- publish an UPDATE or DELETE of a table whose replica identity contains one.
+    -- In place of the arguments, which may exceed an index entry. Not a generated column: PostgreSQL 18 does
+    -- not publish an UPDATE or DELETE of a table whose replica identity contains one.
     arguments_hash pg_catalog.int8 NOT NULL,
     arguments   pg_catalog.jsonb NOT NULL,
     first_seen  pg_catalog.timestamptz NOT NULL,
     PRIMARY KEY (server, vhost, queue, source, routing_key, arguments_hash)
 );
-COMMENT ON TABLE cloudsat.bindings IS 'bindings of each queue, read every few minutes; excludes the default exchange, to which every queue is bound by its name';
+COMMENT ON TABLE cloudsat.bindings IS
+    'bindings of each queue, read every few minutes; excludes the default exchange, to which every queue is '
+    'bound by its name';
 COMMENT ON COLUMN cloudsat.bindings.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.bindings.vhost IS 'virtual host in the broker';
 COMMENT ON COLUMN cloudsat.bindings.queue IS 'name of the queue';
 COMMENT ON COLUMN cloudsat.bindings.source IS 'exchange that messages come from';
 COMMENT ON COLUMN cloudsat.bindings.routing_key IS 'routing key';
-COMMENT ON COLUMN cloudsat.bindings.arguments_hash IS 'jsonb_hash_extended(arguments, 0): distinguishes bindings that differ only in their arguments';
+COMMENT ON COLUMN cloudsat.bindings.arguments_hash IS
+    'jsonb_hash_extended(arguments, 0): distinguishes bindings that differ only in their arguments';
 COMMENT ON COLUMN cloudsat.bindings.arguments IS 'arguments of the binding';
 COMMENT ON COLUMN cloudsat.bindings.first_seen IS 'when it was first seen';
 
--- Partitioned by day. cloudsat.maintain() creates the days ahead and drops the old ones. Indexes are on the partitions
--- and not on the parent, so that a dump can be restored into the parent that CREATE EXTENSION creates.
+-- Partitioned by day. cloudsat.maintain() creates the days ahead and drops the old ones. Indexes are on the
+-- partitions and not on the parent, so that a dump can be restored into the parent that CREATE EXTENSION
+-- creates.
 CREATE TABLE cloudsat.queue_history (
     "time"         pg_catalog.timestamptz NOT NULL,
     server         pg_catalog.text NOT NULL,
@@ -164,7 +202,8 @@ CREATE TABLE cloudsat.queue_history (
     ready          pg_catalog.int8,
     unacknowledged pg_catalog.int8
 ) PARTITION BY RANGE ("time");
-COMMENT ON TABLE cloudsat.queue_history IS 'size of each queue at every change, kept for cloudsat.history_retention';
+COMMENT ON TABLE cloudsat.queue_history IS
+    'size of each queue at every change, kept for cloudsat.history_retention';
 COMMENT ON COLUMN cloudsat.queue_history."time" IS 'time of the poll that recorded it';
 COMMENT ON COLUMN cloudsat.queue_history.server IS 'name of the foreign server';
 COMMENT ON COLUMN cloudsat.queue_history.vhost IS 'virtual host in the broker';
@@ -174,15 +213,17 @@ COMMENT ON COLUMN cloudsat.queue_history.ready IS 'messages waiting for a consum
 COMMENT ON COLUMN cloudsat.queue_history.unacknowledged IS 'messages held by consumers';
 
 CREATE TABLE cloudsat.queue_history_default PARTITION OF cloudsat.queue_history DEFAULT;
--- Samples are dropped with their partition. Only the default partition has row-wise deletes, so no key is needed.
+-- Samples are dropped with their partition. Only the default partition has row-wise deletes, so no key is
+-- needed.
 ALTER TABLE cloudsat.queue_history REPLICA IDENTITY FULL;
 ALTER TABLE cloudsat.queue_history_default REPLICA IDENTITY FULL;
 CREATE INDEX queue_history_default_idx ON cloudsat.queue_history_default (server, vhost, name, "time");
 COMMENT ON TABLE cloudsat.queue_history_default IS 'samples without a dated partition (yet)';
 
--- Creates one day and moves the samples of that day from the default partition. Another relation may already have the
--- name.
-CREATE FUNCTION _cloudsat.make_history(partition pg_catalog.text, wanted pg_catalog.date) RETURNS pg_catalog.bool
+-- Creates one day and moves the samples of that day from the default partition. Another relation may already
+-- have the name.
+CREATE FUNCTION _cloudsat.make_history(partition pg_catalog.text,
+    wanted pg_catalog.date) RETURNS pg_catalog.bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $body$
@@ -192,10 +233,13 @@ BEGIN
     EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
     EXECUTE format('ALTER TABLE cloudsat.%I REPLICA IDENTITY FULL', partition);
     EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
-                   ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM moved',
+                   ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM '
+                   'moved',
                    wanted::timestamptz, (wanted + 1)::timestamptz, partition);
-    EXECUTE format('CREATE INDEX %I ON cloudsat.%I (server, vhost, name, "time")', partition || '_idx', partition);
-    EXECUTE format('ALTER TABLE cloudsat.queue_history ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO (%L)',
+    EXECUTE format('CREATE INDEX %I ON cloudsat.%I (server, vhost, name, "time")', partition || '_idx',
+        partition);
+    EXECUTE format('ALTER TABLE cloudsat.queue_history ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO '
+                  '(%L)',
                    partition, wanted::timestamptz, (wanted + 1)::timestamptz);
     EXECUTE format('COMMENT ON TABLE cloudsat.%I IS %L', partition, 'samples of ' || wanted);
     RETURN true;
@@ -213,9 +257,11 @@ $body$;
 COMMENT ON FUNCTION _cloudsat.make_history(pg_catalog.text, pg_catalog.date) IS
     'creates one day of queue_history; false and a warning if that fails';
 
--- Creates the days from today to `ahead` days later, moves matching rows out of the default partition, drops the days
--- that ended before now() - retain, and deletes queues that have been gone for as long. Called by cloudsat.maintain().
-CREATE FUNCTION _cloudsat.maintain_history(retain pg_catalog.interval, ahead pg_catalog.int4) RETURNS pg_catalog.int4
+-- Creates the days from today to `ahead` days later, moves matching rows out of the default partition, drops
+-- the days that ended before now() - retain, and deletes queues that have been gone for as long. Called by
+-- cloudsat.maintain().
+CREATE FUNCTION _cloudsat.maintain_history(retain pg_catalog.interval,
+    ahead pg_catalog.int4) RETURNS pg_catalog.int4
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $body$
@@ -232,13 +278,15 @@ BEGIN
     -- days with rows in the default partition, and the days ahead
     FOR wanted IN
         SELECT day FROM (
-            SELECT DISTINCT "time"::date AS day FROM ONLY cloudsat.queue_history_default WHERE "time" >= horizon
+            SELECT DISTINCT "time"::date AS day FROM ONLY cloudsat.queue_history_default
+                WHERE "time" >= horizon
             UNION
             SELECT today + generate_series(0, ahead)) AS days
         ORDER BY day
     LOOP
         partition := 'queue_history_' || to_char(wanted, 'YYYYMMDD');
-        CONTINUE WHEN EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = 'cloudsat.queue_history'::regclass
+        CONTINUE WHEN EXISTS (SELECT FROM pg_inherits AS i
+            WHERE i.inhparent = 'cloudsat.queue_history'::regclass
                                  AND i.inhrelid = to_regclass('cloudsat.' || quote_ident(partition)));
         IF wanted <= today THEN
             -- a query planned without this day would find its samples in neither place
@@ -276,7 +324,8 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION _cloudsat.maintain_history(pg_catalog.interval, pg_catalog.int4) IS
-    'creates the days of queue_history ahead, drops old ones, and deletes queues long gone; returns the number of partitions created and dropped';
+    'creates the days of queue_history ahead, drops old ones, and deletes queues long gone; returns the '
+    'number of partitions created and dropped';
 
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.queues', '');
 SELECT pg_catalog.pg_extension_config_dump('cloudsat.bindings', '');

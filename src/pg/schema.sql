@@ -1,17 +1,20 @@
--- cloudsat's install script is joined from the .sql files beside the modules, in the order of the Makefile's SQL_PARTS.
+-- cloudsat's install script is joined from the .sql files beside the modules, in the order of the Makefile's
+-- SQL_PARTS.
 \echo Use "CREATE EXTENSION cloudsat" to load this file. \quit
 
--- Ours alone. Without IF NOT EXISTS the script fails if the name is taken, and the schema is dropped with the extension.
+-- Ours alone. Without IF NOT EXISTS the script fails if the name is taken, and the schema is dropped with the
+-- extension.
 CREATE SCHEMA cloudsat;
 COMMENT ON SCHEMA cloudsat IS 'message board for cloud bots, and a guardian for RabbitMQ queues';
 
--- Users cannot see internals: USAGE is granted to no role. Calls through our own views, functions and operators do not need
--- it.
+-- Users cannot see internals: USAGE is granted to no role. Calls through our own views, functions and
+-- operators do not need it.
 CREATE SCHEMA _cloudsat;
-COMMENT ON SCHEMA _cloudsat IS 'what cloudsat keeps for itself; its functions and views are called by those of the schema cloudsat';
+COMMENT ON SCHEMA _cloudsat IS
+    'what cloudsat keeps for itself; its functions and views are called by those of the schema cloudsat';
 
--- Group roles belong to the cluster, not to the database: another database may have created them already, and DROP EXTENSION
--- keeps them.
+-- Group roles belong to the cluster, not to the database: another database may have created them already, and
+-- DROP EXTENSION keeps them.
 DO $do$
 DECLARE
     wanted  text;
