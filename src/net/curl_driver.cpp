@@ -26,8 +26,9 @@ void initialise_curl() {
         const SignalsBlocked blocked;
         return curl_global_init(CURL_GLOBAL_DEFAULT);
     }();
-    if (code != CURLE_OK)
+    if (code != CURLE_OK) {
         throw std::bad_alloc();
+    }
 }
 
 curl_socket_t open_socket(void*, curlsocktype, struct curl_sockaddr* address) noexcept {
@@ -64,8 +65,9 @@ CURLcode set_peer(CURL* easy, const Peer& peer) {
         .set(CURLOPT_SSL_VERIFYPEER, peer.tls_verify ? 1L : 0L)
         .set(CURLOPT_SSL_VERIFYHOST, peer.tls_verify ? 2L : 0L)
         .set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (!peer.ca_file.empty())
+    if (!peer.ca_file.empty()) {
         options.set(CURLOPT_CAINFO, peer.ca_file);
+    }
 #if LIBCURL_VERSION_NUM >= 0x075500 // 7.85
     options.set(CURLOPT_PROTOCOLS_STR, peer.protocols);
 #else
@@ -87,8 +89,9 @@ std::string endpoint_of(std::string_view url, std::string_view unknown) {
 }
 
 CurlDriver::CloseFd::~CloseFd() {
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
 }
 
 void CurlDriver::CleanupMulti::operator()(CURLM* multi) const noexcept {
@@ -104,25 +107,29 @@ CurlDriver::CurlDriver(long most_connections) {
     initialise_curl();
     const SignalsBlocked blocked;
     epoll_.fd = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll_.fd < 0)
+    if (epoll_.fd < 0) {
         throw std::system_error(errno, std::generic_category(), "could not create an epoll descriptor");
+    }
     multi_.reset(curl_multi_init());
     easy_.reset(curl_easy_init());
-    if (!multi_ || !easy_)
+    if (!multi_ || !easy_) {
         throw std::bad_alloc();
+    }
     CURLM* const multi = multi_.get();
     const bool set = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &CurlDriver::on_socket) == CURLM_OK &&
                      curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this) == CURLM_OK &&
                      curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &CurlDriver::on_timer) == CURLM_OK &&
                      curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this) == CURLM_OK &&
                      curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most_connections) == CURLM_OK;
-    if (!set)
+    if (!set) {
         throw std::bad_alloc();
+    }
 }
 
 int CurlDriver::timeout_ms() const noexcept {
-    if (deadline_ms_ < 0)
+    if (deadline_ms_ < 0) {
         return -1;
+    }
     const std::int64_t left = deadline_ms_ - monotonic_ms();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
 }
@@ -151,8 +158,9 @@ std::optional<CURLcode> CurlDriver::step() noexcept {
     }
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-        if (message->msg == CURLMSG_DONE)
+        if (message->msg == CURLMSG_DONE) {
             return message->data.result;
+        }
     }
     return std::nullopt;
 }
@@ -182,8 +190,9 @@ int CurlDriver::on_socket(CURL*, curl_socket_t socket, int what, void* self, voi
     event.events =
         ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
     // Sockets may have been closed without notice, so the kernel is asked whether this one is registered.
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0)
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0) {
         return 0;
+    }
     return errno == ENOENT && epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
 }
 

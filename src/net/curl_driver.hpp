@@ -67,8 +67,9 @@ public:
     explicit CurlOptions(CURL* easy) noexcept : easy_(easy) {}
 
     template <class Value> CurlOptions& set(CURLoption option, Value value) noexcept {
-        if (code_ == CURLE_OK)
+        if (code_ == CURLE_OK) {
             code_ = curl_easy_setopt(easy_, option, value);
+        }
         return *this;
     }
     CurlOptions& set(CURLoption option, std::string_view text);

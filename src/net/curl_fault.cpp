@@ -24,8 +24,9 @@ FaultKind fault_of_stop(SinkStop stop) noexcept {
 }
 
 FaultKind fault_of_connect(int os_error) noexcept {
-    if (os_error == 0 || os_error == ECONNREFUSED)
+    if (os_error == 0 || os_error == ECONNREFUSED) {
         return FaultKind::refused;
+    }
     // Accepted and reset at once: 8.14 still counts that as connecting.
     return os_error == ECONNRESET ? FaultKind::closed : FaultKind::unreachable;
 }
@@ -45,8 +46,9 @@ std::string words_of(int os_error) {
 #ifdef __GLIBC__
     if (const char* words = strerrordesc_np(os_error)) {
         std::string text = words;
-        if (text[0] >= 'A' && text[0] <= 'Z')
+        if (text[0] >= 'A' && text[0] <= 'Z') {
             text[0] = static_cast<char>(text[0] - 'A' + 'a');
+        }
         return text;
     }
 #endif
@@ -59,10 +61,12 @@ std::string text(std::string_view view) {
 
 std::string timed_out_text(const FaultStory& story) {
     const auto limit = " within " + std::to_string(story.elapsed_ms) + " ms";
-    if (!story.progress.connected)
+    if (!story.progress.connected) {
         return "could not connect to " + text(story.endpoint) + limit;
-    if (!story.progress.answered)
+    }
+    if (!story.progress.answered) {
         return text(story.endpoint) + " did not answer" + limit;
+    }
     return text(story.endpoint) + " did not finish its answer" + limit + " (" + std::to_string(story.bytes) +
            " bytes received)";
 }
@@ -70,8 +74,9 @@ std::string timed_out_text(const FaultStory& story) {
 std::string closed_text(const FaultStory& story) {
     auto sentence = text(story.endpoint) + " closed the connection ";
     sentence += story.progress.answered ? "in the middle of its answer" : "without an answer";
-    if (story.progress.os_error != 0)
+    if (story.progress.os_error != 0) {
         sentence += ": " + words_of(story.progress.os_error);
+    }
     return sentence;
 }
 
@@ -80,8 +85,9 @@ std::string too_large_text(const FaultStory& story) {
     const bool header =
         story.progress.stop == SinkStop::header_too_large ||
         (story.progress.stop == SinkStop::no && story.progress.code != CURLE_FILESIZE_EXCEEDED);
-    if (header)
+    if (header) {
         return "the header of the answer from " + text(story.endpoint) + " is too large";
+    }
     return "the answer from " + text(story.endpoint) + " is larger than " + std::to_string(story.max_body) +
            " bytes";
 }
@@ -89,10 +95,11 @@ std::string too_large_text(const FaultStory& story) {
 std::string status_text(const FaultStory& story) {
     auto sentence =
         text(story.endpoint) + " answered with HTTP status " + std::to_string(story.progress.status);
-    if (!story.detail.empty())
+    if (!story.detail.empty()) {
         sentence += ", but " + text(story.detail);
-    else if (!story.reason.empty())
+    } else if (!story.reason.empty()) {
         sentence += ": " + text(story.reason);
+    }
     return sentence;
 }
 
@@ -129,8 +136,9 @@ std::string describe_fault(const FaultStory& story) {
 }
 
 core::FaultKind fault_of(const Progress& progress) noexcept {
-    if (progress.stop != SinkStop::no)
+    if (progress.stop != SinkStop::no) {
         return fault_of_stop(progress.stop);
+    }
     switch (progress.code) {
     case CURLE_OK:
         return core::fault_of_status(progress.status);

@@ -25,18 +25,21 @@ constexpr std::size_t kept_body_capacity = 256 * 1024;
 
 CURLcode set_method(CURL* easy, const Request& request) {
     CurlOptions options(easy);
-    if (request.method == Method::get)
+    if (request.method == Method::get) {
         return options.set(CURLOPT_HTTPGET, 1L).code();
+    }
     // On a kept connection that turns out to be dead, curl repeats a request by itself. Requests that change
     // something must be sent only once, so they get a new connection.
     options.set(CURLOPT_FRESH_CONNECT, 1L);
-    if (request.method == Method::del)
+    if (request.method == Method::del) {
         return options.set(CURLOPT_HTTPGET, 1L).set(CURLOPT_CUSTOMREQUEST, "DELETE").code();
+    }
     options.set(CURLOPT_POST, 1L)
         .set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()))
         .set(CURLOPT_COPYPOSTFIELDS, request.body.empty() ? "" : request.body.data());
-    if (request.method == Method::put)
+    if (request.method == Method::put) {
         options.set(CURLOPT_CUSTOMREQUEST, "PUT");
+    }
     return options.code();
 }
 
@@ -61,15 +64,18 @@ CURLcode set_destination(CURL* easy, const Request& request) {
                     .connect_timeout_ms = request.connect_timeout_ms,
                     .tls_verify = request.tls_verify,
                     .ca_file = request.ca_file};
-    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK)
+    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK) {
         return code;
+    }
     CurlOptions options(easy);
-    if (request.gzip)
+    if (request.gzip) {
         options.set(CURLOPT_ACCEPT_ENCODING, "gzip");
-    if (!request.user.empty())
+    }
+    if (!request.user.empty()) {
         options.set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC))
             .set_secret(CURLOPT_USERNAME, request.user)
             .set_secret(CURLOPT_PASSWORD, request.password);
+    }
     return options.code();
 }
 
@@ -106,24 +112,29 @@ void Http::start(const Request& request) {
     const SignalsBlocked blocked;
     curl_easy_reset(curl_.easy()); // may hold options of a start() that threw
     CURLcode code = configure(request);
-    if (code == CURLE_OK)
+    if (code == CURLE_OK) {
         code = curl_.begin();
+    }
     state_ = State::running;
-    if (code == CURLE_OK)
+    if (code == CURLE_OK) {
         step(); // the first step is due at once: doing it here saves the caller a turn
-    else
+    } else {
         finish(code);
+    }
 }
 
 CURLcode Http::configure(const Request& request) {
     CURL* const easy = curl_.easy();
-    for (const auto part : {set_destination, set_limits, set_method})
-        if (const CURLcode code = part(easy, request); code != CURLE_OK)
+    for (const auto part : {set_destination, set_limits, set_method}) {
+        if (const CURLcode code = part(easy, request); code != CURLE_OK) {
             return code;
+        }
+    }
     // "Expect:" without a value: do not ask for permission before sending a body.
     headers_.reset(curl_slist_append(nullptr, "Expect:"));
-    if (!headers_ || curl_slist_append(headers_.get(), "Content-Type: application/json") == nullptr)
+    if (!headers_ || curl_slist_append(headers_.get(), "Content-Type: application/json") == nullptr) {
         return CURLE_OUT_OF_MEMORY;
+    }
     curl_error_[0] = '\0';
     return CurlOptions(easy)
         .set(CURLOPT_HTTPHEADER,
@@ -139,8 +150,9 @@ CURLcode Http::configure(const Request& request) {
 
 void Http::step() {
     const auto code = curl_.step();
-    if (code && state_ == State::running)
+    if (code && state_ == State::running) {
         finish(*code);
+    }
 }
 
 Progress Http::progress_of(CURLcode code) const noexcept {
@@ -165,8 +177,9 @@ void Http::finish(CURLcode code) {
     reply_.elapsed_ms = static_cast<long>(size_of(easy, CURLINFO_TOTAL_TIME_T) / 1000);
     state_ = State::done;
     const char* type = nullptr;
-    if (curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr)
+    if (curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != nullptr) {
         content_type_ = type;
+    }
     detach();
     reply_.content_type = content_type_;
 
@@ -186,13 +199,15 @@ void Http::finish(CURLcode code) {
 
 // The message for people. Each part is ours, sanitized, or omitted.
 void Http::describe(const Progress& progress, std::string_view detail) {
-    if (reply_.kind == FaultKind::none)
+    if (reply_.kind == FaultKind::none) {
         return;
+    }
     std::array<std::byte, 4096> room;
     std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
     auto reason = core::read_reason(reply_.body, &arena);
-    if (!secret_.empty() && reason.find(secret_) != std::string_view::npos)
+    if (!secret_.empty() && reason.find(secret_) != std::string_view::npos) {
         reason = {};
+    }
     const std::string_view curl_words =
         curl_error_[0] != '\0' ? curl_error_ : curl_easy_strerror(progress.code);
     error_ = describe_fault({
@@ -221,16 +236,18 @@ void Http::detach() noexcept {
 }
 
 void Http::abandon() noexcept {
-    if (state_ == State::running)
+    if (state_ == State::running) {
         detach();
+    }
     state_ = State::idle;
     forget_secret();
     release();
 }
 
 void Http::release() noexcept {
-    if (state_ == State::running)
+    if (state_ == State::running) {
         return;
+    }
     reply_ = {};
     content_type_.clear();
     error_.clear();
@@ -245,13 +262,15 @@ void Http::release() noexcept {
 // Room for `size` bytes and the padding after them. Grows by doubling, up to the maximum body size.
 bool Http::reserve(std::size_t size) noexcept {
     const std::size_t needed = size + core::json_padding;
-    if (needed <= body_capacity_)
+    if (needed <= body_capacity_) {
         return true;
+    }
     const std::size_t wanted = std::max({needed, body_capacity_ * 2, first_body_capacity});
     const std::size_t capacity = std::max(needed, std::min(wanted, max_body_ + core::json_padding));
     auto* const memory = static_cast<char*>(std::realloc(body_.get(), capacity));
-    if (memory == nullptr)
+    if (memory == nullptr) {
         return false;
+    }
     static_cast<void>(body_.release()); // realloc() has taken it over
     body_.reset(memory);
     body_capacity_ = capacity;
@@ -264,12 +283,14 @@ bool Http::reserve(std::size_t size) noexcept {
 std::size_t Http::on_body(char* data, std::size_t one, std::size_t size, void* self) noexcept {
     auto& http = *static_cast<Http*>(self);
     const std::size_t n = one * size;
-    if (n > http.max_body_ - http.body_size_)
+    if (n > http.max_body_ - http.body_size_) {
         http.stop_ = SinkStop::body_too_large;
-    else if (!http.reserve(http.body_size_ + n))
+    } else if (!http.reserve(http.body_size_ + n)) {
         http.stop_ = SinkStop::out_of_memory;
-    if (http.stop_ != SinkStop::no)
+    }
+    if (http.stop_ != SinkStop::no) {
         return 0; // fewer than received: curl ends the transfer with CURLE_WRITE_ERROR
+    }
     std::memcpy(http.body_.get() + http.body_size_, data, n);
     http.body_size_ += n;
     return n;
@@ -279,8 +300,9 @@ std::size_t Http::on_header(char*, std::size_t one, std::size_t size, void* self
     auto& http = *static_cast<Http*>(self);
     const std::size_t n = one * size;
     http.header_size_ += n;
-    if (http.header_size_ <= max_header_size)
+    if (http.header_size_ <= max_header_size) {
         return n;
+    }
     http.stop_ = SinkStop::header_too_large;
     return 0;
 }

@@ -12,8 +12,9 @@ public:
         sigset_t all;
         sigfillset(&all);
         // Faults of this very thread: if blocked, they would kill the process without its handler's report.
-        for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT})
+        for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) {
             sigdelset(&all, fault);
+        }
         pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
     ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

@@ -30,8 +30,9 @@ CURLcode set_destination(CURL* easy, const Mail& mail) {
                     .connect_timeout_ms = mail.timeout_ms,
                     .tls_verify = tls != SmtpTls::opportunistic,
                     .ca_file = mail.ca_file};
-    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK)
+    if (const CURLcode code = set_peer(easy, peer); code != CURLE_OK) {
         return code;
+    }
     const long level = tls == SmtpTls::required        ? CURLUSESSL_ALL
                        : tls == SmtpTls::opportunistic ? CURLUSESSL_TRY
                                                        : CURLUSESSL_NONE;
@@ -39,11 +40,12 @@ CURLcode set_destination(CURL* easy, const Mail& mail) {
     options.set(CURLOPT_CONNECT_ONLY, 1L)
         .set(CURLOPT_TIMEOUT_MS, std::max(mail.timeout_ms, 1L))
         .set(CURLOPT_USE_SSL, level);
-    if (credentials)
+    if (credentials) {
         options.set_secret(CURLOPT_USERNAME, mail.user)
             .set_secret(CURLOPT_PASSWORD, mail.password)
             // Others, such as Kerberos, contact third parties and wait for them.
             .set(CURLOPT_LOGIN_OPTIONS, "AUTH=CRAM-MD5;AUTH=PLAIN;AUTH=LOGIN");
+    }
     return options.code();
 }
 
@@ -65,22 +67,25 @@ void Smtp::start(const Mail& mail) {
     line_size_ = lines_ = 0;
     const SignalsBlocked blocked;
     CURLcode code = configure(mail);
-    if (code == CURLE_OK)
+    if (code == CURLE_OK) {
         code = curl_.begin();
+    }
     state_ = State::connecting;
-    if (code != CURLE_OK)
+    if (code != CURLE_OK) {
         connected(code);
-    else if (dialogue_.over())
+    } else if (dialogue_.over()) {
         finish(MailFate::refused, "the address cannot be used");
-    else
+    } else {
         step();
+    }
 }
 
 CURLcode Smtp::configure(const Mail& mail) {
     CURL* const easy = curl_.easy();
     curl_easy_reset(easy);
-    if (const CURLcode code = set_destination(easy, mail); code != CURLE_OK)
+    if (const CURLcode code = set_destination(easy, mail); code != CURLE_OK) {
         return code;
+    }
     curl_error_[0] = '\0';
     return CurlOptions(easy)
         .set(CURLOPT_ERRORBUFFER, curl_error_.data())
@@ -90,8 +95,9 @@ CURLcode Smtp::configure(const Mail& mail) {
 }
 
 int Smtp::timeout_ms() const noexcept {
-    if (!running())
+    if (!running()) {
         return -1;
+    }
     const auto left =
         std::clamp<std::int64_t>(deadline_ms_ - monotonic_ms(), 0, std::numeric_limits<int>::max());
     const int curl = curl_.timeout_ms();
@@ -99,33 +105,39 @@ int Smtp::timeout_ms() const noexcept {
 }
 
 void Smtp::step() {
-    if (!running())
+    if (!running()) {
         return;
+    }
     const auto code = curl_.step(); // also later: the connection is detached then, but curl's timers are not
-    if (state_ == State::connecting && code)
+    if (state_ == State::connecting && code) {
         connected(*code);
-    else if (state_ == State::connecting && monotonic_ms() >= deadline_ms_)
+    } else if (state_ == State::connecting && monotonic_ms() >= deadline_ms_) {
         connected(CURLE_OPERATION_TIMEDOUT);
-    if (state_ == State::speaking)
+    }
+    if (state_ == State::speaking) {
         converse();
+    }
 }
 
 // Either the connection has been handed over, or it has failed.
 void Smtp::connected(CURLcode code) {
     CURL* const easy = curl_.easy();
-    if (code == CURLE_OK &&
-        (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket_) != CURLE_OK || socket_ == CURL_SOCKET_BAD))
+    if (code == CURLE_OK && (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket_) != CURLE_OK ||
+                             socket_ == CURL_SOCKET_BAD)) {
         code = CURLE_RECV_ERROR;
+    }
     if (code == CURLE_OK) {
         state_ = State::speaking;
         return;
     }
     const std::string_view line(line_.data(), line_size_);
-    if (code == CURLE_LOGIN_DENIED) // its message might repeat the credentials
+    if (code == CURLE_LOGIN_DENIED) { // its message might repeat the credentials
         return finish(MailFate::unserved, endpoint_ + " does not accept the user or the password (" +
                                               std::string(line.substr(0, 3)) + ")");
-    if (code == CURLE_USE_SSL_FAILED)
+    }
+    if (code == CURLE_USE_SSL_FAILED) {
         return finish(MailFate::unserved, endpoint_ + " offers no TLS");
+    }
     long os_error = 0;
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
     curl_off_t connected = 0;
@@ -151,8 +163,9 @@ void Smtp::connected(CURLcode code) {
         story.curl_words = curl_error_[0] != '\0' ? curl_error_.data() : curl_easy_strerror(code);
         return finish(MailFate::unserved, describe_fault(story));
     default:
-        if (lines_ > 0 && (line.starts_with('4') || line.starts_with('5')))
+        if (lines_ > 0 && (line.starts_with('4') || line.starts_with('5'))) {
             return finish(MailFate::unserved, endpoint_ + " answered: " + std::string(line));
+        }
         return finish(MailFate::unserved,
                       endpoint_ + " does not speak valid SMTP: " +
                           (curl_error_[0] != '\0' ? curl_error_.data() : curl_easy_strerror(code)));
@@ -163,12 +176,15 @@ void Smtp::converse() {
     const SignalsBlocked blocked;
     const bool open = send_some() && receive_some();
     const int what = dialogue_.output().empty() ? CURL_POLL_IN : CURL_POLL_INOUT;
-    if (!open || monotonic_ms() >= deadline_ms_ || !curl_.watch(socket_, what))
+    if (!open || monotonic_ms() >= deadline_ms_ || !curl_.watch(socket_, what)) {
         dialogue_.lost();
-    if (!dialogue_.over())
+    }
+    if (!dialogue_.over()) {
         return;
-    if (open)
+    }
+    if (open) {
         send_some(); // QUIT; its reply is not awaited
+    }
     finish_dialogue();
 }
 
@@ -179,10 +195,12 @@ bool Smtp::send_some() noexcept {
         std::size_t gone = 0;
         const CURLcode code = curl_easy_send(curl_.easy(), output.data(), output.size(), &gone);
         dialogue_.sent(gone);
-        if (code == CURLE_AGAIN)
+        if (code == CURLE_AGAIN) {
             return true;
-        if (code != CURLE_OK)
+        }
+        if (code != CURLE_OK) {
             return false;
+        }
     }
     return true;
 }
@@ -193,13 +211,16 @@ bool Smtp::receive_some() {
     while (!dialogue_.over()) {
         std::size_t got = 0;
         const CURLcode code = curl_easy_recv(curl_.easy(), bytes.data(), bytes.size(), &got);
-        if (code == CURLE_AGAIN)
+        if (code == CURLE_AGAIN) {
             return true;
-        if (code != CURLE_OK || got == 0)
+        }
+        if (code != CURLE_OK || got == 0) {
             return false;
+        }
         dialogue_.feed({bytes.data(), got});
-        if (!dialogue_.over() && !send_some())
+        if (!dialogue_.over() && !send_some()) {
             return false;
+        }
     }
     return true;
 }
@@ -208,10 +229,12 @@ void Smtp::finish_dialogue() {
     const auto fate = dialogue_.fate();
     const std::string answer(dialogue_.answer());
     const std::string answered(dialogue_.answered());
-    if (fate == MailFate::sent)
+    if (fate == MailFate::sent) {
         return finish(fate, answer);
-    if (!answer.empty())
+    }
+    if (!answer.empty()) {
         return finish(fate, endpoint_ + " answered " + answered + " with: " + answer);
+    }
     const bool late = monotonic_ms() >= deadline_ms_;
     finish(fate, endpoint_ + (late ? " did not answer " : " closed the connection after ") + answered +
                      (late ? " in time" : ""));
@@ -228,8 +251,9 @@ void Smtp::finish(MailFate fate, std::string_view words) {
 }
 
 void Smtp::hang_up() noexcept {
-    if (socket_ != CURL_SOCKET_BAD)
+    if (socket_ != CURL_SOCKET_BAD) {
         curl_.watch(socket_, CURL_POLL_REMOVE);
+    }
     socket_ = CURL_SOCKET_BAD;
     curl_.let_go(); // a connection detached from curl is closed without a farewell
     explicit_bzero(secret_.data(), secret_.size());
@@ -237,8 +261,9 @@ void Smtp::hang_up() noexcept {
 }
 
 void Smtp::abandon() noexcept {
-    if (running())
+    if (running()) {
         hang_up();
+    }
     state_ = State::idle;
     reply_ = {};
 }
@@ -249,8 +274,9 @@ std::size_t Smtp::on_line(char* data, std::size_t one, std::size_t size, void* s
     smtp.line_size_ = std::min(n, smtp.line_.size());
     std::memcpy(smtp.line_.data(), data, smtp.line_size_);
     while (smtp.line_size_ > 0 &&
-           (smtp.line_[smtp.line_size_ - 1] == '\n' || smtp.line_[smtp.line_size_ - 1] == '\r'))
+           (smtp.line_[smtp.line_size_ - 1] == '\n' || smtp.line_[smtp.line_size_ - 1] == '\r')) {
         --smtp.line_size_;
+    }
     return ++smtp.lines_ <= max_lines ? n : 0;
 }
 

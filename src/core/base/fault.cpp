@@ -5,9 +5,11 @@ namespace cloudsat::core {
 namespace {
 
 constexpr bool table_is_in_order() {
-    for (std::size_t i = 0; i < fault_table.size(); ++i)
-        if (fault_table[i].kind != static_cast<FaultKind>(i))
+    for (std::size_t i = 0; i < fault_table.size(); ++i) {
+        if (fault_table[i].kind != static_cast<FaultKind>(i)) {
             return false;
+        }
+    }
     return fault_table.back().kind == FaultKind::failed;
 }
 static_assert(table_is_in_order(), "entry_of() indexes fault_table by kind");
@@ -20,37 +22,45 @@ constexpr char lower(char c) noexcept {
 bool is_media_type(std::string_view content_type, std::string_view wanted) noexcept {
     const auto end = content_type.find_first_of("; \t");
     const auto type = content_type.substr(0, end);
-    if (type.size() != wanted.size())
+    if (type.size() != wanted.size()) {
         return false;
-    for (std::size_t i = 0; i < type.size(); ++i)
-        if (lower(type[i]) != wanted[i])
+    }
+    for (std::size_t i = 0; i < type.size(); ++i) {
+        if (lower(type[i]) != wanted[i]) {
             return false;
+        }
+    }
     return true;
 }
 
 DecodeFault check_json(std::string_view content_type, std::string_view body) noexcept {
-    if (body.empty())
+    if (body.empty()) {
         return {FaultKind::not_json, "the answer is empty"};
-    if (!is_media_type(content_type, "application/json"))
+    }
+    if (!is_media_type(content_type, "application/json")) {
         return {FaultKind::not_json, "the answer's content type is not application/json"};
+    }
     return {};
 }
 
 DecodeFault check_metrics(std::string_view content_type, std::string_view body) noexcept {
     // RabbitMQ answers text/plain, and OpenMetrics text when a proxy in between asks for it.
     if (!is_media_type(content_type, "text/plain") &&
-        !is_media_type(content_type, "application/openmetrics-text"))
+        !is_media_type(content_type, "application/openmetrics-text")) {
         return {FaultKind::not_metrics, "the answer's content type is not text/plain"};
-    if (body.empty())
+    }
+    if (body.empty()) {
         return {FaultKind::not_metrics, "the answer is empty"};
+    }
     return {};
 }
 
 } // namespace
 
 std::string_view plugin_hint(FaultKind kind, Plugin plugin) noexcept {
-    if (kind != FaultKind::refused)
+    if (kind != FaultKind::refused) {
         return {};
+    }
     return plugin == Plugin::management
                ? "Use \"rabbitmq-plugins enable rabbitmq_management\" on the broker, or correct "
                  "management_url."
@@ -58,12 +68,15 @@ std::string_view plugin_hint(FaultKind kind, Plugin plugin) noexcept {
 }
 
 FaultKind fault_of_status(int status) noexcept {
-    if (status >= 200 && status <= 299)
+    if (status >= 200 && status <= 299) {
         return FaultKind::none;
-    if (status >= 300 && status <= 399)
+    }
+    if (status >= 300 && status <= 399) {
         return FaultKind::redirect;
-    if (status >= 500 && status <= 599)
+    }
+    if (status >= 500 && status <= 599) {
         return FaultKind::server_error;
+    }
     switch (status) {
     case 400:
         return FaultKind::bad_request;

@@ -7,8 +7,9 @@
 namespace cloudsat::core {
 
 TaskStage Participant::stage() const noexcept {
-    if (!state)
+    if (!state) {
         return TaskStage::informed;
+    }
     switch (*state) {
     case Disposition::ignored:
         return TaskStage::ignored;
@@ -36,8 +37,9 @@ void TaskState::add_start(TaskMoment posted) {
 void TaskState::add_reply(TaskMoment posted, MessageId parent, std::string_view poster,
                           Disposition disposition) {
     auto found = participants_.find(poster);
-    if (found == participants_.end())
+    if (found == participants_.end()) {
         found = participants_.emplace(poster, Person{}).first;
+    }
     nodes_.push_back({.id = posted.id, .parent = parent, .place = replies_.size(), .is_reply = true});
     replies_.push_back({posted, &found->second, disposition});
 }
@@ -71,23 +73,27 @@ void TaskState::count(Index step) {
     Person& poster = *reply.poster;
     ++summary_.replies;
     count_time(reply.posted.time);
-    if (poster.replies++ == 0 || reply.posted.id > poster.last.id)
+    if (poster.replies++ == 0 || reply.posted.id > poster.last.id) {
         poster.last = reply.posted;
+    }
     if (reply.disposition == Disposition::acknowledged &&
-        (!poster.taken_up || reply.posted.id < poster.taken_up->id))
+        (!poster.taken_up || reply.posted.id < poster.taken_up->id)) {
         poster.taken_up = reply.posted;
+    }
     if (reply.disposition != Disposition::info && (!poster.state || reply.posted.id > poster.since.id)) {
         poster.state = reply.disposition;
         poster.since = reply.posted;
         poster.acknowledged_at = reply.disposition == Disposition::acknowledged ? step : none;
     }
     if (reply.disposition == Disposition::belay) {
-        if (is_later(index, steps_[above].belay))
+        if (is_later(index, steps_[above].belay)) {
             steps_[above].belay = index;
+        }
         if (const Index parent = steps_[above].reply; parent != none) {
             Index& known = replies_[parent].poster->belay;
-            if (is_later(index, known))
+            if (is_later(index, known)) {
                 known = index;
+            }
         }
     }
 }
@@ -110,8 +116,9 @@ void TaskState::walk(MessageId start, ThreadScope scope) {
             above = path[next->depth - 1];
         } else {
             auto found = gone.find(node.parent);
-            if (found == gone.end())
+            if (found == gone.end()) {
                 found = gone.emplace(node.parent, add_step(0, none)).first;
+            }
             above = found->second;
         }
         path[next->depth] = add_step(above, static_cast<Index>(node.place));
@@ -123,16 +130,19 @@ void TaskState::walk(MessageId start, ThreadScope scope) {
 void TaskState::cancel() {
     for (std::size_t i = 1; i < steps_.size(); ++i) {
         const Index above = steps_[steps_[i].above].belay;
-        if (is_later(above, steps_[i].belay))
+        if (is_later(above, steps_[i].belay)) {
             steps_[i].belay = above;
+        }
     }
     for (auto& [address, person] : participants_) {
-        if (person.acknowledged_at == none)
+        if (person.acknowledged_at == none) {
             continue;
+        }
         const Step& acknowledged = steps_[person.acknowledged_at];
         const Index last = is_later(person.belay, acknowledged.belay) ? person.belay : acknowledged.belay;
-        if (is_later(last, acknowledged.reply))
+        if (is_later(last, acknowledged.reply)) {
             person.belayed_by = replies_[last].posted;
+        }
     }
 }
 
@@ -152,10 +162,11 @@ void TaskState::sum_up() {
             summary_.state = said;
         }
     }
-    if (summary_.count(TaskStage::working) > 0)
+    if (summary_.count(TaskStage::working) > 0) {
         summary_.state = Disposition::acknowledged;
-    else if (!last && summary_.count(TaskStage::ignored) > 0)
+    } else if (!last && summary_.count(TaskStage::ignored) > 0) {
         summary_.state = Disposition::ignored;
+    }
 }
 
 } // namespace cloudsat::core

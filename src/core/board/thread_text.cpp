@@ -59,20 +59,24 @@ constexpr char32_t malformed = 0x110000;
 Character decode(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned lead = byte(0);
-    if (lead < 0x80)
+    if (lead < 0x80) {
         return {lead, 1};
+    }
     const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() < size)
+    if (lead < 0xC2 || lead > 0xF4 || text.size() < size) {
         return {malformed, 1};
+    }
     char32_t value = lead & (0xFFU >> (size + 1));
     for (std::size_t i = 1; i < size; ++i) {
-        if (!continues_code_point(text[i]))
+        if (!continues_code_point(text[i])) {
             return {malformed, 1};
+        }
         value = value << 6 | (byte(i) & 0x3FU);
     }
     constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < least[size] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF))
+    if (value < least[size] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) {
         return {malformed, 1};
+    }
     return {value, size};
 }
 
@@ -110,8 +114,9 @@ std::string_view ThreadText::draw(const ThreadLine& line) {
     line_.assign(line.time);
     line_ += "  ";
     draw_branches(line);
-    if (line.is_parent_gone)
+    if (line.is_parent_gone) {
         line_ += "(parent gone) ";
+    }
     if (!line.disposition.empty()) {
         line_ += line.disposition;
         line_ += ' ';
@@ -127,8 +132,9 @@ std::string_view ThreadText::draw(const ThreadLine& line) {
 void ThreadText::draw_branches(const ThreadLine& line) {
     const Marks& mark = marks(drawing_);
     const std::size_t drawn = std::min<std::size_t>(line.depth, most_levels);
-    for (std::size_t level = 1; level < drawn; ++level)
+    for (std::size_t level = 1; level < drawn; ++level) {
         line_ += goes_on_[level - 1] ? mark.blocker : mark.blank;
+    }
     if (line.depth > most_levels) {
         line_ += mark.deeper;
         append_number(line_, line.depth - most_levels);
@@ -148,12 +154,14 @@ void ThreadText::draw_message(std::string_view message) {
     const std::string_view lines = more == 1 ? " line]" : " lines]";
     const std::size_t tail = more > 0 ? std::string_view(" [+").size() + count.size() + lines.size() : 0;
 
-    if (!first.empty())
+    if (!first.empty()) {
         line_ += ' ';
+    }
     const std::size_t used = display_width(line_) + tail;
     draw_text(trim_end(first), used + least_message < line_width ? line_width - used : least_message);
-    if (more > 0)
+    if (more > 0) {
         line_.append(" [+").append(count).append(lines);
+    }
 }
 
 void ThreadText::draw_text(std::string_view text, std::size_t width) {
@@ -165,13 +173,15 @@ void ThreadText::draw_text(std::string_view text, std::size_t width) {
         std::string_view shown = text.substr(0, next.bytes);
         text.remove_prefix(next.bytes);
         std::size_t needed = columns(next.value);
-        if (next.value == '\t')
+        if (next.value == '\t') {
             shown = " ";
-        else if (next.value == malformed || contains(harmful, next.value))
+        } else if (next.value == malformed || contains(harmful, next.value)) {
             shown = mark.substitute;
+        }
         accents = needed == 0 ? accents + 1 : 0;
-        if (accents > most_accents)
+        if (accents > most_accents) {
             continue;
+        }
         if (used + needed > width) {
             line_.resize(cut);
             line_ += mark.ellipsis;
@@ -179,8 +189,9 @@ void ThreadText::draw_text(std::string_view text, std::size_t width) {
         }
         line_ += shown;
         used += needed;
-        if (used + display_width(mark.ellipsis) <= width)
+        if (used + display_width(mark.ellipsis) <= width) {
             cut = line_.size();
+        }
     }
 }
 

@@ -25,13 +25,15 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
       at_(outside_) {
     const auto earlier = [](const ThreadNode& a, const ThreadNode& b) { return a.id < b.id; };
     // They come in this order unless posts overlapped.
-    if (!std::is_sorted(nodes.begin(), nodes.end(), earlier))
+    if (!std::is_sorted(nodes.begin(), nodes.end(), earlier)) {
         std::sort(nodes.begin(), nodes.end(), earlier);
+    }
 
     for (Index i = 0; i < outside_; ++i) {
         std::size_t slot = hash(nodes[i].id) & (slots_.size() - 1);
-        while (slots_[slot] != none)
+        while (slots_[slot] != none) {
             slot = (slot + 1) & (slots_.size() - 1);
+        }
         slots_[slot] = i;
     }
 
@@ -44,28 +46,33 @@ ThreadWalk::ThreadWalk(std::span<ThreadNode> nodes, MessageId from, ThreadScope 
     // all tops.
     const Index start = find(from);
     for (Index i = outside_; i-- > 0;) {
-        if (i == start)
+        if (i == start) {
             continue;
+        }
         const Index parent = nodes[i].is_reply ? find(nodes[i].parent) : none;
-        if (parent != none)
+        if (parent != none) {
             link(i, parent);
-        else if (scope == ThreadScope::thread)
+        } else if (scope == ThreadScope::thread) {
             link(i, outside_);
+        }
     }
-    if (start != none)
+    if (start != none) {
         link(start, outside_);
+    }
 }
 
 ThreadWalk::Index ThreadWalk::find(MessageId id) const noexcept {
     std::size_t slot = hash(id) & (slots_.size() - 1);
-    while (slots_[slot] != none && nodes_[slots_[slot]].id != id)
+    while (slots_[slot] != none && nodes_[slots_[slot]].id != id) {
         slot = (slot + 1) & (slots_.size() - 1);
+    }
     return slots_[slot];
 }
 
 std::optional<ThreadStep> ThreadWalk::next() noexcept {
-    if (at_ == none)
+    if (at_ == none) {
         return std::nullopt;
+    }
     if (const Index reply = links_[at_].first_reply; reply != none) {
         depth_ = at_ == outside_ ? 0 : depth_ + 1;
         at_ = reply;
@@ -75,8 +82,9 @@ std::optional<ThreadStep> ThreadWalk::next() noexcept {
             --depth_; // wraps around on the way outside, where it is unused
         }
         at_ = at_ == outside_ ? none : links_[at_].next_sibling;
-        if (at_ == none)
+        if (at_ == none) {
             return std::nullopt;
+        }
     }
     const ThreadNode& node = nodes_[at_];
     return ThreadStep{.node = &node,

@@ -89,8 +89,9 @@ Micros owner_waits_until(std::span<const WaitingNotice> waiting, std::span<const
     for (std::size_t i = 0; i < waiting.size(); ++i) {
         const bool counts =
             verdicts[i].fate == NoticeFate::mail && audience_of(waiting[i].kind) == Audience::owner;
-        if (counts && rank_of(waiting[i].kind) > told)
+        if (counts && rank_of(waiting[i].kind) > told) {
             return 0;
+        }
     }
     return last + mail_interval;
 }
@@ -100,8 +101,9 @@ Micros admin_waits_until(const WaitingNotice& notice, std::span<const MailedNoti
     Micros until = 0;
     for (const MailedNotice& earlier : mailed) {
         if (notice.kind == NoticeKind::broker_down && earlier.kind == notice.kind &&
-            earlier.server == notice.server && earlier.at > now - mail_interval)
+            earlier.server == notice.server && earlier.at > now - mail_interval) {
             until = std::max(until, earlier.at + mail_interval);
+        }
     }
     return until;
 }
@@ -109,16 +111,20 @@ Micros admin_waits_until(const WaitingNotice& notice, std::span<const MailedNoti
 } // namespace
 
 std::string_view to_string(NoticeKind kind) noexcept {
-    for (const auto& [known, name] : kinds)
-        if (known == kind)
+    for (const auto& [known, name] : kinds) {
+        if (known == kind) {
             return name;
+        }
+    }
     return {};
 }
 
 std::optional<NoticeKind> parse_notice_kind(std::string_view text) noexcept {
-    for (const auto& [kind, name] : kinds)
-        if (name == text)
+    for (const auto& [kind, name] : kinds) {
+        if (name == text) {
             return kind;
+        }
+    }
     return std::nullopt;
 }
 
@@ -135,25 +141,30 @@ void plan_mail(std::span<const WaitingNotice> waiting, std::span<const MailedNot
     bool alone = false; // a mail about an account goes first
     for (std::size_t i = 0; i < waiting.size(); ++i) {
         NoticeVerdict& verdict = verdicts[i];
-        if (verdict.fate != NoticeFate::mail)
+        if (verdict.fate != NoticeFate::mail) {
             continue;
+        }
         const Audience audience = audience_of(waiting[i].kind);
         const Micros until = audience == Audience::owner   ? owner_until
                              : audience == Audience::admin ? admin_waits_until(waiting[i], mailed, now)
                                                            : 0;
         const Micros crowded = audience == Audience::owner ? waiting[i].crowded_until : 0;
-        if (until > now || crowded > now)
+        if (until > now || crowded > now) {
             verdict = {NoticeFate::wait, std::max(until, crowded), crowded > now};
-        else if (audience == Audience::applicant && !alone)
+        } else if (audience == Audience::applicant && !alone) {
             alone = true;
-        else if (audience == Audience::applicant)
+        } else if (audience == Audience::applicant) {
             verdict = {NoticeFate::wait, now, false};
+        }
     }
-    if (!alone)
+    if (!alone) {
         return;
-    for (std::size_t i = 0; i < waiting.size(); ++i)
-        if (verdicts[i].fate == NoticeFate::mail && audience_of(waiting[i].kind) != Audience::applicant)
+    }
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+        if (verdicts[i].fate == NoticeFate::mail && audience_of(waiting[i].kind) != Audience::applicant) {
             verdicts[i] = {NoticeFate::wait, now, false};
+        }
+    }
 }
 
 Micros wait_for_mail(int failures) noexcept {

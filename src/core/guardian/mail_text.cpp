@@ -30,17 +30,20 @@ TextWriter& put_size(TextWriter& out, const Incident& incident) {
 }
 
 TextWriter& put_limits(TextWriter& out, const Incident& incident) {
-    if (incident.limits.exempt)
+    if (incident.limits.exempt) {
         return out.put(" (no limits)");
+    }
     out.put(" (warning size ").put(incident.limits.warn_size);
-    if (never_deleted(incident))
+    if (never_deleted(incident)) {
         return out.put(", never deleted)");
+    }
     return out.put(", deletion size ").put(incident.limits.delete_size).put(")");
 }
 
 void put_thread(TextWriter& out, std::string_view thread) {
-    if (!thread.empty())
+    if (!thread.empty()) {
         out.put("\nThe incident's thread on the board is ").put(thread).put(".");
+    }
 }
 
 constexpr std::array<std::string_view, 7> weekdays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -59,11 +62,14 @@ constexpr bool is_visible(char c) noexcept {
 std::size_t code_point_size(std::string_view text) noexcept {
     const auto first = static_cast<unsigned char>(text.front());
     const std::size_t size = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    if (size > text.size())
+    if (size > text.size()) {
         return 1;
-    for (std::size_t i = 1; i < size; ++i)
-        if (!continues_code_point(text[i]))
+    }
+    for (std::size_t i = 1; i < size; ++i) {
+        if (!continues_code_point(text[i])) {
             return 1;
+        }
+    }
     return size;
 }
 
@@ -81,8 +87,9 @@ constexpr bool stands_for_itself(char c) noexcept {
 
 std::size_t encoded_size(std::string_view bytes) noexcept {
     std::size_t size = 0;
-    for (const char c : bytes)
+    for (const char c : bytes) {
         size += stands_for_itself(c) || c == ' ' ? 1 : 3;
+    }
     return size;
 }
 
@@ -106,12 +113,13 @@ void put_encoded_words(TextWriter& out, std::string_view text, std::size_t colum
             column = 1 + head.size();
         }
         for (const char c : shown) {
-            if (c == ' ')
+            if (c == ' ') {
                 out.put("_");
-            else if (stands_for_itself(c))
+            } else if (stands_for_itself(c)) {
                 out.put({&c, 1});
-            else
+            } else {
                 put_hex(out, c);
+            }
         }
         column += encoded_size(shown);
         text.remove_prefix(code_point.size());
@@ -126,15 +134,18 @@ std::string_view first_word(std::string_view text) noexcept {
 // True for visible ASCII words that fit into a line, separated by single blanks, and not looking like encoded
 // words.
 bool can_be_folded(std::string_view text, std::size_t column) noexcept {
-    if (text.find("=?") != std::string_view::npos)
+    if (text.find("=?") != std::string_view::npos) {
         return false;
+    }
     for (;; column = 1) {
         const auto word = first_word(text);
         if (word.empty() || column + word.size() > line_size ||
-            !std::all_of(word.begin(), word.end(), is_visible))
+            !std::all_of(word.begin(), word.end(), is_visible)) {
             return false;
-        if (word.size() == text.size())
+        }
+        if (word.size() == text.size()) {
             return true;
+        }
         text.remove_prefix(word.size() + 1);
     }
 }
@@ -157,28 +168,33 @@ void put_folded(TextWriter& out, std::string_view text, std::size_t column) {
 std::string_view body_of(std::span<const NoticeText> notices, std::pmr::memory_resource* arena) {
     TextWriter out(arena);
     const bool digest = notices.size() >= digest_size;
-    if (digest)
+    if (digest) {
         out.put(static_cast<std::int64_t>(notices.size())).put(" notices:\n\n");
+    }
     for (std::size_t i = 0; i < notices.size(); ++i) {
         const auto body = notices[i].body;
-        if (digest)
+        if (digest) {
             out.put("* ").put(body.substr(0, body.find('\n'))).put("\n");
-        else
+        } else {
             out.put(i > 0 ? "\n----\n\n" : "").put(body).put("\n");
+        }
     }
     out.put("\n-- \nSent by cloudsat, which guards these queues. Replies are not read.\n");
     return out.keep(arena);
 }
 
 std::string_view subject_of(std::span<const NoticeText> notices, std::pmr::memory_resource* arena) {
-    if (notices.empty())
+    if (notices.empty()) {
         return {};
-    if (notices.size() == 1)
+    }
+    if (notices.size() == 1) {
         return notices.front().subject;
+    }
     TextWriter out(arena);
     const auto others = static_cast<std::int64_t>(notices.size()) - 1;
-    if (notices.size() >= digest_size)
+    if (notices.size() >= digest_size) {
         out.put(others + 1).put(" notices: ");
+    }
     out.put(notices.front().subject).put(" and ").put(others).put(" more");
     return out.keep(arena);
 }
@@ -216,12 +232,13 @@ NoticeText mail_recovered(const Incident& incident, std::string_view thread,
     put_broker(subject, incident.server).put("Back to normal: queue ").put(mail_name(incident.queue, arena));
     TextWriter body(arena);
     put_queue(body, incident, arena);
-    if (incident.limits.exempt)
+    if (incident.limits.exempt) {
         body.put(" is now exempt from limits");
-    else if (incident.size)
+    } else if (incident.size) {
         put_size(body.put(" is back to normal, with "), incident);
-    else
+    } else {
         body.put(" is ignored from now on");
+    }
     put_limits(body, incident).put(".\n");
     put_thread(body, thread);
     return {subject.keep(arena), body.keep(arena)};
@@ -261,10 +278,11 @@ NoticeText mail_broker_down(std::string_view server, std::string_view fault, std
     put_broker(subject, server).put("The broker cannot be polled");
     TextWriter body(arena);
     body.put("Broker ").put(server).put(" cannot be polled: ").put(fault).put(".\n\n");
-    if (since.empty())
+    if (since.empty()) {
         body.put("It has never been polled successfully.\n");
-    else
+    } else {
         body.put("The last complete poll began at ").put(since).put(".\n");
+    }
     body.put("Until it can be polled again, its queues are neither watched nor changed.\n"
              "You will get a mail when it can.");
     return {subject.keep(arena), body.keep(arena)};
@@ -277,8 +295,9 @@ NoticeText mail_broker_up(std::string_view server, std::int64_t failures, std::s
     TextWriter body(arena);
     body.put("Broker ").put(server).put(" is polled again, after ").put(failures);
     body.put(failures == 1 ? " failure" : " failures");
-    if (!since.empty())
+    if (!since.empty()) {
         body.put(" since ").put(since);
+    }
     body.put(".");
     return {subject.keep(arena), body.keep(arena)};
 }
@@ -352,10 +371,11 @@ std::string_view header_field(std::string_view name, std::string_view text,
     TextWriter out(arena);
     out.put(name).put(": ");
     const std::size_t column = name.size() + 2;
-    if (can_be_folded(text, column))
+    if (can_be_folded(text, column)) {
         put_folded(out, text, column);
-    else
+    } else {
         put_encoded_words(out, text, column);
+    }
     return out.put("\r\n").keep(arena);
 }
 

@@ -137,8 +137,9 @@ Facts Sighting::seen() const noexcept {
 
 void Sighting::keep_counts(const Facts& facts) noexcept {
     const auto keep = [](auto& mine, const auto& told) {
-        if (told)
+        if (told) {
             mine = static_cast<std::remove_reference_t<decltype(mine)>>(*told);
+        }
     };
     keep(durable_, facts.durable);
     keep(exclusive_, facts.exclusive);

@@ -17,29 +17,33 @@ struct RawRow {
 };
 
 void read_field(RawRow& raw, std::string_view key, const dom::element& value) noexcept {
-    if (key == "source")
+    if (key == "source") {
         raw.source = string_in(value);
-    else if (key == "vhost")
+    } else if (key == "vhost") {
         raw.row.vhost = string_in(value).value_or("");
-    else if (key == "destination")
+    } else if (key == "destination") {
         raw.destination = string_in(value);
-    else if (key == "destination_type")
+    } else if (key == "destination_type") {
         raw.destination_type = string_in(value);
-    else if (key == "routing_key")
+    } else if (key == "routing_key") {
         raw.routing_key = string_in(value);
-    else if (key == "arguments")
+    } else if (key == "arguments") {
         raw.arguments = value.is_object() ? std::optional(value) : std::nullopt;
+    }
 }
 
 DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
     dom::object object;
-    if (element.get(object) != simdjson::SUCCESS)
+    if (element.get(object) != simdjson::SUCCESS) {
         return {FaultKind::wrong_shape, "a row of the binding listing is not an object"};
-    for (const dom::key_value_pair field : object)
+    }
+    for (const dom::key_value_pair field : object) {
         read_field(raw, field.key, field.value);
-    if (!raw.source || !raw.destination || !raw.destination_type || !raw.routing_key)
+    }
+    if (!raw.source || !raw.destination || !raw.destination_type || !raw.routing_key) {
         return {FaultKind::wrong_shape,
                 "a row of the binding listing lacks source, destination, destination_type or routing_key"};
+    }
     return {};
 }
 
@@ -71,21 +75,24 @@ Result<BindingListing, DecodeFault> read_binding_listing(JsonText text, std::pmr
             const auto fault = read_row(element, raw);
             const bool skip = fault.kind != FaultKind::none ||
                               (raw.source->empty() && default_exchange == DefaultExchange::skip);
-            if (!skip)
+            if (!skip) {
                 use(raw);
+            }
             return fault;
         });
     };
     BindingListing listing;
     std::size_t n = 0;
     if (const auto fault = for_each([&](const RawRow& raw) { ++(is_usable(raw) ? n : listing.unusable); });
-        fault.kind != FaultKind::none)
+        fault.kind != FaultKind::none) {
         return fault;
+    }
     const auto room = make_rows<BindingRow>(arena, n);
     n = 0;
     for_each([&](const RawRow& raw) {
-        if (is_usable(raw))
+        if (is_usable(raw)) {
             new (&room[n++]) BindingRow(keep(arena, raw));
+        }
     });
     listing.rows = room;
     return listing;

@@ -14,35 +14,41 @@ namespace {
 // {"rabbit@a":"running","rabbit@b":"stopped"}
 void read_cluster_state(const dom::element& value, VhostRow& row) noexcept {
     dom::object nodes;
-    if (value.get(nodes) != simdjson::SUCCESS)
+    if (value.get(nodes) != simdjson::SUCCESS) {
         return;
+    }
     for (const dom::key_value_pair node : nodes) {
         ++row.nodes;
-        if (string_in(node.value) == "running")
+        if (string_in(node.value) == "running") {
             ++row.running;
+        }
     }
 }
 
 std::optional<VhostRow> read_vhost(const dom::element& element) noexcept {
     dom::object object;
     std::string_view name;
-    if (element.get(object) != simdjson::SUCCESS || object["name"].get(name) != simdjson::SUCCESS)
+    if (element.get(object) != simdjson::SUCCESS || object["name"].get(name) != simdjson::SUCCESS) {
         return std::nullopt;
+    }
     VhostRow row;
     row.name = name;
     dom::element state;
-    if (object["cluster_state"].get(state) == simdjson::SUCCESS)
+    if (object["cluster_state"].get(state) == simdjson::SUCCESS) {
         read_cluster_state(state, row);
+    }
     return row;
 }
 
 // Length of the UTF-8 sequence that starts with this byte; 1 for an invalid first byte.
 std::size_t sequence_size(char first) noexcept {
     const auto byte = static_cast<unsigned char>(first);
-    if (byte >= 0xF0)
+    if (byte >= 0xF0) {
         return 4;
-    if (byte >= 0xE0)
+    }
+    if (byte >= 0xE0) {
         return 3;
+    }
     return byte >= 0xC0 ? 2 : 1;
 }
 
@@ -58,15 +64,17 @@ bool is_control(std::string_view character) noexcept {
 Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::memory_resource* arena) {
     JsonDocument document;
     dom::array rows;
-    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none)
+    if (const auto fault = document.parse_rows(text, rows); fault.kind != FaultKind::none) {
         return fault;
+    }
     const auto room = make_rows<VhostRow>(arena, count_rows(rows));
     VhostListing listing;
     std::size_t n = 0;
     for (const dom::element element : rows) {
         auto row = read_vhost(element);
-        if (!row)
+        if (!row) {
             return DecodeFault{FaultKind::wrong_shape, "a row of the vhost listing has no name"};
+        }
         if (row->name.empty() || row->name.size() > max_name_size) {
             ++listing.unusable;
             continue;
@@ -80,17 +88,20 @@ Result<VhostListing, DecodeFault> read_vhost_listing(JsonText text, std::pmr::me
 
 std::string_view read_reason(std::string_view body, std::pmr::memory_resource* arena) {
     constexpr std::size_t largest_error_answer = 64 * 1024;
-    if (body.empty() || body.size() > largest_error_answer)
+    if (body.empty() || body.size() > largest_error_answer) {
         return {};
+    }
     JsonDocument document;
     dom::object object;
-    if (document.parse({body}).kind != FaultKind::none || document.root().get(object) != simdjson::SUCCESS)
+    if (document.parse({body}).kind != FaultKind::none || document.root().get(object) != simdjson::SUCCESS) {
         return {};
+    }
     std::string_view text;
     // The reason may also be a list or nested numbers (measured on RabbitMQ 3.10): then the name of the error
     // is used.
-    if (object["reason"].get(text) != simdjson::SUCCESS && object["error"].get(text) != simdjson::SUCCESS)
+    if (object["reason"].get(text) != simdjson::SUCCESS && object["error"].get(text) != simdjson::SUCCESS) {
         return {};
+    }
     return one_line(text, max_reason_size, arena);
 }
 
@@ -104,8 +115,9 @@ std::string_view one_line(std::string_view text, std::size_t max_size, std::pmr:
         const auto piece = !valid                  ? std::string_view("?")
                            : is_control(character) ? std::string_view(" ")
                                                    : character;
-        if (line.size() + piece.size() > max_size)
+        if (line.size() + piece.size() > max_size) {
             break;
+        }
         line += piece;
         text.remove_prefix(valid ? size : 1);
     }

@@ -109,8 +109,9 @@ private:
 
     void string(std::string_view text) {
         out_ += '"';
-        for (const char c : text)
+        for (const char c : text) {
             character(c);
+        }
         out_ += '"';
     }
 
@@ -138,8 +139,9 @@ private:
         const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
         out_ += text;
         // A whole number of type double remains recognizable: -0.0 is not an integer, and 2^70 fits none.
-        if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos)
+        if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos) {
             out_ += ".0";
+        }
     }
 
     std::pmr::string& out_;
@@ -169,10 +171,11 @@ constexpr Mark mark_of(char c) noexcept {
 // Returns the position after the closing quote of the string whose opening quote is at this position.
 std::size_t behind_string(std::string_view text, std::size_t at) noexcept {
     for (++at; at < text.size(); ++at) {
-        if (text[at] == '\\')
+        if (text[at] == '\\') {
             ++at;
-        else if (text[at] == '"')
+        } else if (text[at] == '"') {
             return at + 1;
+        }
     }
     return text.size();
 }
@@ -187,12 +190,14 @@ std::size_t element_size(std::string_view text) noexcept {
             at = behind_string(text, at);
             continue;
         }
-        if (depth == 0 && (mark == Mark::comma || mark == Mark::close))
+        if (depth == 0 && (mark == Mark::comma || mark == Mark::close)) {
             break;
-        if (mark == Mark::open)
+        }
+        if (mark == Mark::open) {
             ++depth;
-        else if (mark == Mark::close)
+        } else if (mark == Mark::close) {
             --depth;
+        }
         ++at;
     }
     return at;
@@ -230,8 +235,9 @@ std::size_t number_size(std::string_view text) noexcept {
     std::size_t at = 0;
     const auto digits = [&] {
         const std::size_t first = at;
-        while (at < text.size() && is_digit(text[at]))
+        while (at < text.size() && is_digit(text[at])) {
             ++at;
+        }
         return at - first;
     };
     const auto skip = [&](std::string_view any) {
@@ -242,14 +248,17 @@ std::size_t number_size(std::string_view text) noexcept {
     skip("-");
     const bool zero = at < text.size() && text[at] == '0';
     const std::size_t whole = digits();
-    if (whole == 0 || (zero && whole > 1))
+    if (whole == 0 || (zero && whole > 1)) {
         return 0;
-    if (skip(".") && digits() == 0)
+    }
+    if (skip(".") && digits() == 0) {
         return 0;
+    }
     if (skip("eE")) {
         skip("+-");
-        if (digits() == 0)
+        if (digits() == 0) {
             return 0;
+        }
     }
     return at;
 }
@@ -263,13 +272,14 @@ std::size_t tame_number(std::string_view text, std::string& out) {
     skip_space(behind);
     dom::parser parser;
     // As a key a number is invalid, and must remain so.
-    if (number.size() <= always_fits && number.find_first_of("eE") == std::string_view::npos)
+    if (number.size() <= always_fits && number.find_first_of("eE") == std::string_view::npos) {
         out += number;
-    else if (behind.starts_with(':') ||
-             parser.parse(number.data(), number.size()).error() == simdjson::SUCCESS)
+    } else if (behind.starts_with(':') ||
+               parser.parse(number.data(), number.size()).error() == simdjson::SUCCESS) {
         out += number;
-    else
+    } else {
         out.append(1, '"').append(number).append(1, '"');
+    }
     return size;
 }
 
@@ -277,8 +287,9 @@ std::size_t tame_number(std::string_view text, std::string& out) {
 std::optional<unsigned> escaped_unit(std::string_view text) noexcept {
     constexpr std::size_t prefix = 2, digits = 4;
     unsigned unit = 0;
-    if (!text.starts_with("\\u") || text.size() < prefix + digits)
+    if (!text.starts_with("\\u") || text.size() < prefix + digits) {
         return std::nullopt;
+    }
     const char* const first = text.data() + prefix;
     const auto read = std::from_chars(first, first + digits, unit, 16);
     return read.ptr == first + digits ? std::optional(unit) : std::nullopt;
@@ -335,8 +346,9 @@ std::string tame(std::string_view text) {
 } // namespace
 
 DecodeFault JsonDocument::parse(JsonText text) {
-    if (text.text.empty())
+    if (text.text.empty()) {
         return fault_of(simdjson::EMPTY);
+    }
     const bool must_copy = text.slack < json_padding;
     auto error = parser_.parse(text.text.data(), text.text.size(), must_copy).get(root_);
     if (may_be_odd(error)) {
@@ -347,20 +359,23 @@ DecodeFault JsonDocument::parse(JsonText text) {
 }
 
 DecodeFault JsonDocument::parse_rows(JsonText text, dom::array& rows) {
-    if (const auto fault = parse(text); fault.kind != FaultKind::none)
+    if (const auto fault = parse(text); fault.kind != FaultKind::none) {
         return fault;
+    }
     dom::object page;
     if (root_.get(rows) == simdjson::SUCCESS ||
-        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS))
+        (root_.get(page) == simdjson::SUCCESS && page["items"].get(rows) == simdjson::SUCCESS)) {
         return {};
+    }
     return {FaultKind::wrong_shape, "the document is neither a list nor a page of one"};
 }
 
 ListCutter::ListCutter(std::string_view text) noexcept : rest_(text) {
     skip_space(rest_);
     is_list_ = rest_.starts_with('[');
-    if (is_list_)
+    if (is_list_) {
         rest_.remove_prefix(1);
+    }
 }
 
 std::optional<std::string_view> ListCutter::next() noexcept {
@@ -378,8 +393,9 @@ std::optional<std::string_view> ListCutter::next() noexcept {
         return std::nullopt;
     }
     const std::size_t size = element_size(rest_);
-    if (size == 0)
+    if (size == 0) {
         return std::nullopt;
+    }
     const auto element = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return element;
@@ -388,11 +404,13 @@ std::optional<std::string_view> ListCutter::next() noexcept {
 std::size_t count_rows(const dom::array& rows) noexcept {
     constexpr std::size_t saturated = 0xFFFFFF;
     const std::size_t size = rows.size();
-    if (size < saturated)
+    if (size < saturated) {
         return size;
+    }
     std::size_t n = 0;
-    for ([[maybe_unused]] const dom::element row : rows)
+    for ([[maybe_unused]] const dom::element row : rows) {
         ++n;
+    }
     return n;
 }
 
@@ -402,29 +420,33 @@ bool is_usable_text(std::string_view text) noexcept {
 
 std::optional<std::string_view> string_in(const dom::element& value) noexcept {
     std::string_view text;
-    if (value.get(text) != simdjson::SUCCESS)
+    if (value.get(text) != simdjson::SUCCESS) {
         return std::nullopt;
+    }
     return text;
 }
 
 std::optional<bool> bool_in(const dom::element& value) noexcept {
     bool flag = false;
-    if (value.get(flag) != simdjson::SUCCESS)
+    if (value.get(flag) != simdjson::SUCCESS) {
         return std::nullopt;
+    }
     return flag;
 }
 
 std::optional<std::int64_t> count_in(const dom::element& value) noexcept {
     std::int64_t number = 0;
-    if (value.get(number) != simdjson::SUCCESS || number < 0)
+    if (value.get(number) != simdjson::SUCCESS || number < 0) {
         return std::nullopt;
+    }
     return number;
 }
 
 std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value) {
     dom::object object;
-    if (value.get(object) == simdjson::SUCCESS && object.size() == 0)
+    if (value.get(object) == simdjson::SUCCESS && object.size() == 0) {
         return "{}"; // by far the most frequent arguments
+    }
     std::array<std::byte, 1024> first;
     std::pmr::monotonic_buffer_resource scratch(first.data(), first.size());
     std::pmr::string out(&scratch);

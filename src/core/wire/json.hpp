@@ -71,23 +71,29 @@ template <class Use> DecodeFault for_each_row(JsonText text, Use use) {
     if (!cutter.is_list()) { // a page of a listing is an object around the list
         dom::array rows;
         DecodeFault fault = document.parse_rows(text, rows);
-        if (fault.kind == FaultKind::none)
-            for (const dom::element row : rows)
-                if (fault = use(row); fault.kind != FaultKind::none)
+        if (fault.kind == FaultKind::none) {
+            for (const dom::element row : rows) {
+                if (fault = use(row); fault.kind != FaultKind::none) {
                     break;
+                }
+            }
+        }
         return fault;
     }
     const char* const end = text.text.data() + text.text.size();
     while (const auto row = cutter.next()) {
         const auto behind = static_cast<std::size_t>(end - (row->data() + row->size()));
         DecodeFault fault = document.parse({*row, behind + text.slack});
-        if (fault.kind == FaultKind::none)
+        if (fault.kind == FaultKind::none) {
             fault = use(document.root());
-        if (fault.kind != FaultKind::none)
+        }
+        if (fault.kind != FaultKind::none) {
             return fault;
+        }
     }
-    if (!cutter.ended_well())
+    if (!cutter.ended_well()) {
         return {FaultKind::not_json, "the document is not valid JSON"};
+    }
     return {};
 }
 
@@ -106,8 +112,9 @@ std::optional<std::int64_t> count_in(const dom::element& value) noexcept;
 
 // Room for n objects of a plain type. The arena owns it: core never frees single objects.
 template <class T> std::span<T> make_rows(std::pmr::memory_resource* arena, std::size_t n) {
-    if (n == 0)
+    if (n == 0) {
         return {};
+    }
     return {static_cast<T*>(arena->allocate(n * sizeof(T), alignof(T))), n};
 }
 

@@ -50,9 +50,11 @@ constexpr std::array field_names{
 
 // A full row has some sixty keys, most of a different length than ours, so a linear search is cheap.
 Field field_of(std::string_view key) noexcept {
-    for (const auto& entry : field_names)
-        if (entry.key == key)
+    for (const auto& entry : field_names) {
+        if (entry.key == key) {
             return entry.field;
+        }
+    }
     return Field::other;
 }
 
@@ -112,12 +114,15 @@ void read_field(RawRow& raw, Field field, const dom::element& value) noexcept {
 
 // A stopped vhost lists its queues with the names of their Erlang modules (measured on RabbitMQ 3.10).
 std::string_view plain_type(std::string_view type) noexcept {
-    if (type == "rabbit_classic_queue")
+    if (type == "rabbit_classic_queue") {
         return "classic";
-    if (type == "rabbit_quorum_queue")
+    }
+    if (type == "rabbit_quorum_queue") {
         return "quorum";
-    if (type == "rabbit_stream_queue")
+    }
+    if (type == "rabbit_stream_queue") {
         return "stream";
+    }
     return type;
 }
 
@@ -125,10 +130,12 @@ std::string_view plain_type(std::string_view type) noexcept {
 class Repeating {
 public:
     std::string_view keep(std::pmr::memory_resource* arena, std::string_view text) {
-        if (text.empty())
+        if (text.empty()) {
             return {};
-        if (text != last_)
+        }
+        if (text != last_) {
             last_ = copy_text(arena, text);
+        }
         return last_;
     }
 
@@ -138,12 +145,15 @@ private:
 
 DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
     dom::object object;
-    if (element.get(object) != simdjson::SUCCESS)
+    if (element.get(object) != simdjson::SUCCESS) {
         return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
-    for (const dom::key_value_pair field : object)
+    }
+    for (const dom::key_value_pair field : object) {
         read_field(raw, field_of(field.key), field.value);
-    if (!raw.name)
+    }
+    if (!raw.name) {
         return {FaultKind::wrong_shape, "a row of the queue listing has no name"};
+    }
     raw.row.type = plain_type(raw.row.type);
     return {};
 }
@@ -182,12 +192,14 @@ Result<Count, DecodeFault> check(JsonText text) {
     const auto fault = for_each_row(text, [&](const dom::element& element) {
         RawRow raw;
         const auto wrong = read_row(element, raw);
-        if (wrong.kind == FaultKind::none)
+        if (wrong.kind == FaultKind::none) {
             ++(is_usable(raw) ? count.usable : count.unusable);
+        }
         return wrong;
     });
-    if (fault.kind != FaultKind::none)
+    if (fault.kind != FaultKind::none) {
         return fault;
+    }
     return count;
 }
 
@@ -196,8 +208,9 @@ template <class Use> void use_rows(JsonText text, Use use) {
     for_each_row(text, [&](const dom::element& element) {
         RawRow raw;
         const auto fault = read_row(element, raw);
-        if (fault.kind == FaultKind::none && is_usable(raw))
+        if (fault.kind == FaultKind::none && is_usable(raw)) {
             use(raw);
+        }
         return fault;
     });
 }
@@ -206,8 +219,9 @@ template <class Use> void use_rows(JsonText text, Use use) {
 
 Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena) {
     const auto count = check(text);
-    if (!count)
+    if (!count) {
         return count.error();
+    }
     const auto room = make_rows<QueueRow>(arena, count.value().usable);
     Keeper keeper(arena);
     std::size_t n = 0;
@@ -217,15 +231,17 @@ Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::me
 
 Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& use) {
     const auto count = check(text);
-    if (!count)
+    if (!count) {
         return count.error();
+    }
     std::array<std::byte, 4096> room;
     std::pmr::monotonic_buffer_resource arena(room.data(), room.size());
     use_rows(text, [&](RawRow& raw) {
         raw.row.name = text_of_name(*raw.name, &arena);
         raw.row.vhost = text_of_name(raw.row.vhost, &arena);
-        if (raw.arguments)
+        if (raw.arguments) {
             raw.row.arguments = render_json(&arena, *raw.arguments);
+        }
         use(raw.row);
         arena.release();
     });

@@ -29,9 +29,11 @@ constexpr std::string_view common_prefix = "rabbitmq_detailed_queue_messages";
 constexpr std::size_t max_label_size = 255;
 
 std::optional<Family> family_named(std::string_view name) noexcept {
-    for (std::size_t i = 0; i < family_count; ++i)
-        if (family_names[i] == name)
+    for (std::size_t i = 0; i < family_count; ++i) {
+        if (family_names[i] == name) {
             return static_cast<Family>(i);
+        }
+    }
     return std::nullopt;
 }
 
@@ -43,8 +45,9 @@ constexpr bool is_name_character(char c) noexcept {
 std::optional<Family> family_of(std::string_view line) noexcept {
     for (std::size_t i = 0; i < family_count; ++i) {
         const auto name = family_names[i];
-        if (line.starts_with(name) && (line.size() == name.size() || !is_name_character(line[name.size()])))
+        if (line.starts_with(name) && (line.size() == name.size() || !is_name_character(line[name.size()]))) {
             return static_cast<Family>(i);
+        }
     }
     return std::nullopt;
 }
@@ -57,8 +60,9 @@ public:
     bool at_end() const noexcept { return rest_.empty(); }
 
     bool take(char c) noexcept {
-        if (rest_.empty() || rest_.front() != c)
+        if (rest_.empty() || rest_.front() != c) {
             return false;
+        }
         rest_.remove_prefix(1);
         return true;
     }
@@ -71,8 +75,9 @@ public:
     // The name of a label; empty if there is none.
     std::string_view name() noexcept {
         std::size_t n = 0;
-        while (n < rest_.size() && is_name_character(rest_[n]))
+        while (n < rest_.size() && is_name_character(rest_[n])) {
             ++n;
+        }
         return cut(n);
     }
 
@@ -84,8 +89,9 @@ public:
     std::optional<std::string_view> quoted() noexcept {
         // Names hardly ever contain a backslash: then the first quote is the closing one.
         const auto quote = rest_.find('"');
-        if (quote == std::string_view::npos)
+        if (quote == std::string_view::npos) {
             return std::nullopt;
+        }
         if (rest_.substr(0, quote).find('\\') == std::string_view::npos) {
             const auto value = cut(quote);
             rest_.remove_prefix(1);
@@ -125,66 +131,80 @@ bool read_number(std::string_view text, std::optional<std::int64_t>& count) noex
     std::int64_t whole = 0;
     if (const auto result = std::from_chars(text.data(), end, whole);
         result.ec == std::errc{} && result.ptr == end) {
-        if (whole >= 0)
+        if (whole >= 0) {
             count = whole;
+        }
         return true;
     }
     if (text.starts_with('+')) {
         text.remove_prefix(1);
-        if (text.starts_with('-'))
+        if (text.starts_with('-')) {
             return false;
+        }
     }
     double real = 0;
     const auto result = std::from_chars(text.data(), end, real); // also accepts Inf and NaN
-    if (result.ec == std::errc::result_out_of_range)
+    if (result.ec == std::errc::result_out_of_range) {
         return result.ptr == end;
-    if (result.ec != std::errc{} || result.ptr != end)
+    }
+    if (result.ec != std::errc{} || result.ptr != end) {
         return false;
+    }
     constexpr double beyond_exact = 9007199254740992.0; // 2^53: a larger double is not an exact integer
-    if (real >= 0 && real <= beyond_exact && std::floor(real) == real)
+    if (real >= 0 && real <= beyond_exact && std::floor(real) == real) {
         count = static_cast<std::int64_t>(real);
+    }
     return true;
 }
 
 bool read_label(Cursor& cursor, Sample& sample) noexcept {
     const auto name = cursor.name();
-    if (name.empty() || !cursor.take('=') || !cursor.take('"'))
+    if (name.empty() || !cursor.take('=') || !cursor.take('"')) {
         return false;
+    }
     const auto value = cursor.quoted();
-    if (!value)
+    if (!value) {
         return false;
+    }
     // A second label of the same name is invalid; here it would be an attempt to assign a number to another
     // queue.
     auto* const known = name == "vhost" ? &sample.vhost : name == "queue" ? &sample.queue : nullptr;
-    if (known == nullptr)
+    if (known == nullptr) {
         return true;
-    if (known->data() != nullptr)
+    }
+    if (known->data() != nullptr) {
         return false;
+    }
     *known = *value;
     return true;
 }
 
 bool read_labels(Cursor& cursor, Sample& sample) noexcept {
-    if (!cursor.take('{'))
+    if (!cursor.take('{')) {
         return false;
+    }
     do {
-        if (!read_label(cursor, sample))
+        if (!read_label(cursor, sample)) {
             return false;
+        }
     } while (cursor.take(','));
     return cursor.take('}') && sample.vhost.data() != nullptr && sample.queue.data() != nullptr;
 }
 
 // labels value [timestamp]
 bool read_rest(Cursor& cursor, Sample& sample) noexcept {
-    if (!read_labels(cursor, sample))
+    if (!read_labels(cursor, sample)) {
         return false;
+    }
     cursor.skip_blanks();
-    if (!read_number(cursor.word(), sample.count))
+    if (!read_number(cursor.word(), sample.count)) {
         return false;
+    }
     cursor.skip_blanks();
     std::optional<std::int64_t> timestamp;
-    if (!cursor.at_end() && !read_number(cursor.word(), timestamp))
+    if (!cursor.at_end() && !read_number(cursor.word(), timestamp)) {
         return false;
+    }
     cursor.skip_blanks();
     return cursor.at_end();
 }
@@ -194,8 +214,9 @@ bool read_rest(Cursor& cursor, Sample& sample) noexcept {
 bool is_escaped(std::string_view text) noexcept {
     for (auto at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at + 2)) {
         const char next = at + 1 < text.size() ? text[at + 1] : '\0';
-        if (next != '\\' && next != '"' && next != 'n')
+        if (next != '\\' && next != '"' && next != 'n') {
             return false;
+        }
     }
     return true;
 }
@@ -205,8 +226,9 @@ void unescape(std::string_view text, std::string& plain) {
     plain.clear();
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool escape = text[i] == '\\' && i + 1 < text.size();
-        if (escape)
+        if (escape) {
             ++i;
+        }
         plain += escape && text[i] == 'n' ? '\n' : text[i];
     }
 }
@@ -246,10 +268,12 @@ struct Entry {
 class Table {
 public:
     Entry& entry(const Key& key) {
-        if (next_ < entries_.size() && entries_[next_].key == key)
+        if (next_ < entries_.size() && entries_[next_].key == key) {
             return entries_[next_++];
-        if ((entries_.size() + 1) * 2 > slots_.size())
+        }
+        if ((entries_.size() + 1) * 2 > slots_.size()) {
             grow();
+        }
         std::uint32_t& slot = slots_[place_of(key)];
         if (slot == 0) {
             entries_.push_back({.key = key});
@@ -267,16 +291,18 @@ private:
     // the slot of that key, or the free one for it
     std::size_t place_of(const Key& key) const noexcept {
         std::size_t place = hash_of(key) & (slots_.size() - 1);
-        while (slots_[place] != 0 && !(entries_[slots_[place] - 1].key == key))
+        while (slots_[place] != 0 && !(entries_[slots_[place] - 1].key == key)) {
             place = (place + 1) & (slots_.size() - 1);
+        }
         return place;
     }
 
     void grow() {
         constexpr std::size_t first = 1024;
         slots_.assign(std::max(slots_.size() * 2, first), 0);
-        for (std::size_t i = 0; i < entries_.size(); ++i)
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
             slots_[place_of(entries_[i].key)] = static_cast<std::uint32_t>(i + 1);
+        }
     }
 
     std::deque<Entry> entries_;
@@ -310,10 +336,11 @@ public:
 
 private:
     void read_line(std::string_view line) {
-        if (line.starts_with(common_prefix))
+        if (line.starts_with(common_prefix)) {
             read_sample(line);
-        else if (line.starts_with("# TYPE "))
+        } else if (line.starts_with("# TYPE ")) {
             read_announcement(line.substr(7));
+        }
         // Comments and other families are skipped: nothing in them is used.
     }
 
@@ -326,14 +353,16 @@ private:
 
     void read_sample(std::string_view line) {
         const auto family = family_of(line);
-        if (!family)
+        if (!family) {
             return;
+        }
         Cursor cursor(line.substr(family_names[static_cast<std::size_t>(*family)].size()));
         Sample sample{.family = *family, .vhost = {}, .queue = {}, .count = {}};
-        if (read_rest(cursor, sample))
+        if (read_rest(cursor, sample)) {
             note(sample);
-        else
+        } else {
             ++unreadable_;
+        }
     }
 
     void note(const Sample& sample) {
@@ -352,8 +381,9 @@ private:
     // label.
     std::optional<std::string_view> plain(std::string_view label, std::string& room) const {
         if (label.find('\\') != std::string_view::npos) {
-            if (!is_escaping())
+            if (!is_escaping()) {
                 return std::nullopt; // one of two names, and impossible to tell which
+            }
             unescape(label, room);
             label = room;
         }
@@ -364,8 +394,9 @@ private:
         std::string vhost_room, name_room;
         const auto vhost = plain(entry.key.vhost, vhost_room);
         const auto name = plain(entry.key.queue, name_room);
-        if (!vhost || !name)
+        if (!vhost || !name) {
             return false;
+        }
         use({.vhost = *vhost,
              .name = *name,
              .messages = entry.count(Family::messages),
@@ -383,15 +414,18 @@ private:
 } // namespace
 
 Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, const SizesUse& use) {
-    if (text.empty())
+    if (text.empty()) {
         return DecodeFault{FaultKind::not_metrics, "the answer is empty"};
-    if (text.back() != '\n')
+    }
+    if (text.back() != '\n') {
         return DecodeFault{FaultKind::truncated, "the metrics end in the middle of a line"};
+    }
     Reader reader;
     reader.read(text);
-    if (!reader.has_all_families())
+    if (!reader.has_all_families()) {
         return DecodeFault{FaultKind::not_metrics,
                            "the answer does not contain the queue_coarse_metrics family"};
+    }
     return reader.tell(use);
 }
 

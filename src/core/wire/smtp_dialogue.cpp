@@ -22,8 +22,9 @@ bool is_plain(std::string_view address) noexcept {
 int code_of(std::string_view line) noexcept {
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     if (line.size() < 3 || !std::all_of(line.begin(), line.begin() + 3, is_digit) ||
-        (line.size() > 3 && line[3] != ' ' && line[3] != '-'))
+        (line.size() > 3 && line[3] != ' ' && line[3] != '-')) {
         return 0;
+    }
     return (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 }
 
@@ -34,8 +35,9 @@ std::string smtp_text(std::string_view text) {
     out.reserve(text.size() + text.size() / 16 + 8);
     while (!text.empty()) {
         const auto end = std::min(text.find_first_of("\r\n"), text.size());
-        if (text.front() == '.')
+        if (text.front() == '.') {
             out += '.';
+        }
         out.append(text.substr(0, end)).append("\r\n");
         text.remove_prefix(end);
         text.remove_prefix(text.starts_with("\r\n") ? 2 : std::min<std::size_t>(text.size(), 1));
@@ -76,8 +78,9 @@ void SmtpDialogue::feed(std::string_view bytes) {
         if (line_.size() > max_line_size) {
             lost();
         } else if (newline != std::string_view::npos) {
-            if (line_.ends_with('\r'))
+            if (line_.ends_with('\r')) {
                 line_.pop_back();
+            }
             take_line(std::exchange(line_, {}));
         }
     }
@@ -90,8 +93,9 @@ void SmtpDialogue::take_line(std::string_view line) {
         return;
     }
     answer_ = line;
-    if (line.size() > 3 && line[3] == '-')
+    if (line.size() > 3 && line[3] == '-') {
         return;
+    }
     lines_ = 0;
     take_answer(code);
 }
@@ -100,22 +104,28 @@ void SmtpDialogue::take_answer(int code) {
     const bool yes = code >= 200 && code < 300 && output().empty();
     const bool no = code >= 500 && code < 600;
     if (code == 421 ||
-        (phase_ == Phase::mail && !yes)) // its reply to our sender address applies to every mail
+        (phase_ == Phase::mail && !yes)) { // its reply to our sender address applies to every mail
         return end(MailFate::unserved);
-    if (phase_ == Phase::mail)
+    }
+    if (phase_ == Phase::mail) {
         return say(Phase::recipient, "RCPT TO:<" + to_ + ">\r\n");
-    if (phase_ == Phase::recipient && yes)
+    }
+    if (phase_ == Phase::recipient && yes) {
         return say(Phase::data, "DATA\r\n");
-    if (phase_ == Phase::data && code == 354)
+    }
+    if (phase_ == Phase::data && code == 354) {
         return say(Phase::text, std::move(text_));
-    if (phase_ == Phase::text && yes)
+    }
+    if (phase_ == Phase::text && yes) {
         return end(MailFate::sent);
+    }
     end(no ? MailFate::refused : MailFate::postponed);
 }
 
 void SmtpDialogue::lost() noexcept {
-    if (over())
+    if (over()) {
         return;
+    }
     fate_ = phase_ == Phase::mail                       ? MailFate::unserved
             : phase_ == Phase::text && output().empty() ? MailFate::unknown
                                                         : MailFate::postponed;

@@ -66,8 +66,9 @@ std::pmr::string exact_pattern(std::string_view name, std::string_view also,
             continue;
         }
         const bool plain = is_alpha(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-        if (!plain)
+        if (!plain) {
             pattern += '\\';
+        }
         pattern += c;
     }
     pattern += "\\z";
@@ -98,23 +99,30 @@ bool is_url_character(char c) noexcept {
 }
 
 bool has_broken_escape(std::string_view url) noexcept {
-    for (auto at = url.find('%'); at != std::string_view::npos; at = url.find('%', at + 1))
-        if (at + 2 >= url.size() || !is_hex(url[at + 1]) || !is_hex(url[at + 2]))
+    for (auto at = url.find('%'); at != std::string_view::npos; at = url.find('%', at + 1)) {
+        if (at + 2 >= url.size() || !is_hex(url[at + 1]) || !is_hex(url[at + 2])) {
             return true;
+        }
+    }
     return false;
 }
 
 std::optional<UrlRule> check_characters(std::string_view url) noexcept {
-    if (url.empty())
+    if (url.empty()) {
         return UrlRule::empty;
-    if (url.size() > max_url_size)
+    }
+    if (url.size() > max_url_size) {
         return UrlRule::too_long;
-    if (!std::all_of(url.begin(), url.end(), is_url_character) || has_broken_escape(url))
+    }
+    if (!std::all_of(url.begin(), url.end(), is_url_character) || has_broken_escape(url)) {
         return UrlRule::bad_character;
-    if (url.find('#') != std::string_view::npos)
+    }
+    if (url.find('#') != std::string_view::npos) {
         return UrlRule::fragment;
-    if (url.find('?') != std::string_view::npos)
+    }
+    if (url.find('?') != std::string_view::npos) {
         return UrlRule::query;
+    }
     return std::nullopt;
 }
 
@@ -166,9 +174,11 @@ constexpr std::array rule_texts{
 };
 
 constexpr bool rules_are_in_order() {
-    for (std::size_t i = 0; i < rule_texts.size(); ++i)
-        if (rule_texts[i].rule != static_cast<UrlRule>(i))
+    for (std::size_t i = 0; i < rule_texts.size(); ++i) {
+        if (rule_texts[i].rule != static_cast<UrlRule>(i)) {
             return false;
+        }
+    }
     return rule_texts.back().rule == UrlRule::mail_path;
 }
 static_assert(rules_are_in_order(), "meaning_of() indexes rule_texts by rule");
@@ -227,8 +237,9 @@ Result<BaseUrl, UrlRule> check(std::string_view text, const Scheme& scheme,
 } // namespace
 
 std::optional<std::string_view> encode_segment(std::string_view name, std::pmr::memory_resource* arena) {
-    if (name.empty() || name == "." || name == "..")
+    if (name.empty() || name == "." || name == "..") {
         return std::nullopt;
+    }
     return percent_encode(name, arena);
 }
 
