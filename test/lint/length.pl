@@ -37,7 +37,7 @@ sub bodies_of {
 	my ($sql) = @_;
 	my @found;
 	push @found, [ line_of($sql, $-[1]), line_of($sql, $+[1]) ] while $sql =~ /\bAS\s+((\$\w*\$).*?\g2)/gs;
-	push @found, [ line_of($sql, $-[0]), line_of($sql, $+[0]) ] while $sql =~ /^BEGIN ATOMIC$.*?^END;/gms;
+	push @found, [ line_of($sql, $-[0]), line_of($sql, $+[0]) ] while $sql =~ /^BEGIN ATOMIC\n.*?^END;/gms;
 	return @found;
 }
 

@@ -1,8 +1,8 @@
 // Whatever valid JSON a client puts into the arguments of its queue or binding: it costs that value at most,
 // and hides nothing else.
+#include "core/guardian/queue_detail.hpp"
 #include "core/wire/binding_listing.hpp"
 #include "core/wire/broker_documents.hpp"
-#include "core/guardian/queue_detail.hpp"
 #include "core/wire/queue_listing.hpp"
 
 #include <gtest/gtest.h>
