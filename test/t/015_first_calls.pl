@@ -63,7 +63,7 @@ like(told('postgres', q{SELECT cloudsat.register(ARRAY(SELECT 'h' || n || '.x' F
 sql('CREATE ROLE w LOGIN', 'CREATE ROLE "Odd One" LOGIN', 'CREATE ROLE t LOGIN', q{SELECT cloudsat.enlist('t', 'task', 't.example.com')});
 for my $kind ('server', 'task') {
 	like(told('postgres', "SELECT cloudsat.enlist('w', '$kind')"),
-		qr/22004: a bot of kind $kind needs an address\nDETAIL:  It may register this address and those under it.*\nHINT:  Use SELECT cloudsat\.enlist\('w', '$kind', 'host\.example\.com'\)/,
+		qr/22004: a bot of kind $kind needs an address\nDETAIL:  It may register only this address and those under it.*\nHINT:  Use SELECT cloudsat\.enlist\('w', '$kind', 'host\.example\.com'\)/,
 		"enlisting a $kind without an address");
 }
 like(told('postgres', q{SELECT cloudsat.enlist('"Odd One"', 'server')}), qr/Use SELECT cloudsat\.enlist\('"Odd One"', 'server', /, 'names are quoted');
