@@ -90,7 +90,7 @@ is($sink->next('until the hour has passed')->{subject}, '[pulse] Warning: queue 
 $fake->tell('/unqueue', { name => 'queue/alice@example.com/third' });
 poll();
 an_hour_passes();
-like($sink->next('that the queue is no more')->{subject}, qr/Over: .* has vanished$/, 'is mailed to who was warned');
+like($sink->next('that the queue is no more')->{subject}, qr/over: .* has vanished$/, 'is mailed to who was warned');
 
 # --- several at once
 overgrow('bob@example.com', 'a', 'b');

@@ -54,7 +54,7 @@ is(sql('SELECT name, messages, level FROM cloudsat.queues'), 'first|60|normal', 
 is(sql('SELECT queue, source, routing_key FROM cloudsat.bindings'), 'first|amq.topic|a.#', 'its binding');
 sql(q{ALTER SERVER pulse OPTIONS (SET vhosts '^mistyped$')});
 is(poll(), '', 'a pattern that matches no virtual host');
-like(fault(), qr/^not_found\|vhosts: none .* matches the option vhosts/, 'is a fault, too');
+like(fault(), qr/^not_found\|vhosts: no virtual host .* matches the option vhosts/, 'is a fault, too');
 sql("ALTER SERVER pulse OPTIONS (SET vhosts '^$vhost\$')");
 poll();
 sql('UPDATE cloudsat.polls SET up_since = NULL'); # decisions do not wait for the 15 s after a fault

@@ -150,7 +150,7 @@ for my $when ('', 'DEFERRABLE INITIALLY DEFERRED') {
 	unlike($said_of, qr/ERROR/, "maintain() and cleanup() come through a key $when");
 	like($said_of, qr/^messages_20200101 messages_20200103\n1\n0\n2(?!\d)/, "it keeps nothing but what it points to $when");
 	like($said_of, qr/WARNING:  could not $_.*"note_\w+_fkey" on table "note"\nDETAIL:  Key .* is still referenced from table "note"/, "the warning names it: $_ $when")
-	  for 'attach partition "messages_20200102": ', 'forget what is old: ', 'delete from partition "messages_default": ';
+	  for 'attach partition "messages_20200102": ', 'delete old rows: ', 'delete from partition "messages_default": ';
 }
 for my $retention ('0', '20790 d') {
 	my $old = fresh('retention_' . $retention =~ s/\D//gr);
