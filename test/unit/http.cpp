@@ -139,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"rst_body", FaultKind::closed, 200, "closed the connection in the middle of its answer"},
         Case{"short", FaultKind::truncated, 200, "stopped after 50 bytes"},
         Case{"truncated_chunked", FaultKind::truncated, 200, "stopped after"},
-        Case{"bad_chunk", FaultKind::protocol, 200, "proper HTTP"},
+        Case{"bad_chunk", FaultKind::protocol, 200, "valid HTTP"},
         Case{"html", FaultKind::not_json, 200, "status 200, but the answer's content type"},
         Case{"empty", FaultKind::not_json, 200, "status 200, but the answer is empty"},
         Case{"no_content", FaultKind::not_json, 204, "status 204, but the answer is empty"},
@@ -155,10 +155,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"huge_length", FaultKind::too_large, 200, "larger than 33554432 bytes"},
         Case{"endless_body", FaultKind::too_large, 200, "larger than 33554432 bytes"},
         Case{"gzip_bomb?mb=40", FaultKind::too_large, 200, "larger than 33554432 bytes"},
-        Case{"bad_gzip", FaultKind::protocol, 200, "proper HTTP"},
+        Case{"bad_gzip", FaultKind::protocol, 200, "valid HTTP"},
         Case{"endless_headers", FaultKind::too_large, 200, "header"},
         Case{"endless_line", FaultKind::too_large, 200, "header"},
-        Case{"not_http", FaultKind::protocol, 0, "proper HTTP"}),
+        Case{"not_http", FaultKind::protocol, 0, "valid HTTP"}),
     [](const auto& test) {
         std::string name = test.param.behaviour;
         name = name.substr(0, name.find("?mb"));
