@@ -2,9 +2,9 @@
 
 -- No key: sessions that begin an era at the same time each write its row, so that none waits for another.
 CREATE TABLE cloudsat.eras (
-    era               pg_catalog.int4        NOT NULL,
-    system_identifier pg_catalog.int8        NOT NULL,
-    began             pg_catalog.timestamptz NOT NULL
+    era               int4        NOT NULL,
+    system_identifier int8        NOT NULL,
+    began             timestamptz NOT NULL
 );
 ALTER TABLE cloudsat.eras REPLICA IDENTITY FULL; -- a handful of rows
 COMMENT ON TABLE cloudsat.eras IS
@@ -15,12 +15,12 @@ COMMENT ON COLUMN cloudsat.eras.system_identifier IS
     'system identifier of the cluster, as shown by pg_control_system()';
 COMMENT ON COLUMN cloudsat.eras.began IS 'when the first row was written in it';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.eras', '');
+SELECT pg_extension_config_dump('cloudsat.eras', '');
 
 -- also if session_replication_role is replica
 CREATE FUNCTION _cloudsat.era_changed() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_era_changed';
-COMMENT ON FUNCTION _cloudsat.era_changed() IS 'notifies every session that the eras have changed';
+COMMENT ON FUNCTION _cloudsat.era_changed IS 'notifies every session that the eras have changed';
 CREATE TRIGGER eras_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cloudsat.eras
     FOR EACH STATEMENT EXECUTE FUNCTION _cloudsat.era_changed();
 COMMENT ON TRIGGER eras_changed ON cloudsat.eras IS 'notifies every session';

@@ -2,20 +2,19 @@
 -- the claim still holds.
 
 CREATE TABLE cloudsat.claim_log (
-    message       pg_catalog.uuid        NOT NULL,
-    "timestamp"   pg_catalog.timestamptz NOT NULL,
-    backend_start pg_catalog.timestamptz NOT NULL,
-    pid           pg_catalog.int4        NOT NULL,
-    disposition   cloudsat.disposition   NOT NULL,
-    reply         pg_catalog.uuid        NOT NULL,
-    nick          cloudsat.address       NOT NULL,
-    chan          cloudsat.address       NOT NULL,
-    action        pg_catalog.text        NOT NULL,
-    lease_until   pg_catalog.timestamptz,
+    message       uuid                 NOT NULL,
+    "timestamp"   timestamptz          NOT NULL,
+    backend_start timestamptz          NOT NULL,
+    pid           int4                 NOT NULL,
+    disposition   cloudsat.disposition NOT NULL,
+    reply         uuid                 NOT NULL,
+    nick          cloudsat.address     NOT NULL,
+    chan          cloudsat.address     NOT NULL,
+    action        text                 NOT NULL,
+    lease_until   timestamptz,
     PRIMARY KEY (message, "timestamp"),
     -- claim and release satisfy it by construction
-    CONSTRAINT claim_log_action CHECK (action OPERATOR(pg_catalog.=)
-                                       ANY (ARRAY['claimed', 'renewed', 'taken_over', 'released']))
+    CONSTRAINT claim_log_action CHECK (action = ANY (ARRAY['claimed', 'renewed', 'taken_over', 'released']))
 );
 COMMENT ON TABLE cloudsat.claim_log IS
     'every claim and release, append-only; the newest entry of a message counts, and must be kept as long '
@@ -32,46 +31,41 @@ COMMENT ON COLUMN cloudsat.claim_log.nick IS 'the holder';
 COMMENT ON COLUMN cloudsat.claim_log.chan IS 'the channel of the message';
 COMMENT ON COLUMN cloudsat.claim_log.action IS
     'claimed, renewed, taken_over (from a holder that had lost it) or released';
-COMMENT ON COLUMN cloudsat.claim_log.lease_until IS
-    'when the claim expires; null: when the connection ends';
+COMMENT ON COLUMN cloudsat.claim_log.lease_until IS 'when the claim expires; null: when the connection ends';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.claim_log', '');
+SELECT pg_extension_config_dump('cloudsat.claim_log', '');
 
 -- Not STRICT: a null message is an error that names the argument, and a null lease means no lease. Not
 -- SECURITY DEFINER: they must know the caller, and they write below SQL, which checks no privileges.
-CREATE FUNCTION cloudsat.claim(message pg_catalog.uuid, note pg_catalog.text DEFAULT 'claimed',
-                               lease pg_catalog.interval DEFAULT NULL) RETURNS pg_catalog.uuid
+CREATE FUNCTION cloudsat.claim(message uuid, note text DEFAULT 'claimed', lease interval DEFAULT NULL)
+    RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_claim';
-COMMENT ON FUNCTION cloudsat.claim(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval) IS
+COMMENT ON FUNCTION cloudsat.claim IS
     'takes a message for this session''s nick and replies acknowledged; returns the uuid of the reply, or '
     'null if another holder has it';
 
-CREATE FUNCTION cloudsat.release(message pg_catalog.uuid, disposition cloudsat.disposition,
-    note pg_catalog.text)
-    RETURNS pg_catalog.uuid
+CREATE FUNCTION cloudsat.release(message uuid, disposition cloudsat.disposition, note text) RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_release';
-COMMENT ON FUNCTION cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
+COMMENT ON FUNCTION cloudsat.release IS
     'releases a claim with a reply: end and belay close the message permanently, others free it; returns '
     'the uuid of the reply';
 
-CREATE FUNCTION _cloudsat.is_connected(pid pg_catalog.int4, backend_start pg_catalog.timestamptz)
-    RETURNS pg_catalog.bool
+CREATE FUNCTION _cloudsat.is_connected(pid int4, backend_start timestamptz) RETURNS bool
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat__is_connected';
-COMMENT ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz) IS
-    'whether that connection still exists';
+COMMENT ON FUNCTION _cloudsat.is_connected IS 'whether that connection still exists';
 
 -- Readers of the log see all claims. Other callers see only claims of messages that they hear;
 -- security_barrier keeps a caller's function in WHERE from seeing more.
 CREATE VIEW _cloudsat.held WITH (security_barrier) AS
     SELECT message, nick, chan, cloudsat.uuid_time(reply) AS since, lease_until, reply, pid, backend_start,
            CASE WHEN lease_until IS NULL THEN NOT _cloudsat.is_connected(pid, backend_start)
-                ELSE lease_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() END AS orphaned
+                ELSE lease_until <= clock_timestamp() END AS orphaned
       FROM (SELECT DISTINCT ON (message) message, nick, chan, reply, lease_until, pid, backend_start, action
               FROM cloudsat.claim_log
              ORDER BY message, "timestamp" DESC) AS newest
-     WHERE action OPERATOR(pg_catalog.<>) 'released'
-       AND (pg_catalog.has_table_privilege('cloudsat.claim_log', 'SELECT')
-            OR chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions()));
+     WHERE action <> 'released'
+       AND (has_table_privilege('cloudsat.claim_log', 'SELECT')
+            OR chan = ANY (cloudsat.subscriptions()));
 COMMENT ON VIEW _cloudsat.held IS 'unreleased claims, for cloudsat.claims and cloudsat.orphaned_claims';
 COMMENT ON COLUMN _cloudsat.held.message IS 'the claimed message';
 COMMENT ON COLUMN _cloudsat.held.nick IS 'the holder';

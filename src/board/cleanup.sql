@@ -3,8 +3,7 @@
 
 -- Each log has its own setting cloudsat.<log>_retention; 0 means for ever. Asking for a uuid loads the
 -- library, and with it the settings.
-CREATE FUNCTION _cloudsat.horizon(log pg_catalog.text,
-    retain pg_catalog.timestamptz) RETURNS pg_catalog.timestamptz
+CREATE FUNCTION _cloudsat.horizon(log text, retain timestamptz) RETURNS timestamptz
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
@@ -13,14 +12,14 @@ BEGIN
                               WHERE s.name = 'cloudsat.' || log || '_retention' AND s.setting <> '0'));
 END
 $body$;
-COMMENT ON FUNCTION _cloudsat.horizon(pg_catalog.text, pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.horizon IS
     'the instant before which a log is pruned: the later of its retention setting and the requested '
     'instant; null: nothing is pruned';
 
 -- The logs always keep: the last registration of each nick by each live connection, because
 -- cloudsat.connections shows it; the newest bookmark of each nick, because register() resumes from it; and
 -- the newest claim entry of each existing message, because without it the message could be claimed again.
-CREATE FUNCTION _cloudsat.prune_registered(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune_registered(retain timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
@@ -35,10 +34,10 @@ BEGIN
      WHERE r."timestamp" < horizon AND NOT EXISTS (SELECT FROM kept AS k WHERE k.place = r.ctid);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_registered(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune_registered IS
     'deletes old registrations, except the last one of each nick by each live connection';
 
-CREATE FUNCTION _cloudsat.prune_bookmarks(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune_bookmarks(retain timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
@@ -49,37 +48,36 @@ BEGIN
        AND b."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.bookmarks AS n WHERE n.nick = b.nick);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_bookmarks(pg_catalog.timestamptz) IS
-    'deletes old bookmarks, except the newest of each nick';
+COMMENT ON FUNCTION _cloudsat.prune_bookmarks IS 'deletes old bookmarks, except the newest of each nick';
 
-CREATE FUNCTION _cloudsat.prune_claim_log(retain pg_catalog.timestamptz) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune_claim_log(retain timestamptz) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
     horizon CONSTANT timestamptz := _cloudsat.horizon('claim_log', retain);
     -- a message older than the first partition exists only in the default partition; a first partition
     -- without a lower bound has none older
-    oldest CONSTANT timestamptz := (SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z' ELSE
-        min(p.starts) END
-                                      FROM _cloudsat.partitions() AS p);
+    oldest CONSTANT timestamptz := (
+        SELECT CASE WHEN bool_or(p.starts IS NULL) THEN '1970-01-01Z' ELSE min(p.starts) END
+          FROM _cloudsat.partitions() AS p);
 BEGIN
     IF horizon IS NULL OR horizon < '1970-01-01Z' THEN  -- before any message
         RETURN;
     END IF;
     DELETE FROM cloudsat.claim_log AS c
      WHERE c."timestamp" < horizon
-       AND c."timestamp" < (SELECT max(n."timestamp") FROM cloudsat.claim_log AS n
-           WHERE n.message = c.message);
+       AND c."timestamp" < (SELECT max(n."timestamp")
+                              FROM cloudsat.claim_log AS n WHERE n.message = c.message);
     DELETE FROM cloudsat.claim_log AS c
      WHERE c.message < cloudsat.uuid_floor(least(horizon, oldest))
        AND NOT EXISTS (SELECT FROM cloudsat.messages_default AS d WHERE d.uuid = c.message);
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune_claim_log(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune_claim_log IS
     'deletes old claim entries, except the newest of each existing message';
 
 -- Each log separately: what blocks one, for example a user's foreign key, does not block the others.
-CREATE FUNCTION _cloudsat.prune(retain pg_catalog.timestamptz DEFAULT NULL) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.prune(retain timestamptz DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $prune$
 DECLARE
@@ -98,16 +96,14 @@ BEGIN
     END LOOP;
 END
 $prune$;
-COMMENT ON FUNCTION _cloudsat.prune(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.prune IS
     'deletes log rows older than their retentions, or than an instant, except rows still in force';
 
 -- A partition's dependents belong to users, so a partition that cannot be dropped is kept, with a warning.
 -- The server removes the files of a dropped table before the commit returns. For some gigabytes that takes
 -- longer than everything else. So the launcher, if one runs, removes them: it finds the tables by names like
 -- these.
-CREATE FUNCTION _cloudsat.drop_partition(leaf pg_catalog.regclass,
-    detach_from pg_catalog.regclass DEFAULT NULL)
-    RETURNS pg_catalog.bool
+CREATE FUNCTION _cloudsat.drop_partition(leaf regclass, detach_from regclass DEFAULT NULL) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $drop$
 DECLARE
@@ -138,30 +134,23 @@ BEGIN
 EXCEPTION
     WHEN undefined_table THEN  -- another session has just dropped it
         RETURN false;
-    WHEN dependent_objects_still_exist THEN
+    WHEN OTHERS THEN  -- dependent objects, locks, a user's event trigger, the caller's own cursor, ...
         GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
         RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = rule,
-            HINT = 'Drop the dependent objects. Those in a schema pg_temp_N disappear when their session '
-                  'ends.';
-        RETURN false;
-    WHEN lock_not_available OR deadlock_detected THEN
-        RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = 'Another session uses it, for example pg_dump.', HINT = 'The next call tries again.';
-        RETURN false;
-    WHEN OTHERS THEN  -- a user's event trigger, the caller's own cursor, ...
-        GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
-        RAISE WARNING 'could not drop partition "%": %', name, SQLERRM USING ERRCODE = SQLSTATE,
-            DETAIL = rule,
-            HINT = 'The next call tries again.';
+            DETAIL = CASE WHEN SQLSTATE IN ('55P03', '40P01')  -- lock_not_available, deadlock_detected
+                          THEN 'Another session uses it, for example pg_dump.' ELSE rule END,
+            HINT = CASE SQLSTATE WHEN '2BP01'  -- dependent_objects_still_exist
+                        THEN 'Drop the dependent objects. Those in a schema pg_temp_N disappear when their '
+                             'session ends.'
+                        ELSE 'The next call tries again.' END;
         RETURN false;
 END
 $drop$;
-COMMENT ON FUNCTION _cloudsat.drop_partition(pg_catalog.regclass, pg_catalog.regclass) IS
+COMMENT ON FUNCTION _cloudsat.drop_partition IS
     'drops a partition, or detaches it from the given table and leaves its files to the launcher; false and '
     'a warning if objects depend on it or a session uses it';
 
-CREATE FUNCTION _cloudsat.drop_detached() RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.drop_detached() RETURNS int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $drop$
 DECLARE
@@ -179,10 +168,9 @@ BEGIN
     RETURN done;
 END
 $drop$;
-COMMENT ON FUNCTION _cloudsat.drop_detached() IS 'drops the partitions that cloudsat.cleanup() has detached';
+COMMENT ON FUNCTION _cloudsat.drop_detached IS 'drops the partitions that cloudsat.cleanup() has detached';
 
-CREATE FUNCTION _cloudsat.cleanup_horizon(retain pg_catalog.interval,
-    exact pg_catalog.bool) RETURNS pg_catalog.timestamptz
+CREATE FUNCTION _cloudsat.cleanup_horizon(retain interval, exact bool) RETURNS timestamptz
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $horizon$
 DECLARE
@@ -204,13 +192,12 @@ BEGIN
     RETURN horizon;
 END
 $horizon$;
-COMMENT ON FUNCTION _cloudsat.cleanup_horizon(pg_catalog.interval, pg_catalog.bool) IS
+COMMENT ON FUNCTION _cloudsat.cleanup_horizon IS
     'checks the arguments of cloudsat.cleanup() and returns the instant before which it drops';
 
 -- A partition whose messages cannot be deleted does not stop the others.
-CREATE FUNCTION _cloudsat.delete_older(horizon pg_catalog.timestamptz, OUT partition pg_catalog.text,
-    OUT messages pg_catalog.int8)
-    RETURNS SETOF pg_catalog.record
+CREATE FUNCTION _cloudsat.delete_older(horizon timestamptz, OUT partition text, OUT messages int8)
+    RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $delete$
 DECLARE
@@ -221,8 +208,9 @@ BEGIN
         SELECT p.partition AS id, c.relname FROM _cloudsat.partitions() AS p
             JOIN pg_class AS c ON c.oid = p.partition
          WHERE p.ends IS NULL OR p.ends > horizon AND coalesce(p.starts < horizon, true)
-         UNION ALL SELECT c.oid::regclass, c.relname FROM pg_class AS c
-             WHERE c.oid = to_regclass('cloudsat.messages_default')
+         UNION ALL
+        SELECT c.oid::regclass, c.relname FROM pg_class AS c
+         WHERE c.oid = to_regclass('cloudsat.messages_default')
          ORDER BY relname
     LOOP
         BEGIN
@@ -231,9 +219,8 @@ BEGIN
         EXCEPTION WHEN OTHERS THEN
             messages := 0;
             GET STACKED DIAGNOSTICS rule = PG_EXCEPTION_DETAIL;
-            RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM
-                USING ERRCODE = SQLSTATE,
-                DETAIL = rule, HINT = 'Cleanup continues with the other partitions.';
+            RAISE WARNING 'could not delete from partition "%": %', leaf.relname, SQLERRM USING
+                ERRCODE = SQLSTATE, DETAIL = rule, HINT = 'Cleanup continues with the other partitions.';
         END;
         IF messages > 0 THEN
             partition := leaf.relname;
@@ -242,14 +229,13 @@ BEGIN
     END LOOP;
 END
 $delete$;
-COMMENT ON FUNCTION _cloudsat.delete_older(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.delete_older IS
     'deletes messages older than an instant from the partitions that also hold newer ones';
 
 -- A partition that another session holds without the board, as VACUUM does, comes last.
-CREATE FUNCTION _cloudsat.expired_partitions(horizon pg_catalog.timestamptz,
-    OUT partition pg_catalog.regclass,
-                                             OUT messages pg_catalog.int8, OUT bytes pg_catalog.int8)
-    RETURNS SETOF pg_catalog.record
+CREATE FUNCTION _cloudsat.expired_partitions(horizon timestamptz, OUT partition regclass, OUT messages int8,
+                                             OUT bytes int8)
+    RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $expired$
 DECLARE
@@ -270,11 +256,11 @@ BEGIN
     END LOOP;
 END
 $expired$;
-COMMENT ON FUNCTION _cloudsat.expired_partitions(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.expired_partitions IS
     'the partitions that ended by an instant, the oldest first, with the number of their messages (an '
     'estimate if they are large) and their bytes';
 
-CREATE FUNCTION _cloudsat.lock_board() RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.lock_board() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $lock$
 BEGIN
@@ -296,31 +282,30 @@ BEGIN
     END LOOP;
 END
 $lock$;
-COMMENT ON FUNCTION _cloudsat.lock_board() IS
+COMMENT ON FUNCTION _cloudsat.lock_board IS
     'locks the whole board, with short attempts so that posters and readers do not queue behind it';
 
-CREATE FUNCTION _cloudsat.board_is_awaited(longer_than pg_catalog.interval) RETURNS pg_catalog.bool
+CREATE FUNCTION _cloudsat.board_is_awaited(longer_than interval) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $waits$
 BEGIN
     RETURN EXISTS (SELECT FROM pg_locks AS k
                     WHERE k.relation = 'cloudsat.messages'::regclass AND NOT k.granted
                       AND k.database = (SELECT d.oid FROM pg_database AS d
-                          WHERE d.datname = current_database())
+                                         WHERE d.datname = current_database())
                       AND k.waitstart < clock_timestamp() - longer_than);
 END
 $waits$;
-COMMENT ON FUNCTION _cloudsat.board_is_awaited(pg_catalog.interval) IS
+COMMENT ON FUNCTION _cloudsat.board_is_awaited IS
     'whether another session has waited longer than that for a lock on the board';
 
 -- A drop is quick, but locks the whole board, and other sessions wait meanwhile. So cleanup() requests the
 -- lock briefly and repeatedly, drops the oldest partition first, and stops as soon as another session has
 -- waited for a while. An autovacuum of an old partition is cancelled when the deadlock check finds it in the
 -- way, and deadlock_timeout makes that quick.
-CREATE FUNCTION cloudsat.cleanup(retain pg_catalog.interval, exact pg_catalog.bool DEFAULT false,
-                                 OUT partition pg_catalog.text, OUT messages pg_catalog.int8,
-                                     OUT bytes pg_catalog.int8)
-    RETURNS SETOF pg_catalog.record
+CREATE FUNCTION cloudsat.cleanup(retain interval, exact bool DEFAULT false, OUT partition text,
+                                 OUT messages int8, OUT bytes int8)
+    RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
@@ -335,9 +320,9 @@ DECLARE
     sizes    int8[];
     counts   int8[];
     -- of this database
-    launcher CONSTANT bool := EXISTS (SELECT FROM _cloudsat.workers() AS w
-        JOIN pg_database AS d ON d.oid = w.database_oid
-                                       WHERE w.kind = 'launcher' AND d.datname = current_database());
+    launcher CONSTANT bool := EXISTS (
+        SELECT FROM _cloudsat.workers() AS w JOIN pg_database AS d ON d.oid = w.database_oid
+         WHERE w.kind = 'launcher' AND d.datname = current_database());
 BEGIN
     IF unfinished IS NOT NULL THEN
         RAISE WARNING 'cloudsat.cleanup() does nothing during a restore' USING DETAIL = unfinished;
@@ -380,7 +365,7 @@ BEGIN
     END LOOP;
 END
 $cleanup$;
-COMMENT ON FUNCTION cloudsat.cleanup(pg_catalog.interval, pg_catalog.bool) IS
+COMMENT ON FUNCTION cloudsat.cleanup IS
     'drops the partitions of messages that ended before now() - retain and prunes the logs to the same '
     'instant; exact: also deletes older messages from the other partitions; returns each partition with the '
     'number of messages (an estimate if it was large and dropped) and bytes removed';

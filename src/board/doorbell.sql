@@ -1,11 +1,9 @@
 -- How posts wake waiting sessions, for administrators.
 
-CREATE FUNCTION _cloudsat.waking(OUT notify pg_catalog.text, OUT waiting pg_catalog.int4,
-    OUT notifications pg_catalog.int8,
-    OUT pending pg_catalog.int4, OUT notified pg_catalog.int8, OUT batches pg_catalog.int8,
-        OUT dropped pg_catalog.int8)
+CREATE FUNCTION _cloudsat.waking(OUT notify text, OUT waiting int4, OUT notifications int8, OUT pending int4,
+                                 OUT notified int8, OUT batches int8, OUT dropped int8)
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_waking';
-COMMENT ON FUNCTION _cloudsat.waking() IS 'the doorbell''s counters in shared memory, for the view waking';
+COMMENT ON FUNCTION _cloudsat.waking IS 'the doorbell''s counters in shared memory, for the view waking';
 
 CREATE VIEW cloudsat.waking AS
     SELECT notify, waiting, notifications, pending, notified, batches, dropped FROM _cloudsat.waking();

@@ -4,14 +4,13 @@
 -- it. A dump shows names, so a restored row finds the role of that name in the new cluster. Rows of dropped
 -- roles have no effect: they are not dumped, and the next change deletes them.
 CREATE TABLE cloudsat.enlisted (
-    role        pg_catalog.regrole     NOT NULL,
-    kind        pg_catalog.text        NOT NULL,
-    address     cloudsat.address       NOT NULL,
-    "timestamp" pg_catalog.timestamptz NOT NULL,
-    enlisted_by pg_catalog.name        NOT NULL,
+    role        regrole          NOT NULL,
+    kind        text             NOT NULL,
+    address     cloudsat.address NOT NULL,
+    "timestamp" timestamptz      NOT NULL,
+    enlisted_by name             NOT NULL,
     PRIMARY KEY (role, address),
-    CONSTRAINT enlisted_kind CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['server', 'task', 'adhoc',
-        'admin']))
+    CONSTRAINT enlisted_kind CHECK (kind = ANY (ARRAY['server', 'task', 'adhoc', 'admin']))
 );
 COMMENT ON TABLE cloudsat.enlisted IS 'the logins that are bots; changed by enlist() and dismiss()';
 COMMENT ON COLUMN cloudsat.enlisted.role IS 'the login';
@@ -22,13 +21,13 @@ COMMENT ON COLUMN cloudsat.enlisted.address IS
 COMMENT ON COLUMN cloudsat.enlisted."timestamp" IS 'when it was enlisted';
 COMMENT ON COLUMN cloudsat.enlisted.enlisted_by IS 'the name, at that time, of the role that enlisted it';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.enlisted',
+SELECT pg_extension_config_dump('cloudsat.enlisted',
     'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) role)');
 
 -- The public functions check the caller; these make the change. Only those call them, so they are SECURITY
 -- DEFINER and not granted.
-CREATE FUNCTION _cloudsat.enlist(role regrole, kind text, address cloudsat.address,
-    enlisted_by regrole) RETURNS bool
+CREATE FUNCTION _cloudsat.enlist(role regrole, kind text, address cloudsat.address, enlisted_by regrole)
+    RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $enlist$
@@ -44,8 +43,8 @@ BEGIN
      WHERE e.role = enlist.role AND e.kind <> enlist.kind LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
-            MESSAGE = format('role "%s" is already enlisted as %s', (SELECT rolname FROM pg_roles
-                WHERE oid = enlist.role), other),
+            MESSAGE = format('role "%s" is already enlisted as %s',
+                             (SELECT rolname FROM pg_roles WHERE oid = enlist.role), other),
             DETAIL = 'A role is a bot of one kind.',
             HINT = format('Use SELECT cloudsat.dismiss(%L) first.', enlist.role);
     END IF;
@@ -58,15 +57,13 @@ BEGIN
                     WHERE m.member = enlist.role AND m.roleid = to_regrole('cloudsat_' || enlist.kind))
        OR NOT pg_has_role(enlist.role, 'cloudsat_' || enlist.kind, 'USAGE') THEN
         EXECUTE format('GRANT %I TO %s', 'cloudsat_' || enlist.kind, enlist.role)
-             || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE' ELSE
-                 '' END;
+             || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE'
+                     ELSE '' END;
     END IF;
     RETURN added;
 END
 $enlist$;
-COMMENT ON FUNCTION _cloudsat.enlist(pg_catalog.regrole, pg_catalog.text, cloudsat.address,
-    pg_catalog.regrole) IS
-    'makes the change for cloudsat.enlist(), which checks the caller';
+COMMENT ON FUNCTION _cloudsat.enlist IS 'makes the change for cloudsat.enlist(), which checks the caller';
 
 CREATE FUNCTION _cloudsat.dismiss(role regrole) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -99,19 +96,16 @@ BEGIN
     RETURN true;
 END
 $dismiss$;
-COMMENT ON FUNCTION _cloudsat.dismiss(pg_catalog.regrole) IS
-    'makes the change for cloudsat.dismiss(), which checks the caller';
+COMMENT ON FUNCTION _cloudsat.dismiss IS 'makes the change for cloudsat.dismiss(), which checks the caller';
 
 -- Not SECURITY DEFINER: they must know the caller.
-CREATE FUNCTION cloudsat.enlist(role pg_catalog.regrole, kind pg_catalog.text,
-    address cloudsat.address DEFAULT NULL)
-    RETURNS pg_catalog.bool
+CREATE FUNCTION cloudsat.enlist(role regrole, kind text, address cloudsat.address DEFAULT NULL) RETURNS bool
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_enlist';
-COMMENT ON FUNCTION cloudsat.enlist(pg_catalog.regrole, pg_catalog.text, cloudsat.address) IS
+COMMENT ON FUNCTION cloudsat.enlist IS
     'makes a login a bot of a kind (server, task, adhoc, admin) that may register the address and those '
     'under it; false if it already is one';
 
-CREATE FUNCTION cloudsat.dismiss(role pg_catalog.regrole) RETURNS pg_catalog.bool
+CREATE FUNCTION cloudsat.dismiss(role regrole) RETURNS bool
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_dismiss';
-COMMENT ON FUNCTION cloudsat.dismiss(pg_catalog.regrole) IS
+COMMENT ON FUNCTION cloudsat.dismiss IS
     'makes a bot an ordinary login again, without addresses and membership; false if it was not a bot';

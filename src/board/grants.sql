@@ -11,98 +11,72 @@ DECLARE
     routine record;
 BEGIN
     FOR routine IN
-        SELECT oid::pg_catalog.regprocedure AS signature, provolatile OPERATOR(pg_catalog.=) 'i' AS pure,
-               pronamespace OPERATOR(pg_catalog.=) '_cloudsat'::pg_catalog.regnamespace AS private
-          FROM pg_catalog.pg_proc
-         WHERE oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT object FROM _cloudsat.objects()
-             WHERE kind OPERATOR(pg_catalog.=) 'ROUTINE'))
+        SELECT oid::regprocedure AS signature, provolatile = 'i' AS pure,
+               pronamespace = '_cloudsat'::regnamespace AS private
+          FROM pg_proc
+         WHERE oid = ANY (ARRAY(SELECT object FROM _cloudsat.objects() WHERE kind = 'ROUTINE'))
     LOOP
         IF routine.pure THEN
-            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '
-                                      'cloudsat_adhoc, cloudsat_admin', routine.signature);
+            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_server, cloudsat_task, '
+                           'cloudsat_adhoc, cloudsat_admin', routine.signature);
         ELSIF NOT routine.private THEN
-            EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_admin', routine.signature);
+            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO cloudsat_admin', routine.signature);
         END IF;
     END LOOP;
 END
 $do$;
 
 -- reading one's own messages
-GRANT EXECUTE ON FUNCTION cloudsat.nick(), cloudsat.addresses(), cloudsat.subscriptions()
+GRANT EXECUTE ON FUNCTION cloudsat.nick, cloudsat.addresses, cloudsat.subscriptions
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION
-    cloudsat.inbox(cloudsat.address[], pg_catalog.pg_snapshot),
-    cloudsat.inbox(cloudsat.address, pg_catalog.pg_snapshot),
-    cloudsat.inbox(pg_catalog.text[], pg_catalog.pg_snapshot),
-    cloudsat.inbox(pg_catalog.text, pg_catalog.pg_snapshot),
-    cloudsat.current_snapshot()
+GRANT EXECUTE ON FUNCTION cloudsat.current_snapshot,
+    cloudsat.inbox(cloudsat.address[], pg_snapshot), cloudsat.inbox(cloudsat.address, pg_snapshot),
+    cloudsat.inbox(text[], pg_snapshot), cloudsat.inbox(text, pg_snapshot)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 -- registering, receiving and replying
-GRANT EXECUTE ON FUNCTION
-    cloudsat.register(cloudsat.address[], pg_catalog.bool),
-    cloudsat.register(cloudsat.address, pg_catalog.bool),
-    cloudsat.register(pg_catalog.text[], pg_catalog.bool),
-    cloudsat.register(pg_catalog.text, pg_catalog.bool),
-    cloudsat.receive(pg_catalog.int4, pg_catalog."interval", pg_catalog.bool),
-    cloudsat.bookmark(pg_catalog.bool),
-    cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text),
-    cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid, cloudsat.disposition)
+GRANT EXECUTE ON FUNCTION cloudsat.receive, cloudsat.bookmark,
+    cloudsat.register(cloudsat.address[], bool), cloudsat.register(cloudsat.address, bool),
+    cloudsat.register(text[], bool), cloudsat.register(text, bool),
+    cloudsat.reply(uuid, cloudsat.disposition, text),
+    cloudsat.reply(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition)
     TO cloudsat_server, cloudsat_task;
-GRANT EXECUTE ON PROCEDURE cloudsat.wait(pg_catalog."interval") TO cloudsat_server, cloudsat_task;
+GRANT EXECUTE ON PROCEDURE cloudsat.wait TO cloudsat_server, cloudsat_task;
 
 -- claiming
-GRANT EXECUTE ON FUNCTION
-    cloudsat.claim(pg_catalog.uuid, pg_catalog.text, pg_catalog.interval),
-    cloudsat.release(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text)
-    TO cloudsat_server, cloudsat_task;
+GRANT EXECUTE ON FUNCTION cloudsat.claim, cloudsat.release TO cloudsat_server, cloudsat_task;
 GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION _cloudsat.is_connected(pg_catalog.int4, pg_catalog.timestamptz)
+GRANT EXECUTE ON FUNCTION _cloudsat.is_connected
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 
 -- starting threads; a server may call post() to get the error that names the right kind
-GRANT EXECUTE ON FUNCTION
-    cloudsat.post(cloudsat.address, pg_catalog.text),
-    cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text),
-    cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[])
+GRANT EXECUTE ON FUNCTION cloudsat.post(cloudsat.address, text),
+    cloudsat.post(cloudsat.address, cloudsat.address, text),
+    cloudsat.post(cloudsat.address, cloudsat.address, text[])
     TO cloudsat_server, cloudsat_task;
 
 -- walking threads
-GRANT EXECUTE ON FUNCTION
-    cloudsat.thread(pg_catalog.uuid),
-    _cloudsat.thread(pg_catalog.uuid),
-    cloudsat.thread_text(pg_catalog.uuid),
-    cloudsat.root(pg_catalog.uuid),
-    cloudsat.ancestors(pg_catalog.uuid),
-    cloudsat.children(pg_catalog.uuid),
-    cloudsat.participants(pg_catalog.uuid),
-    cloudsat.acknowledgments(pg_catalog.uuid),
-    cloudsat.failed(pg_catalog.uuid),
-    cloudsat.incomplete(pg_catalog.uuid),
-    cloudsat.task(pg_catalog.uuid)
+GRANT EXECUTE ON FUNCTION cloudsat.thread, _cloudsat.thread, cloudsat.thread_text, cloudsat.root,
+    cloudsat.ancestors, cloudsat.children, cloudsat.participants, cloudsat.acknowledgments, cloudsat.failed,
+    cloudsat.incomplete, cloudsat.task
     TO cloudsat_task, cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION _cloudsat.thread(pg_catalog.uuid) TO cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.thread TO cloudsat_admin;
 
 -- reading the board
 GRANT SELECT ON cloudsat.messages, cloudsat.threads, cloudsat.registered, cloudsat.recent,
-    cloudsat.connections,
-    cloudsat.enlisted, cloudsat.claim_log, cloudsat.tasks, cloudsat.eras, cloudsat.bookmarks
-    TO cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION _cloudsat.sessions() TO cloudsat_adhoc, cloudsat_admin;
+    cloudsat.connections, cloudsat.enlisted, cloudsat.claim_log, cloudsat.tasks, cloudsat.eras,
+    cloudsat.bookmarks TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.sessions TO cloudsat_adhoc, cloudsat_admin;
 
 -- monitoring
 GRANT SELECT ON cloudsat.throughput, cloudsat.error_rates, cloudsat.space_usage, cloudsat.listeners,
     cloudsat.notify_queue, cloudsat.horizon TO cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION
-    cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz),
-    cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz)
-    TO cloudsat_adhoc;
-GRANT EXECUTE ON FUNCTION _cloudsat.partitions(), _cloudsat.rows(pg_catalog.regclass),
-    _cloudsat.transactions()
+GRANT EXECUTE ON FUNCTION cloudsat.throughput, cloudsat.error_rates TO cloudsat_adhoc;
+GRANT EXECUTE ON FUNCTION _cloudsat.partitions, _cloudsat.rows, _cloudsat.transactions
     TO cloudsat_adhoc, cloudsat_admin;
 
 -- waking
 GRANT SELECT ON cloudsat.waking TO cloudsat_adhoc, cloudsat_admin;
-GRANT EXECUTE ON FUNCTION _cloudsat.waking() TO cloudsat_adhoc, cloudsat_admin;
+GRANT EXECUTE ON FUNCTION _cloudsat.waking TO cloudsat_adhoc, cloudsat_admin;

@@ -2,20 +2,18 @@
 -- uuid.
 
 CREATE TABLE cloudsat.messages (
-    uuid        pg_catalog.uuid        NOT NULL,
-    "timestamp" pg_catalog.timestamptz NOT NULL,
-    poster      cloudsat.address       NOT NULL,
-    chan        cloudsat.address       NOT NULL,
-    message     pg_catalog.text        NOT NULL,
-    before      pg_catalog.uuid,
+    uuid        uuid             NOT NULL,
+    "timestamp" timestamptz      NOT NULL,
+    poster      cloudsat.address NOT NULL,
+    chan        cloudsat.address NOT NULL,
+    message     text             NOT NULL,
+    before      uuid,
     disposition cloudsat.disposition,
-    root        pg_catalog.uuid,
-    depth       pg_catalog.int4,
-    xact        pg_catalog.xid8        NOT NULL,
+    root        uuid,
+    depth       int4,
+    xact        xid8             NOT NULL,
     -- all of the link or none; post and reply satisfy it by construction
-    CONSTRAINT messages_link CHECK (pg_catalog.num_nulls(before, disposition, root,
-        depth) OPERATOR(pg_catalog.=)
-                                    ANY (ARRAY[0, 4]))
+    CONSTRAINT messages_link CHECK (num_nulls(before, disposition, root, depth) = ANY (ARRAY[0, 4]))
 ) PARTITION BY RANGE (uuid);
 
 COMMENT ON TABLE cloudsat.messages IS
@@ -51,15 +49,15 @@ COMMENT ON COLUMN cloudsat.threads.before IS 'the message replied to';
 COMMENT ON COLUMN cloudsat.threads.disposition IS 'how the reply relates to the work of its parent';
 COMMENT ON COLUMN cloudsat.threads.after IS 'the reply';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages', '');
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.messages_default', '');
+SELECT pg_extension_config_dump('cloudsat.messages', '');
+SELECT pg_extension_config_dump('cloudsat.messages_default', '');
 
 -- Append-only for everybody. The row trigger is cloned to every partition, so it also protects a leaf named
 -- directly. The statement trigger refuses even an UPDATE that matches no row. ALWAYS: also if
 -- session_replication_role is replica.
 CREATE FUNCTION _cloudsat.refuse_update() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'cloudsat_refuse_update';
-COMMENT ON FUNCTION _cloudsat.refuse_update() IS 'refuses every UPDATE of the board';
+COMMENT ON FUNCTION _cloudsat.refuse_update IS 'refuses every UPDATE of the board';
 CREATE TRIGGER messages_append_only BEFORE UPDATE ON cloudsat.messages
     FOR EACH ROW EXECUTE FUNCTION _cloudsat.refuse_update();
 COMMENT ON TRIGGER messages_append_only ON cloudsat.messages IS 'the board is append-only';
@@ -71,34 +69,30 @@ ALTER TABLE cloudsat.messages ENABLE ALWAYS TRIGGER messages_append_only_stateme
 
 -- Posting. Not STRICT: a null is an error that names the argument. Neither SECURITY DEFINER nor SET: they
 -- must know the caller, and they write below SQL, which checks no privileges and looks nothing up by name.
-CREATE FUNCTION cloudsat.post(chan cloudsat.address, message pg_catalog.text) RETURNS pg_catalog.uuid
+CREATE FUNCTION cloudsat.post(chan cloudsat.address, message text) RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post';
-COMMENT ON FUNCTION cloudsat.post(cloudsat.address, pg_catalog.text) IS
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, text) IS
     'starts a thread on a channel as this session''s nick; returns the message''s uuid';
 
-CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text)
-    RETURNS pg_catalog.uuid
+CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, message text) RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_from';
-COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text) IS
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, text) IS
     'starts a thread on a channel as one of this session''s addresses; returns the message''s uuid';
 
-CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, messages pg_catalog.text[])
-    RETURNS SETOF pg_catalog.uuid
+CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, messages text[])
+    RETURNS SETOF uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_many';
-COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, pg_catalog.text[]) IS
+COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, text[]) IS
     'posts many messages, each starting a thread; returns their uuids in order';
 
-CREATE FUNCTION cloudsat.reply(parent pg_catalog.uuid, disposition cloudsat.disposition,
-    message pg_catalog.text)
-    RETURNS pg_catalog.uuid
+CREATE FUNCTION cloudsat.reply(parent uuid, disposition cloudsat.disposition, message text) RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply';
-COMMENT ON FUNCTION cloudsat.reply(pg_catalog.uuid, cloudsat.disposition, pg_catalog.text) IS
+COMMENT ON FUNCTION cloudsat.reply(uuid, cloudsat.disposition, text) IS
     'replies to a message as this session''s nick, on its poster''s channel; returns the uuid of the reply';
 
-CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, message pg_catalog.text,
-                               parent pg_catalog.uuid, disposition cloudsat.disposition) RETURNS
-                                   pg_catalog.uuid
+CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, message text, parent uuid,
+                               disposition cloudsat.disposition)
+    RETURNS uuid
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
-COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, pg_catalog.text, pg_catalog.uuid,
-                                   cloudsat.disposition) IS
+COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition) IS
     'replies to a message as one of this session''s addresses, on any channel; returns the uuid of the reply';

@@ -3,30 +3,27 @@
 -- A condition on uuid prunes, so only the partitions of the requested time are read. These two bodies are
 -- strings because pg_upgrade creates functions before the operator classes of address, which GROUP BY looks
 -- up.
-CREATE FUNCTION cloudsat.throughput(since pg_catalog.timestamptz,
-    until pg_catalog.timestamptz DEFAULT 'infinity')
-    RETURNS TABLE (minute pg_catalog.timestamptz, channel cloudsat.address, messages pg_catalog.int8,
-                   posters pg_catalog.int8)
+CREATE FUNCTION cloudsat.throughput(since timestamptz, until timestamptz DEFAULT 'infinity')
+    RETURNS TABLE (minute timestamptz, channel cloudsat.address, messages int8, posters int8)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
     SET search_path = pg_catalog, pg_temp
 AS $body$
-    SELECT said.minute, subtree.channel, sum(said.messages)::pg_catalog.int8, count(DISTINCT said.poster)
-      FROM (SELECT pg_catalog.date_bin('1 minute', m."timestamp", '2001-01-01Z') AS minute, m.chan, m.poster,
+    SELECT said.minute, subtree.channel, sum(said.messages)::int8, count(DISTINCT said.poster)
+      FROM (SELECT date_bin('1 minute', m."timestamp", '2001-01-01Z') AS minute, m.chan, m.poster,
                    count(*) AS messages
               FROM cloudsat.messages AS m
              WHERE m.uuid >= cloudsat.uuid_floor(greatest(since, '1970-01-01Z'))
                AND m.uuid < cloudsat.uuid_floor(least(until, '10000-01-01Z'))
              GROUP BY 1, 2, 3) AS said,
-           LATERAL pg_catalog.unnest(cloudsat.suffixes(said.chan)) AS subtree (channel)
+           LATERAL unnest(cloudsat.suffixes(said.chan)) AS subtree (channel)
      GROUP BY 1, 2;
 $body$;
-COMMENT ON FUNCTION cloudsat.throughput(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION cloudsat.throughput IS
     'messages and distinct posters per minute of a time range, for each channel including all channels '
     'under it';
 
 CREATE VIEW cloudsat.throughput AS
-    SELECT minute, channel, messages, posters FROM cloudsat.throughput(pg_catalog.now() -
-        '1 hour'::pg_catalog.interval);
+    SELECT minute, channel, messages, posters FROM cloudsat.throughput(now() - '1 hour'::interval);
 COMMENT ON VIEW cloudsat.throughput IS
     'messages and distinct posters per minute of the last hour, for each channel including all channels '
     'under it';
@@ -36,32 +33,29 @@ COMMENT ON COLUMN cloudsat.throughput.channel IS
 COMMENT ON COLUMN cloudsat.throughput.messages IS 'number of messages, replies included';
 COMMENT ON COLUMN cloudsat.throughput.posters IS 'number of distinct addresses that posted them';
 
-CREATE FUNCTION cloudsat.error_rates(since pg_catalog.timestamptz,
-    until pg_catalog.timestamptz DEFAULT 'infinity')
-    RETURNS TABLE (hour pg_catalog.timestamptz, workers cloudsat.address, problems pg_catalog.int8,
-                   ends pg_catalog.int8, rate pg_catalog.numeric)
+CREATE FUNCTION cloudsat.error_rates(since timestamptz, until timestamptz DEFAULT 'infinity')
+    RETURNS TABLE (hour timestamptz, workers cloudsat.address, problems int8, ends int8, rate numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
     SET search_path = pg_catalog, pg_temp
 AS $body$
-    SELECT told.hour, subtree.workers, sum(told.problems)::pg_catalog.int8, sum(told.ends)::pg_catalog.int8,
-           pg_catalog.round(sum(told.problems) / sum(told.problems + told.ends), 4)
-      FROM (SELECT pg_catalog.date_bin('1 hour', m."timestamp", '2001-01-01Z') AS hour, m.poster,
+    SELECT told.hour, subtree.workers, sum(told.problems)::int8, sum(told.ends)::int8,
+           round(sum(told.problems) / sum(told.problems + told.ends), 4)
+      FROM (SELECT date_bin('1 hour', m."timestamp", '2001-01-01Z') AS hour, m.poster,
                    count(*) FILTER (WHERE m.disposition = 'problem') AS problems,
                    count(*) FILTER (WHERE m.disposition = 'end') AS ends
               FROM cloudsat.messages AS m
-             WHERE m.disposition IN ('problem', 'end') AND m.uuid >= cloudsat.uuid_floor(greatest(since,
-                 '1970-01-01Z'))
+             WHERE m.disposition IN ('problem', 'end')
+               AND m.uuid >= cloudsat.uuid_floor(greatest(since, '1970-01-01Z'))
                AND m.uuid < cloudsat.uuid_floor(least(until, '10000-01-01Z'))
              GROUP BY 1, 2) AS told,
-           LATERAL pg_catalog.unnest(cloudsat.suffixes(told.poster)) AS subtree (workers)
+           LATERAL unnest(cloudsat.suffixes(told.poster)) AS subtree (workers)
      GROUP BY 1, 2;
 $body$;
-COMMENT ON FUNCTION cloudsat.error_rates(pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION cloudsat.error_rates IS
     'failed and finished work per hour of a time range, for each subtree of workers';
 
 CREATE VIEW cloudsat.error_rates AS
-    SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(pg_catalog.now() -
-        '1 day'::pg_catalog.interval);
+    SELECT hour, workers, problems, ends, rate FROM cloudsat.error_rates(now() - '1 day'::interval);
 COMMENT ON VIEW cloudsat.error_rates IS
     'failed and finished work per hour of the last day, for each subtree of workers';
 COMMENT ON COLUMN cloudsat.error_rates.hour IS
@@ -75,15 +69,14 @@ COMMENT ON COLUMN cloudsat.error_rates.rate IS 'share of problems in problems an
 
 CREATE VIEW cloudsat.space_usage AS
     SELECT c.relname AS relation, p.starts, p.ends, _cloudsat.rows(c.oid) AS rows,
-           pg_catalog.pg_table_size(c.oid) -
-               coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
-           pg_catalog.pg_indexes_size(c.oid) AS indexes,
-           coalesce(pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS toast,
-           pg_catalog.pg_total_relation_size(c.oid) AS total
-      FROM pg_catalog.pg_class AS c
+           pg_table_size(c.oid) - coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS heap,
+           pg_indexes_size(c.oid) AS indexes,
+           coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) AS toast,
+           pg_total_relation_size(c.oid) AS total
+      FROM pg_class AS c
       LEFT JOIN _cloudsat.partitions() AS p ON p.partition = c.oid
      WHERE c.relkind = 'r'
-       AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::pg_catalog.regnamespace[])
+       AND (c.relnamespace = ANY (ARRAY['cloudsat', '_cloudsat']::regnamespace[])
            OR p.partition IS NOT NULL);
 COMMENT ON VIEW cloudsat.space_usage IS 'rows and bytes of each table of cloudsat, each partition separately';
 COMMENT ON COLUMN cloudsat.space_usage.relation IS 'the table or partition';
@@ -98,14 +91,14 @@ COMMENT ON COLUMN cloudsat.space_usage.toast IS 'bytes of long values stored out
 COMMENT ON COLUMN cloudsat.space_usage.total IS 'total bytes';
 
 CREATE VIEW cloudsat.listeners AS
-    SELECT r.nick, r."timestamp", pg_catalog.cardinality(r.chans) AS channels, r.pid,
+    SELECT r.nick, r."timestamp", cardinality(r.chans) AS channels, r.pid,
            s.usename, s.application_name, s.client_addr, s.state, s.state_change
       FROM _cloudsat.sessions() AS s,
            LATERAL (SELECT nick, "timestamp", chans, registered.pid
                       FROM cloudsat.registered
                      WHERE registered.pid = s.pid AND registered.backend_start = s.backend_start
-                     ORDER BY "timestamp" DESC, pg_catalog.cardinality(chans) DESC LIMIT 1) AS r
-     WHERE pg_catalog.cardinality(r.chans) > 0;
+                     ORDER BY "timestamp" DESC, cardinality(chans) DESC LIMIT 1) AS r
+     WHERE cardinality(r.chans) > 0;
 COMMENT ON VIEW cloudsat.listeners IS 'the live registered connections, including several of the same nick';
 COMMENT ON COLUMN cloudsat.listeners.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.listeners."timestamp" IS 'when it registered';
@@ -119,54 +112,49 @@ COMMENT ON COLUMN cloudsat.listeners.state IS 'active, idle, idle in transaction
 COMMENT ON COLUMN cloudsat.listeners.state_change IS 'when it entered this state';
 
 CREATE VIEW cloudsat.notify_queue AS
-    SELECT pg_catalog.pg_notification_queue_usage() AS usage;
+    SELECT pg_notification_queue_usage() AS usage;
 COMMENT ON VIEW cloudsat.notify_queue IS
     'how full the server''s notification queue is, which all databases share';
 COMMENT ON COLUMN cloudsat.notify_queue.usage IS '0 to 1; when the queue is full, commits that notify fail';
 
 -- pg_stat_activity hides other users' transactions.
 CREATE FUNCTION _cloudsat.transactions()
-    RETURNS TABLE (kind pg_catalog.text, pid pg_catalog.int4, name pg_catalog.text, usename pg_catalog.name,
-                   state pg_catalog.text, since pg_catalog.timestamptz, xid pg_catalog.xid,
-                       xmin pg_catalog.xid,
-                   writes pg_catalog.bool, waits_for pg_catalog.text)
+    RETURNS TABLE (kind text, pid int4, name text, usename name, state text, since timestamptz, xid xid,
+                   xmin xid, writes bool, waits_for text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
 BEGIN ATOMIC
     WITH writers AS (
         SELECT DISTINCT l.virtualtransaction
-          FROM pg_catalog.pg_locks AS l
+          FROM pg_locks AS l
          WHERE l.mode = 'RowExclusiveLock' AND l.granted
-           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
-               WHERE d.datname = pg_catalog.current_database())
-           AND (l.relation = 'cloudsat.messages'::pg_catalog.regclass
-                OR l.relation IN (SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
-                                   WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass)))
+           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+           AND (l.relation = 'cloudsat.messages'::regclass
+                OR l.relation IN (SELECT i.inhrelid FROM pg_inherits AS i
+                                   WHERE i.inhparent = 'cloudsat.messages'::regclass)))
     SELECT CASE WHEN a.backend_type = 'client backend' THEN 'session' ELSE a.backend_type END, a.pid,
-        a.application_name,
-           a.usename, a.state, a.xact_start, a.backend_xid, a.backend_xmin,
-           EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN writers AS w USING (virtualtransaction)
-               WHERE l.pid = a.pid),
+           a.application_name, a.usename, a.state, a.xact_start, a.backend_xid, a.backend_xmin,
+           EXISTS (SELECT FROM writers AS w JOIN pg_locks AS l USING (virtualtransaction)
+                    WHERE l.pid = a.pid),
            a.wait_event
-      FROM pg_catalog.pg_stat_activity AS a
-     WHERE (a.datname = pg_catalog.current_database() OR a.datid IS NULL)
+      FROM pg_stat_activity AS a
+     WHERE (a.datname = current_database() OR a.datid IS NULL)
        AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL OR a.wait_event = 'ClientWrite')
-       AND a.pid <> pg_catalog.pg_backend_pid()
+       AND a.pid <> pg_backend_pid()
      UNION ALL
     SELECT 'prepared', NULL, p.gid, p.owner, 'prepared', p.prepared, p.transaction, NULL,
-           EXISTS (SELECT FROM writers AS w JOIN pg_catalog.pg_locks AS l USING (virtualtransaction)
+           EXISTS (SELECT FROM writers AS w JOIN pg_locks AS l USING (virtualtransaction)
                     WHERE l.transactionid = p.transaction), NULL
-      FROM pg_catalog.pg_prepared_xacts AS p WHERE p.database = pg_catalog.current_database()
+      FROM pg_prepared_xacts AS p WHERE p.database = current_database()
      UNION ALL
     SELECT 'replication slot', s.active_pid, s.slot_name, NULL,
            CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL, NULL, s.xmin, false, NULL
-      FROM pg_catalog.pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
+      FROM pg_replication_slots AS s WHERE s.xmin IS NOT NULL;
 END;
-COMMENT ON FUNCTION _cloudsat.transactions() IS
-    'the open transactions of this database, for cloudsat.horizon';
+COMMENT ON FUNCTION _cloudsat.transactions IS 'the open transactions of this database, for cloudsat.horizon';
 
 CREATE VIEW cloudsat.horizon AS
-    SELECT kind, pid, name, usename, state, since, pg_catalog.clock_timestamp() - since AS lasts, xid, xmin,
-           greatest(pg_catalog.age(xid), pg_catalog.age(xmin)) AS transactions_since, writes, waits_for
+    SELECT kind, pid, name, usename, state, since, clock_timestamp() - since AS lasts, xid, xmin,
+           greatest(age(xid), age(xmin)) AS transactions_since, writes, waits_for
       FROM _cloudsat.transactions()
      ORDER BY transactions_since DESC NULLS LAST, since;
 COMMENT ON VIEW cloudsat.horizon IS

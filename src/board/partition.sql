@@ -4,118 +4,111 @@
 
 -- Rounded outwards to the microsecond. A partition made by hand may have any uuid as its bound, so the
 -- version and variant bits of a UUIDv7 are set before its time is read.
-CREATE FUNCTION _cloudsat.partitions(OUT partition pg_catalog.regclass, OUT starts pg_catalog.timestamptz,
-                                     OUT ends pg_catalog.timestamptz)
-    RETURNS SETOF pg_catalog.record
+CREATE FUNCTION _cloudsat.partitions(OUT partition regclass, OUT starts timestamptz, OUT ends timestamptz)
+    RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 30
 BEGIN ATOMIC
-    SELECT c.oid::pg_catalog.regclass, period.starting, period.ending
-      FROM pg_catalog.pg_inherits AS i
-      JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid,
-           LATERAL pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),
-                                           $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
-           LATERAL (SELECT max(t - CASE WHEN cloudsat.uuid_floor(t) > uuid THEN micro ELSE '0' END) FILTER
-               (WHERE n = 1),
-                           max(t + CASE WHEN cloudsat.uuid_floor(t) < uuid THEN micro ELSE '0' END) FILTER
-                               (WHERE n = 2)
-                      FROM pg_catalog.unnest(bounds) WITH ORDINALITY AS b (bound, n),
-                           LATERAL (SELECT bound::pg_catalog.uuid, '1 microsecond'::pg_catalog.interval,
-                                           cloudsat.uuid_time(overlay(overlay(bound PLACING '7'
-                                               FROM 15) PLACING '8' FROM 20)::pg_catalog.uuid)
+    SELECT c.oid::regclass, period.starting, period.ending
+      FROM pg_inherits AS i
+      JOIN pg_class AS c ON c.oid = i.inhrelid,
+           LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                                $$FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)$$) AS bounds,
+           LATERAL (SELECT max(CASE WHEN cloudsat.uuid_floor(t) > uuid THEN t - micro ELSE t END)
+                               FILTER (WHERE n = 1),
+                           max(CASE WHEN cloudsat.uuid_floor(t) < uuid THEN t + micro ELSE t END)
+                               FILTER (WHERE n = 2)
+                      FROM unnest(bounds) WITH ORDINALITY AS b (bound, n),
+                           LATERAL (SELECT bound::uuid, '1 microsecond'::interval, cloudsat.uuid_time(
+                                        overlay(overlay(bound PLACING '7' FROM 15) PLACING '8' FROM 20)::uuid)
                                      WHERE bound NOT IN ('MINVALUE', 'MAXVALUE')) AS at (uuid, micro, t)
                    ) AS period (starting, ending)
-     WHERE i.inhparent = 'cloudsat.messages'::pg_catalog.regclass AND bounds IS NOT NULL;
+     WHERE i.inhparent = 'cloudsat.messages'::regclass AND bounds IS NOT NULL;
 END;
-COMMENT ON FUNCTION _cloudsat.partitions() IS
+COMMENT ON FUNCTION _cloudsat.partitions IS
     'the partitions of cloudsat.messages that cover a time range, and that range; null: unbounded';
 
 -- Takes constant time, because it reads the statistics. Without statistics, a table of size 0 is known to be
 -- empty.
-CREATE FUNCTION _cloudsat.rows(relation pg_catalog.regclass) RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.rows(relation regclass) RETURNS int8
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(nullif(pg_catalog.pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples,
-        -1)::pg_catalog.int8,
-                    CASE WHEN pg_catalog.pg_relation_size(c.oid) = 0 THEN 0 END)
-      FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+    SELECT coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), nullif(c.reltuples, -1)::int8,
+                    CASE WHEN pg_relation_size(c.oid) = 0 THEN 0 END)
+      FROM pg_class AS c WHERE c.oid = relation;
 END;
-COMMENT ON FUNCTION _cloudsat.rows(pg_catalog.regclass) IS
-    'estimated number of rows of a table; null if there is no estimate yet';
+COMMENT ON FUNCTION _cloudsat.rows IS 'estimated number of rows of a table; null if there is no estimate yet';
 
 -- A restore creates the tables, then fills them, then creates their indexes. Until then nothing may be
 -- created here that the restore also creates, and nothing may be dropped. Only partitions with generated
 -- names count: one made by hand may have any indexes.
-CREATE FUNCTION _cloudsat.unfinished() RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.unfinished() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT pg_catalog.format('Partition "%s" lacks its indexes.', c.relname)
-      FROM pg_catalog.pg_class AS c
-     WHERE c.relnamespace = 'cloudsat'::pg_catalog.regnamespace AND c.relkind = 'r'
+    SELECT format('Partition "%s" lacks its indexes.', c.relname)
+      FROM pg_class AS c
+     WHERE c.relnamespace = 'cloudsat'::regnamespace AND c.relkind = 'r'
        AND c.relname ~ '^(messages|queue_history)_[0-9]{8}(_[0-9]{4})?$'
        -- a user's table of that name is not a future partition
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS p
-                        WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages' ELSE
-                            'cloudsat.queue_history' END::pg_catalog.regclass
+       AND NOT EXISTS (SELECT FROM pg_attribute AS p
+                        WHERE p.attrelid = CASE WHEN c.relname ~ '^messages' THEN 'cloudsat.messages'
+                                                ELSE 'cloudsat.queue_history' END::regclass
                           AND p.attnum > 0 AND NOT p.attisdropped
-                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                                           WHERE a.attrelid = c.oid AND a.attname = p.attname
-                                               AND NOT a.attisdropped))
-       AND (SELECT count(*) FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid)
+                          AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid
+                                             AND a.attname = p.attname AND NOT a.attisdropped))
+       AND (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid)
            < CASE WHEN c.relname ~ '^messages' THEN 3 ELSE 1 END
      ORDER BY c.relname LIMIT 1;
 END;
-COMMENT ON FUNCTION _cloudsat.unfinished() IS
+COMMENT ON FUNCTION _cloudsat.unfinished IS
     'null, or which partition lacks its indexes because a restore has not created them yet';
 
 -- Before the dated partitions exist, only the restoring session itself shows a restore.
-CREATE FUNCTION _cloudsat.restoring() RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.restoring() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
     SELECT coalesce(
         _cloudsat.unfinished(),
-        (SELECT pg_catalog.format('Process %s is pg_restore.', a.pid)
-           FROM pg_catalog.pg_stat_activity AS a
-           JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
-          WHERE a.datname = pg_catalog.current_database() AND a.application_name = 'pg_restore' LIMIT 1));
+        (SELECT format('Process %s is pg_restore.', a.pid)
+           FROM pg_stat_activity AS a
+           JOIN pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
+          WHERE a.datname = current_database() AND a.application_name = 'pg_restore' LIMIT 1));
 END;
-COMMENT ON FUNCTION _cloudsat.restoring() IS
+COMMENT ON FUNCTION _cloudsat.restoring IS
     'null, or the evidence of a restore of this database; meanwhile the launcher does no maintenance and '
     'starts no guard';
 
 -- Until a restore by psql has created the dated partitions, nothing identifies it. So an active superuser
 -- session that is older than the extension gets time to continue.
-CREATE FUNCTION _cloudsat.filling(appeared pg_catalog.timestamptz) RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.filling(appeared timestamptz) RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-    SELECT pg_catalog.format('Process %s is older than the extension. Work begins when it ends or has been '
-                            'idle for ten seconds, and within a minute at the latest.', a.pid)
-      FROM pg_catalog.pg_stat_activity AS a
-      JOIN pg_catalog.pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
-     WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'client backend'
-         AND a.backend_start < appeared
-       AND pg_catalog.clock_timestamp() < appeared + '1 minute'::pg_catalog.interval
-       AND pg_catalog.clock_timestamp() < a.state_change + '10 seconds'::pg_catalog.interval
+    SELECT format('Process %s is older than the extension. Work begins when it ends or has been '
+                  'idle for ten seconds, and within a minute at the latest.', a.pid)
+      FROM pg_stat_activity AS a
+      JOIN pg_roles AS r ON r.oid = a.usesysid AND r.rolsuper
+     WHERE a.datname = current_database()
+       AND a.backend_type = 'client backend' AND a.backend_start < appeared
+       AND clock_timestamp() < appeared + '1 minute'::interval
+       AND clock_timestamp() < a.state_change + '10 seconds'::interval
      ORDER BY a.state_change DESC LIMIT 1;
 END;
-COMMENT ON FUNCTION _cloudsat.filling(pg_catalog.timestamptz) IS
+COMMENT ON FUNCTION _cloudsat.filling IS
     'null, or which session may be filling the tables of an extension that appeared at that time; the '
     'launcher waits for it for a while';
 
 -- What the user can do about an object that blocks maintain().
-CREATE FUNCTION _cloudsat.way_out(sqlstate pg_catalog.text) RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.way_out(sqlstate text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT CASE sqlstate WHEN '42P07' THEN 'Rename it or drop it.' WHEN '42710' THEN 'Rename it or drop it.'
-                         WHEN '23503' THEN 'Drop that foreign key: maintain() moves messages to other '
-                                          'partitions.'
-                         ELSE 'The next call tries again.' END;
+    SELECT CASE WHEN sqlstate IN ('42P07', '42710') THEN 'Rename it or drop it.'
+                WHEN sqlstate = '23503'
+                THEN 'Drop that foreign key: maintain() moves messages to other partitions.'
+                ELSE 'The next call tries again.' END;
 END;
-COMMENT ON FUNCTION _cloudsat.way_out(pg_catalog.text) IS
-    'the hint for an error that a user''s object causes in maintain()';
+COMMENT ON FUNCTION _cloudsat.way_out IS 'the hint for an error that a user''s object causes in maintain()';
 
-CREATE FUNCTION _cloudsat.missing_periods(here pg_catalog.timestamptz, stride pg_catalog.interval,
-    ahead pg_catalog.int4)
-    RETURNS SETOF pg_catalog.tstzrange
+CREATE FUNCTION _cloudsat.missing_periods(here timestamptz, stride interval, ahead int4)
+    RETURNS SETOF tstzrange
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $missing$
 DECLARE
@@ -135,19 +128,19 @@ BEGIN
          ORDER BY period;
 END
 $missing$;
-COMMENT ON FUNCTION _cloudsat.missing_periods(pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.int4) IS
+COMMENT ON FUNCTION _cloudsat.missing_periods IS
     'the current period, those ahead and those of messages in the default partition, as far as no partition '
     'covers them; the oldest first';
 
 -- A relation of another owner may already have the name.
-CREATE FUNCTION _cloudsat.make_partition(period pg_catalog.tstzrange) RETURNS pg_catalog.text
+CREATE FUNCTION _cloudsat.make_partition(period tstzrange) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $make$
 DECLARE
+    is_daily  CONSTANT bool := lower(period) = date_trunc('day', lower(period), 'UTC')
+                           AND upper(period) - lower(period) >= '1 day';
     partition CONSTANT text := 'messages_' || to_char(lower(period) AT TIME ZONE 'UTC',
-        CASE WHEN lower(period) = date_trunc('day', lower(period), 'UTC')
-            AND upper(period) - lower(period) >= '1 day'
-             THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
+        CASE WHEN is_daily THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
     why text;
 BEGIN
     EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
@@ -155,7 +148,7 @@ BEGIN
                    'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
                    partition, cloudsat.uuid_floor(lower(period)), cloudsat.uuid_floor(upper(period)));
     EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition,
-        partition || '_pkey');
+                   partition || '_pkey');
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (chan, xact)', partition || '_chan_xact_idx', partition);
     EXECUTE format('CREATE INDEX %I ON cloudsat.%I (root, poster, uuid) WHERE root IS NOT NULL',
                    partition || '_root_idx', partition);
@@ -168,7 +161,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
 $make$;
-COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.tstzrange) IS
+COMMENT ON FUNCTION _cloudsat.make_partition IS
     'makes the table of a period, not yet attached, and returns its name; null and a warning if something '
     'is in the way';
 
@@ -176,7 +169,7 @@ COMMENT ON FUNCTION _cloudsat.make_partition(pg_catalog.tstzrange) IS
 -- only, repeatedly. A period that has begun may have messages already. A query planned without its partition
 -- would find them in neither place, so the whole board is locked then and nobody plans a query until the move
 -- is complete.
-CREATE FUNCTION _cloudsat.lock_default(whole_board pg_catalog.bool) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.lock_default(whole_board bool) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $lock$
 BEGIN
@@ -201,12 +194,10 @@ BEGIN
     END LOOP;
 END
 $lock$;
-COMMENT ON FUNCTION _cloudsat.lock_default(pg_catalog.bool) IS
-    'locks the default partition, and on request the whole board';
+COMMENT ON FUNCTION _cloudsat.lock_default IS 'locks the default partition, and on request the whole board';
 
 -- The caller holds the locks.
-CREATE FUNCTION _cloudsat.attach_partition(partition pg_catalog.text,
-    period pg_catalog.tstzrange) RETURNS pg_catalog.int8
+CREATE FUNCTION _cloudsat.attach_partition(partition text, period tstzrange) RETURNS int8
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $attach$
 DECLARE
@@ -217,14 +208,13 @@ DECLARE
 BEGIN
     BEGIN
         -- DELETE, not TRUNCATE: a reader with an older snapshot still finds the rows in their old place
-        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default WHERE uuid >= $1 AND uuid < '
-                      '$2 RETURNING *) '
+        EXECUTE format('WITH caught AS (DELETE FROM cloudsat.messages_default '
+                       'WHERE uuid >= $1 AND uuid < $2 RETURNING *) '
                        'INSERT INTO cloudsat.%I SELECT * FROM caught', partition)
             USING low, high;
         GET DIAGNOSTICS moved = ROW_COUNT;
-        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I FOR VALUES FROM (%L) TO '
-                      '(%L)',
-                       partition, low, high);
+        EXECUTE format('ALTER TABLE cloudsat.messages ATTACH PARTITION cloudsat.%I '
+                       'FOR VALUES FROM (%L) TO (%L)', partition, low, high);
         EXECUTE format('ALTER TABLE cloudsat.%I DROP CONSTRAINT attaching', partition);
         RETURN moved;
     EXCEPTION WHEN OTHERS THEN
@@ -237,23 +227,19 @@ BEGIN
     RETURN NULL;
 END
 $attach$;
-COMMENT ON FUNCTION _cloudsat.attach_partition(pg_catalog.text, pg_catalog.tstzrange) IS
+COMMENT ON FUNCTION _cloudsat.attach_partition IS
     'moves the messages of a period from the default partition to its table, attaches the table, and '
     'returns their number; on failure warns, drops the table and returns null';
 
 -- queue_history has daily partitions. A failure here must not undo the rest of maintain().
-CREATE FUNCTION _cloudsat.maintain_guardian(ahead pg_catalog.interval) RETURNS pg_catalog.void
+CREATE FUNCTION _cloudsat.maintain_guardian(ahead interval) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $guardian$
 BEGIN
-    IF to_regprocedure('_cloudsat.maintain_history(interval, int4)') IS NULL THEN
-        RETURN;
-    END IF;
     PERFORM set_config('lock_timeout', '1s', true);
-    EXECUTE 'SELECT _cloudsat.maintain_history($1, $2)'
-        USING (SELECT make_interval(mins => setting::int) FROM pg_settings
-            WHERE name = 'cloudsat.history_retention'),
-              ceil(extract(epoch FROM ahead) / 86400)::int;  -- it counts in days
+    PERFORM _cloudsat.maintain_history(make_interval(mins => s.setting::int),
+                                       ceil(extract(epoch FROM ahead) / 86400)::int)  -- it counts in days
+       FROM pg_settings AS s WHERE s.name = 'cloudsat.history_retention';
 EXCEPTION
     WHEN lock_not_available THEN
         RAISE WARNING 'could not lock cloudsat.queue_history' USING ERRCODE = 'lock_not_available',
@@ -263,15 +249,14 @@ EXCEPTION
             DETAIL = 'Its partitions are unchanged.';
 END
 $guardian$;
-COMMENT ON FUNCTION _cloudsat.maintain_guardian(pg_catalog.interval) IS
-    'maintains queue_history, if the guardian is installed';
+COMMENT ON FUNCTION _cloudsat.maintain_guardian IS 'maintains queue_history';
 
 -- Blocks posters only where it must. Making the tables takes a lock that blocks neither posters nor readers.
 -- Attaching the tables of periods ahead locks only the default partition. Only for a period that has begun is
 -- the whole board locked, while its messages move out of the default partition.
-CREATE FUNCTION cloudsat.maintain(OUT partition pg_catalog.text, OUT starts pg_catalog.timestamptz,
-                                  OUT ends pg_catalog.timestamptz, OUT moved pg_catalog.int8)
-    RETURNS SETOF pg_catalog.record
+CREATE FUNCTION cloudsat.maintain(OUT partition text, OUT starts timestamptz, OUT ends timestamptz,
+                                  OUT moved int8)
+    RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '10s'
@@ -323,11 +308,11 @@ BEGIN
     -- Default privileges apply to new partitions, and a dump does not keep the privileges of row types.
     PERFORM _cloudsat.revoke(o.kind, o.name, o.grantees) FROM _cloudsat.objects() AS o
      WHERE cardinality(o.grantees) > 0
-       AND (NOT o.is_member OR o.kind = 'TYPE' AND EXISTS (SELECT FROM pg_class AS c
-           WHERE c.reltype = o.object AND c.relkind <> 'c'));
+       AND (NOT o.is_member OR o.kind = 'TYPE'
+            AND EXISTS (SELECT FROM pg_class AS c WHERE c.reltype = o.object AND c.relkind <> 'c'));
 END
 $maintain$;
-COMMENT ON FUNCTION cloudsat.maintain() IS
+COMMENT ON FUNCTION cloudsat.maintain IS
     'makes the partitions of the current period and of those ahead, and moves the default partition''s '
     'messages into dated ones; returns each new partition and the number of messages moved there; likewise '
     'makes daily partitions of queue_history and drops old ones; prunes the logs; revokes other roles'' '

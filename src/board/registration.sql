@@ -1,11 +1,11 @@
 -- Which connection speaks as which addresses.
 
 CREATE TABLE cloudsat.registered (
-    nick          cloudsat.address       NOT NULL,
-    "timestamp"   pg_catalog.timestamptz NOT NULL,
-    chans         cloudsat.address[]     NOT NULL,
-    pid           pg_catalog.int4        NOT NULL,
-    backend_start pg_catalog.timestamptz NOT NULL
+    nick          cloudsat.address   NOT NULL,
+    "timestamp"   timestamptz        NOT NULL,
+    chans         cloudsat.address[] NOT NULL,
+    pid           int4               NOT NULL,
+    backend_start timestamptz        NOT NULL
 );
 CREATE INDEX registered_nick_timestamp_idx ON cloudsat.registered (nick, "timestamp");
 CREATE INDEX registered_connection_idx ON cloudsat.registered (pid, backend_start, "timestamp");
@@ -21,48 +21,46 @@ COMMENT ON COLUMN cloudsat.registered.pid IS 'process that serves the connection
 COMMENT ON COLUMN cloudsat.registered.backend_start IS
     'when that process began; with pid it identifies the connection';
 
-SELECT pg_catalog.pg_extension_config_dump('cloudsat.registered', '');
+SELECT pg_extension_config_dump('cloudsat.registered', '');
 
 -- Not SECURITY DEFINER: it must know the caller, and it writes its row below SQL, which checks no privileges.
 -- An untyped literal, as users write and drivers send it, is text, so text may be an address or an array
 -- literal. Neither text nor text[] becomes an address without a cast, so each has its own function.
-CREATE FUNCTION cloudsat.register(addresses cloudsat.address[], listen pg_catalog.bool DEFAULT true)
+CREATE FUNCTION cloudsat.register(addresses cloudsat.address[], listen bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
-COMMENT ON FUNCTION cloudsat.register(cloudsat.address[], pg_catalog.bool) IS
+COMMENT ON FUNCTION cloudsat.register(cloudsat.address[], bool) IS
     'registers this session: the first address is its nick, all are its own, and it hears all their '
     'suffixes, which are returned; listens to their channels if listen is true; an empty array cancels';
-CREATE FUNCTION cloudsat.register(addresses cloudsat.address, listen pg_catalog.bool DEFAULT true)
+CREATE FUNCTION cloudsat.register(addresses cloudsat.address, listen bool DEFAULT true)
     RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
-COMMENT ON FUNCTION cloudsat.register(cloudsat.address, pg_catalog.bool) IS
+COMMENT ON FUNCTION cloudsat.register(cloudsat.address, bool) IS
     'registers this session under one address, like register(address[])';
-CREATE FUNCTION cloudsat.register(addresses pg_catalog.text[], listen pg_catalog.bool DEFAULT true)
-    RETURNS cloudsat.address[]
+CREATE FUNCTION cloudsat.register(addresses text[], listen bool DEFAULT true) RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
-COMMENT ON FUNCTION cloudsat.register(pg_catalog.text[], pg_catalog.bool) IS
+COMMENT ON FUNCTION cloudsat.register(text[], bool) IS
     'registers this session under these addresses, like register(address[])';
-CREATE FUNCTION cloudsat.register(addresses pg_catalog.text, listen pg_catalog.bool DEFAULT true)
-    RETURNS cloudsat.address[]
+CREATE FUNCTION cloudsat.register(addresses text, listen bool DEFAULT true) RETURNS cloudsat.address[]
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_register_session';
-COMMENT ON FUNCTION cloudsat.register(pg_catalog.text, pg_catalog.bool) IS
+COMMENT ON FUNCTION cloudsat.register(text, bool) IS
     'registers this session under an address, or under those of an array literal such as '
     '{a@x.example.com,x.example.com}, like register(address[])';
 
 -- This session's registration. PARALLEL RESTRICTED: only the leader of a parallel query knows it.
 CREATE FUNCTION cloudsat.nick() RETURNS cloudsat.address
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_nick';
-COMMENT ON FUNCTION cloudsat.nick() IS
+COMMENT ON FUNCTION cloudsat.nick IS
     'the first address that this session registered; null if it is not registered';
 
 CREATE FUNCTION cloudsat.addresses() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_addresses';
-COMMENT ON FUNCTION cloudsat.addresses() IS
+COMMENT ON FUNCTION cloudsat.addresses IS
     'the addresses that this session registered, the nick first; empty if it is not registered';
 
 CREATE FUNCTION cloudsat.subscriptions() RETURNS cloudsat.address[]
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat_subscriptions';
-COMMENT ON FUNCTION cloudsat.subscriptions() IS
+COMMENT ON FUNCTION cloudsat.subscriptions IS
     'the addresses that this session hears: all suffixes of its own, the root last; empty if it is not '
     'registered';
 
@@ -71,7 +69,7 @@ COMMENT ON FUNCTION cloudsat.subscriptions() IS
 CREATE VIEW cloudsat.inbox WITH (security_barrier) AS
     SELECT uuid, "timestamp", poster, chan, message, before, disposition, root, depth
       FROM cloudsat.messages
-     WHERE chan OPERATOR(pg_catalog.=) ANY (cloudsat.subscriptions());
+     WHERE chan = ANY (cloudsat.subscriptions());
 COMMENT ON VIEW cloudsat.inbox IS 'all messages on this session''s subscriptions, its own included';
 COMMENT ON COLUMN cloudsat.inbox.uuid IS 'UUIDv7: its order is the order of time';
 COMMENT ON COLUMN cloudsat.inbox."timestamp" IS 'when it was posted, taken from the uuid';
@@ -95,7 +93,7 @@ CREATE VIEW cloudsat.recent AS
           FROM newest AS n,
                LATERAL (SELECT nick, "timestamp", chans, pid, backend_start
                           FROM cloudsat.registered
-                         WHERE registered.nick OPERATOR(pg_catalog.<) n.nick
+                         WHERE registered.nick < n.nick
                          ORDER BY nick DESC, "timestamp" DESC LIMIT 1) AS r)
     SELECT nick, "timestamp", chans, pid, backend_start FROM newest;
 COMMENT ON VIEW cloudsat.recent IS 'the newest registration of each nick; chans is empty if it was cancelled';
@@ -109,24 +107,23 @@ COMMENT ON COLUMN cloudsat.recent.backend_start IS
 -- pg_stat_activity hides the times of other users' sessions, which show whether a pid is still the same
 -- connection.
 CREATE FUNCTION _cloudsat.sessions()
-    RETURNS TABLE (pid pg_catalog.int4, backend_start pg_catalog.timestamptz, usename pg_catalog.name,
-                   application_name pg_catalog.text, client_addr pg_catalog.inet, state pg_catalog.text,
-                   state_change pg_catalog.timestamptz)
+    RETURNS TABLE (pid int4, backend_start timestamptz, usename name, application_name text, client_addr inet,
+                   state text, state_change timestamptz)
     LANGUAGE SQL STABLE PARALLEL RESTRICTED SECURITY DEFINER
 BEGIN ATOMIC
     SELECT a.pid, a.backend_start, a.usename, a.application_name, a.client_addr, a.state, a.state_change
-      FROM pg_catalog.pg_stat_activity AS a
-     WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+      FROM pg_stat_activity AS a
+     WHERE a.datname = current_database();
 END;
-COMMENT ON FUNCTION _cloudsat.sessions() IS 'the sessions of this database, for cloudsat.connections';
+COMMENT ON FUNCTION _cloudsat.sessions IS 'the sessions of this database, for cloudsat.connections';
 
 CREATE VIEW cloudsat.connections AS
     SELECT r.nick, r."timestamp", r.chans, r.pid, r.backend_start,
            s.usename, s.application_name, s.client_addr, s.state, s.state_change
       FROM cloudsat.recent AS r
-      JOIN _cloudsat.sessions() AS s ON s.pid OPERATOR(pg_catalog.=) r.pid
-                                    AND s.backend_start OPERATOR(pg_catalog.=) r.backend_start
-     WHERE pg_catalog.cardinality(r.chans) OPERATOR(pg_catalog.>) 0;
+      JOIN _cloudsat.sessions() AS s ON s.pid = r.pid
+                                    AND s.backend_start = r.backend_start
+     WHERE cardinality(r.chans) > 0;
 COMMENT ON VIEW cloudsat.connections IS 'the newest registrations whose connection is alive, with its state';
 COMMENT ON COLUMN cloudsat.connections.nick IS 'the first of the connection''s own addresses';
 COMMENT ON COLUMN cloudsat.connections."timestamp" IS 'when it registered';

@@ -1,49 +1,44 @@
 -- Tasks: the state of a message's work, from the dispositions of the replies under it. These functions read
 -- the board's table themselves: a role that may execute them may read it.
 
-CREATE FUNCTION cloudsat.participants(root pg_catalog.uuid)
-    RETURNS TABLE (poster cloudsat.address, state cloudsat.disposition, since pg_catalog.timestamptz,
-                   last pg_catalog.uuid, replies pg_catalog.int8, taken_up pg_catalog.timestamptz,
-                   belayed_by pg_catalog.uuid)
+CREATE FUNCTION cloudsat.participants(root uuid)
+    RETURNS TABLE (poster cloudsat.address, state cloudsat.disposition, since timestamptz, last uuid,
+                   replies int8, taken_up timestamptz, belayed_by uuid)
     AS 'MODULE_PATHNAME', 'cloudsat_participants' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION cloudsat.participants(pg_catalog.uuid) IS
+COMMENT ON FUNCTION cloudsat.participants IS
     'the addresses that replied to a message or under it, each with their last disposition other than info, '
     'and the belay that cancelled their work';
 
 -- Neither STRICT nor a SET clause, so that the planner inlines the body; no search_path changes its meaning.
-CREATE FUNCTION cloudsat.acknowledgments(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
+CREATE FUNCTION cloudsat.acknowledgments(root uuid) RETURNS SETOF cloudsat.address
     LANGUAGE sql STABLE PARALLEL SAFE COST 100 ROWS 10
 BEGIN ATOMIC
     SELECT p.poster FROM cloudsat.participants(root) AS p WHERE p.taken_up IS NOT NULL;
 END;
-COMMENT ON FUNCTION cloudsat.acknowledgments(pg_catalog.uuid) IS
-    'the addresses that took up a task, whatever the result';
+COMMENT ON FUNCTION cloudsat.acknowledgments IS 'the addresses that took up a task, whatever the result';
 
-CREATE FUNCTION cloudsat.failed(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
+CREATE FUNCTION cloudsat.failed(root uuid) RETURNS SETOF cloudsat.address
     LANGUAGE sql STABLE PARALLEL SAFE COST 100 ROWS 10
 BEGIN ATOMIC
-    SELECT p.poster FROM cloudsat.participants(root) AS p WHERE p.state OPERATOR(pg_catalog.=) 'problem';
+    SELECT p.poster FROM cloudsat.participants(root) AS p WHERE p.state = 'problem';
 END;
-COMMENT ON FUNCTION cloudsat.failed(pg_catalog.uuid) IS
-    'the addresses whose last disposition on a task is problem';
+COMMENT ON FUNCTION cloudsat.failed IS 'the addresses whose last disposition on a task is problem';
 
-CREATE FUNCTION cloudsat.incomplete(root pg_catalog.uuid) RETURNS SETOF cloudsat.address
+CREATE FUNCTION cloudsat.incomplete(root uuid) RETURNS SETOF cloudsat.address
     LANGUAGE sql STABLE PARALLEL SAFE COST 100 ROWS 10
 BEGIN ATOMIC
     SELECT p.poster FROM cloudsat.participants(root) AS p
-     WHERE p.state OPERATOR(pg_catalog.=) 'acknowledged' AND p.belayed_by IS NULL;
+     WHERE p.state = 'acknowledged' AND p.belayed_by IS NULL;
 END;
-COMMENT ON FUNCTION cloudsat.incomplete(pg_catalog.uuid) IS
+COMMENT ON FUNCTION cloudsat.incomplete IS
     'the addresses that work on a task: acknowledged, and neither failed, ended nor belayed';
 
-CREATE FUNCTION cloudsat.task(root pg_catalog.uuid)
-    RETURNS TABLE (state cloudsat.disposition, participants pg_catalog.int8, working pg_catalog.int8,
-                   ended pg_catalog.int8, failed pg_catalog.int8, belayed pg_catalog.int8,
-                       ignored pg_catalog.int8,
-                   informed pg_catalog.int8, replies pg_catalog.int8, first_activity pg_catalog.timestamptz,
-                   last_activity pg_catalog.timestamptz)
+CREATE FUNCTION cloudsat.task(root uuid)
+    RETURNS TABLE (state cloudsat.disposition, participants int8, working int8, ended int8, failed int8,
+                   belayed int8, ignored int8, informed int8, replies int8, first_activity timestamptz,
+                   last_activity timestamptz)
     AS 'MODULE_PATHNAME', 'cloudsat_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 1;
-COMMENT ON FUNCTION cloudsat.task(pg_catalog.uuid) IS
+COMMENT ON FUNCTION cloudsat.task IS
     'the state of a message''s work and its participants by stage; one row, or none if neither the message '
     'nor a reply exists';
 
@@ -51,8 +46,7 @@ COMMENT ON FUNCTION cloudsat.task(pg_catalog.uuid) IS
 -- partitions.
 CREATE VIEW cloudsat.tasks AS
     SELECT m.uuid, m."timestamp", m.poster, m.chan, m.message, t.state, t.participants, t.working, t.ended,
-        t.failed,
-           t.belayed, t.ignored, t.informed, t.replies, t.last_activity
+           t.failed, t.belayed, t.ignored, t.informed, t.replies, t.last_activity
       FROM cloudsat.messages AS m, LATERAL cloudsat.task(m.uuid) AS t
      WHERE m.before IS NULL;
 COMMENT ON VIEW cloudsat.tasks IS

@@ -26,9 +26,9 @@ BEGIN
         ('cloudsat_adhoc', 'cloudsat: reads everything of the board, and what the guardian records'),
         ('cloudsat_admin', 'cloudsat: administers the board, its bots and the guardian')
     LOOP
-        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted) THEN
-            EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
-            EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', wanted, meaning);
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXECUTE format('COMMENT ON ROLE %I IS %L', wanted, meaning);
         END IF;
     END LOOP;
 END

@@ -1,21 +1,19 @@
 -- The state of cloudsat's processes in all databases of the cluster.
 
 CREATE FUNCTION _cloudsat.workers(OUT kind text, OUT database_oid oid, OUT server_oid oid, OUT server text,
-    OUT pid integer,
-    OUT state text, OUT since timestamptz, OUT started_at timestamptz, OUT rounds bigint,
-        OUT failures integer,
-    OUT last_error_at timestamptz, OUT last_error text, OUT note text)
-RETURNS SETOF record
+                                  OUT pid integer, OUT state text, OUT since timestamptz,
+                                  OUT started_at timestamptz, OUT rounds bigint, OUT failures integer,
+                                  OUT last_error_at timestamptz, OUT last_error text, OUT note text)
+    RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'cloudsat_workers';
-COMMENT ON FUNCTION _cloudsat.workers() IS 'the roster in shared memory, for worker_status';
+COMMENT ON FUNCTION _cloudsat.workers IS 'the roster in shared memory, for worker_status';
 
 CREATE VIEW cloudsat.worker_status AS
     SELECT w.kind, d.datname::text AS database, w.server, w.pid, w.state, w.since, w.started_at, w.rounds,
-        w.failures,
-        w.last_error_at, w.last_error, w.note
+        w.failures, w.last_error_at, w.last_error, w.note
     FROM _cloudsat.workers() w
-        LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) w.database_oid;
+        LEFT JOIN pg_database d ON d.oid = w.database_oid;
 COMMENT ON VIEW cloudsat.worker_status IS
     'cloudsat''s processes in the whole cluster: the supervisor, a launcher and a notifier per database, a '
     'guard per broker';
