@@ -3,6 +3,7 @@
 // column changes two places: its table and its list. Independent of the tables' contents.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory_resource>
@@ -17,6 +18,7 @@
 
 extern "C" {
 #include "access/tupdesc.h"
+#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -175,6 +177,12 @@ public:
             ((place_[i] = table.find(row, std::get<i>(fields).name) - 1), ...);
         }
         (std::make_index_sequence<count>());
+        last_ = *std::max_element(std::begin(place_), std::end(place_)) + 1;
+    }
+    // Decodes the row as far as needed.
+    template <class Row> void read(TupleTableSlot* slot, Row& row) const {
+        slot_getsomeattrs(slot, last_);
+        read(slot->tts_values, slot->tts_isnull, row);
     }
     template <class Row>
     void read(const Datum* values, const bool* nulls, Row& row,
@@ -205,6 +213,7 @@ private:
     }
 
     int place_[count];
+    int last_ = 0;
 };
 
 // The first row of the last result.

@@ -2,6 +2,7 @@
 
 #include "guardian/queue_row.hpp"
 
+#include "board/indexes.hpp"
 #include "guardian/fields.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
@@ -78,56 +79,58 @@ struct AsInterval : AsInt8 { // microseconds
     static void read(Datum value, core::Micros& out) { out = micros_of(*DatumGetIntervalP(value)); }
 };
 
-constexpr std::tuple queue_fields{
-    field<AsText>("vhost", CLOUDSAT_MEMBER(vhost)),
-    field<AsText>("name", CLOUDSAT_MEMBER(name)),
-    field<AsText>("type", CLOUDSAT_MEMBER(known.facts.type)),
-    field<AsBool>("durable", CLOUDSAT_MEMBER(known.facts.durable)),
-    field<AsBool>("exclusive", CLOUDSAT_MEMBER(known.facts.exclusive)),
-    field<AsBool>("auto_delete", CLOUDSAT_MEMBER(known.facts.auto_delete)),
-    field<AsJson>("arguments", CLOUDSAT_MEMBER(known.facts.arguments), OnUpdate::keep_if_null),
-    field<AsText>("state", CLOUDSAT_MEMBER(known.facts.state)),
-    field<AsInt8>("messages", CLOUDSAT_MEMBER(known.facts.messages)),
-    field<AsInt8>("ready", CLOUDSAT_MEMBER(known.facts.ready)),
-    field<AsInt8>("unacknowledged", CLOUDSAT_MEMBER(known.facts.unacknowledged)),
-    field<AsInt8>("consumers", CLOUDSAT_MEMBER(known.facts.consumers)),
-    field<AsInt8>("memory", CLOUDSAT_MEMBER(known.facts.memory)),
-    field<AsSource>("size_source", CLOUDSAT_MEMBER(known.source)),
-    field<AsText>("owner", CLOUDSAT_MEMBER(known.owner_name)),
-    field<AsOwner>("owner_kind", CLOUDSAT_MEMBER(known.owner)),
-    field<AsLevel>("level", CLOUDSAT_MEMBER(known.standing.level)),
-    field<AsLevel>("pending", CLOUDSAT_MEMBER(known.standing.pending)),
-    field<AsId>("policy", CLOUDSAT_MEMBER(known.policy)),
-    field<AsInt8>("warn_size", CLOUDSAT_MEMBER(known.limits.warn_size)),
-    field<AsInt8>("delete_size", CLOUDSAT_MEMBER(known.limits.delete_size)),
-    field<AsInt8>("archive_size", CLOUDSAT_MEMBER(known.limits.archive_size)),
-    field<AsInt8>("max_archive_size", CLOUDSAT_MEMBER(known.limits.max_archive_size)),
-    field<AsInterval>("delete_delay", CLOUDSAT_MEMBER(known.limits.delete_delay)),
-    field<AsBool>("unbounded", CLOUDSAT_MEMBER(known.limits.unbounded)),
-    field<AsBool>("exempt", CLOUDSAT_MEMBER(known.limits.exempt)),
-    field<AsBasis>("basis", CLOUDSAT_MEMBER(known.limits.basis)),
-    field<AsFloat8>("growth", CLOUDSAT_MEMBER(known.growth)),
-    field<AsUuid>("incident", CLOUDSAT_MEMBER(extras.incident)),
-    field<AsId>("incident_size", CLOUDSAT_MEMBER(extras.incident_size)),
-    field<AsTime>("incident_at", CLOUDSAT_MEMBER(extras.incident_at)),
-    field<AsText>("belayed_by", CLOUDSAT_MEMBER(extras.belayed_by)),
-    field<AsTime>("belayed_at", CLOUDSAT_MEMBER(extras.belayed_at)),
-    field<AsTime>("would_delete_at", CLOUDSAT_MEMBER(extras.would_delete_at)),
-    field<AsTime>("delay_from", CLOUDSAT_MEMBER(known.standing.delay_from)),
-    field<AsArchive>("archive", CLOUDSAT_MEMBER(known.standing.archive)),
-    field<AsTime>("archive_at", CLOUDSAT_MEMBER(extras.archive_at)),
-    field<AsInt8>("archived", CLOUDSAT_MEMBER(extras.archived)),
-    field<AsInt4>("archive_failures", CLOUDSAT_MEMBER(extras.archive_failures)),
-    field<AsTime>("archive_retry", CLOUDSAT_MEMBER(extras.archive_retry)),
-    field<AsTime>("intended_at", CLOUDSAT_MEMBER(extras.intended_at)),
-    field<AsXid>("intended_xact", CLOUDSAT_MEMBER(extras.intended_xact)),
-    field<AsInt4>("attempts", CLOUDSAT_MEMBER(extras.attempts)),
-    field<AsInt4>("failures", CLOUDSAT_MEMBER(extras.failures)),
-    field<AsTime>("acted_at", CLOUDSAT_MEMBER(known.standing.acted_at)),
-    field<AsTime>("retry_after", CLOUDSAT_MEMBER(known.standing.retry_after)),
-    field<AsTime>("first_seen", CLOUDSAT_MEMBER(extras.first_seen)),
-    field<AsTime>("changed_at", CLOUDSAT_MEMBER(known.changed_at)),
-    field<AsTime>("gone_at", CLOUDSAT_MEMBER(extras.gone_at))};
+// The beginning of a cycle reads these only. The first two are of the key.
+constexpr std::tuple sweep_fields{field<AsText>("vhost", CLOUDSAT_MEMBER(vhost)),
+                                  field<AsText>("name", CLOUDSAT_MEMBER(name)),
+                                  field<AsSource>("size_source", CLOUDSAT_MEMBER(known.source)),
+                                  field<AsTime>("gone_at", CLOUDSAT_MEMBER(extras.gone_at))};
+constexpr std::tuple queue_fields = std::tuple_cat(
+    sweep_fields,
+    std::tuple{field<AsText>("type", CLOUDSAT_MEMBER(known.facts.type)),
+               field<AsBool>("durable", CLOUDSAT_MEMBER(known.facts.durable)),
+               field<AsBool>("exclusive", CLOUDSAT_MEMBER(known.facts.exclusive)),
+               field<AsBool>("auto_delete", CLOUDSAT_MEMBER(known.facts.auto_delete)),
+               field<AsJson>("arguments", CLOUDSAT_MEMBER(known.facts.arguments), OnUpdate::keep_if_null),
+               field<AsText>("state", CLOUDSAT_MEMBER(known.facts.state)),
+               field<AsInt8>("messages", CLOUDSAT_MEMBER(known.facts.messages)),
+               field<AsInt8>("ready", CLOUDSAT_MEMBER(known.facts.ready)),
+               field<AsInt8>("unacknowledged", CLOUDSAT_MEMBER(known.facts.unacknowledged)),
+               field<AsInt8>("consumers", CLOUDSAT_MEMBER(known.facts.consumers)),
+               field<AsInt8>("memory", CLOUDSAT_MEMBER(known.facts.memory)),
+               field<AsText>("owner", CLOUDSAT_MEMBER(known.owner_name)),
+               field<AsOwner>("owner_kind", CLOUDSAT_MEMBER(known.owner)),
+               field<AsLevel>("level", CLOUDSAT_MEMBER(known.standing.level)),
+               field<AsLevel>("pending", CLOUDSAT_MEMBER(known.standing.pending)),
+               field<AsId>("policy", CLOUDSAT_MEMBER(known.policy)),
+               field<AsInt8>("warn_size", CLOUDSAT_MEMBER(known.limits.warn_size)),
+               field<AsInt8>("delete_size", CLOUDSAT_MEMBER(known.limits.delete_size)),
+               field<AsInt8>("archive_size", CLOUDSAT_MEMBER(known.limits.archive_size)),
+               field<AsInt8>("max_archive_size", CLOUDSAT_MEMBER(known.limits.max_archive_size)),
+               field<AsInterval>("delete_delay", CLOUDSAT_MEMBER(known.limits.delete_delay)),
+               field<AsBool>("unbounded", CLOUDSAT_MEMBER(known.limits.unbounded)),
+               field<AsBool>("exempt", CLOUDSAT_MEMBER(known.limits.exempt)),
+               field<AsBasis>("basis", CLOUDSAT_MEMBER(known.limits.basis)),
+               field<AsFloat8>("growth", CLOUDSAT_MEMBER(known.growth)),
+               field<AsUuid>("incident", CLOUDSAT_MEMBER(extras.incident)),
+               field<AsId>("incident_size", CLOUDSAT_MEMBER(extras.incident_size)),
+               field<AsTime>("incident_at", CLOUDSAT_MEMBER(extras.incident_at)),
+               field<AsText>("belayed_by", CLOUDSAT_MEMBER(extras.belayed_by)),
+               field<AsTime>("belayed_at", CLOUDSAT_MEMBER(extras.belayed_at)),
+               field<AsTime>("would_delete_at", CLOUDSAT_MEMBER(extras.would_delete_at)),
+               field<AsTime>("delay_from", CLOUDSAT_MEMBER(known.standing.delay_from)),
+               field<AsArchive>("archive", CLOUDSAT_MEMBER(known.standing.archive)),
+               field<AsTime>("archive_at", CLOUDSAT_MEMBER(extras.archive_at)),
+               field<AsInt8>("archived", CLOUDSAT_MEMBER(extras.archived)),
+               field<AsInt4>("archive_failures", CLOUDSAT_MEMBER(extras.archive_failures)),
+               field<AsTime>("archive_retry", CLOUDSAT_MEMBER(extras.archive_retry)),
+               field<AsTime>("intended_at", CLOUDSAT_MEMBER(extras.intended_at)),
+               field<AsXid>("intended_xact", CLOUDSAT_MEMBER(extras.intended_xact)),
+               field<AsInt4>("attempts", CLOUDSAT_MEMBER(extras.attempts)),
+               field<AsInt4>("failures", CLOUDSAT_MEMBER(extras.failures)),
+               field<AsTime>("acted_at", CLOUDSAT_MEMBER(known.standing.acted_at)),
+               field<AsTime>("retry_after", CLOUDSAT_MEMBER(known.standing.retry_after)),
+               field<AsTime>("first_seen", CLOUDSAT_MEMBER(extras.first_seen)),
+               field<AsTime>("changed_at", CLOUDSAT_MEMBER(known.changed_at))});
 
 ServerTable queue_table("queues", 2);
 // Derives what has no column of its own.
@@ -141,6 +144,13 @@ void derive(QueueRow& row) {
     row.known.gone = extras.gone_at != 0;
 }
 
+// Whether most rows of the table are of other servers. The index of the key saves reading those; measured
+// with ten equal servers, a poll takes half the time. For a server alone, the order of the table is faster:
+// by the index, a poll takes a fifth longer. Old statistics cost time only.
+bool is_minority(const Cycle& cycle, Relation table) {
+    return static_cast<float>(cycle.past.queues.value_or(0)) < table->rd_rel->reltuples / 2;
+}
+
 } // namespace
 
 struct QueueReader : RowReader<queue_table, queue_fields> {
@@ -149,41 +159,48 @@ struct QueueReader : RowReader<queue_table, queue_fields> {
 struct QueueColumns : Rows<queue_table, queue_fields> {};
 
 QueueScan::QueueScan(const Cycle& cycle)
-    : server_(cycle.server->name), table_(table_open(queues_table.oid(), AccessShareLock)),
-      slot_(table_slot_create(table_, nullptr)) {
+    : context_(CurrentMemoryContext), table_(table_open(queues_table.oid(), AccessShareLock)) {
     CommandCounterIncrement(); // sees earlier changes of this transaction
     snapshot_ = RegisterSnapshot(GetTransactionSnapshot());
-    scan_ = table_beginscan(table_, snapshot_, 0, nullptr);
-    scratch_ = pg::new_context(CurrentMemoryContext, "cloudsat arguments");
     TupleDesc descriptor = RelationGetDescr(table_);
+    const AttrNumber server = queue_table.find(descriptor, "server");
+    Relation index = is_minority(cycle, table_) ? board::open_index(table_, {server}) : nullptr;
+    ScanKeyData key;
+    ScanKeyEntryInitialize(&key, 0, server, BTEqualStrategyNumber, InvalidOid,
+                           TupleDescAttr(descriptor, server - 1)->attcollation, F_TEXTEQ,
+                           pg::to_text(cycle.server->name));
+    scan_.begin(table_, index == nullptr ? InvalidOid : RelationGetRelid(index), snapshot_, key);
+    if (index != nullptr) {
+        index_close(index, AccessShareLock); // the scan has it open
+    }
+    scratch_ = pg::new_context(CurrentMemoryContext, "cloudsat arguments");
     reader_ = new (palloc(sizeof(QueueReader))) QueueReader(descriptor);
-    server_column_ = queue_table.find(descriptor, "server");
     arguments_column_ = queue_table.find(descriptor, "arguments");
 }
 
 const QueueRow* QueueScan::next() {
-    const std::string_view wanted = server_;
-    while (table_scan_getnextslot(scan_, ForwardScanDirection, slot_)) {
-        CHECK_FOR_INTERRUPTS();
-        bool isnull = false;
-        if (pg::view(slot_getattr(slot_, server_column_, &isnull)) == wanted) {
-            slot_getallattrs(slot_);
-            reader_->read(slot_->tts_values, slot_->tts_isnull, row_);
-            derive(row_);
-            return &row_;
-        }
+    CHECK_FOR_INTERRUPTS();
+    MemoryContext caller = MemoryContextSwitchTo(context_); // an index scan keeps what it allocates
+    slot_ = scan_.next();
+    MemoryContextSwitchTo(caller);
+    if (slot_ == nullptr) {
+        return nullptr;
     }
-    return nullptr;
+    reader_->read(slot_, row_);
+    derive(row_);
+    return &row_;
 }
 
 std::optional<std::string_view> QueueScan::other_arguments(std::string_view told) {
     MemoryContextReset(scratch_);
     MemoryContext outer = MemoryContextSwitchTo(scratch_);
     std::optional<std::string_view> other;
-    if (slot_->tts_isnull[arguments_column_ - 1]) {
+    bool isnull = false;
+    const Datum arguments = slot_getattr(slot_, arguments_column_, &isnull);
+    if (isnull) {
         other = std::string_view{};
     } else {
-        Jsonb* known = DatumGetJsonbP(slot_->tts_values[arguments_column_ - 1]);
+        Jsonb* known = DatumGetJsonbP(arguments);
         const bool both_empty = told == "{}" && JB_ROOT_IS_OBJECT(known) && JB_ROOT_COUNT(known) == 0;
         if (!both_empty) { // as for most queues
             const Datum now =
@@ -199,9 +216,8 @@ std::optional<std::string_view> QueueScan::other_arguments(std::string_view told
 
 void QueueScan::end() {
     MemoryContextDelete(scratch_);
-    table_endscan(scan_);
+    scan_.end();
     UnregisterSnapshot(snapshot_);
-    ExecDropSingleTupleTableSlot(slot_);
     table_close(table_, AccessShareLock);
 }
 
@@ -244,12 +260,16 @@ void load_queues(Cycle& cycle) {
     std::string_view last; // most rows have the same vhost as the previous one
     std::uint32_t vhost = 0;
     QueueScan scan(cycle);
-    while (const QueueRow* row = scan.next()) {
-        if (row->vhost != last || last.empty()) {
-            last = join(cycle.arena, {row->vhost});
+    const RowReader<queue_table, sweep_fields> reader(RelationGetDescr(scan.table_));
+    QueueRow row;
+    while (TupleTableSlot* slot = scan.scan_.next()) {
+        CHECK_FOR_INTERRUPTS();
+        reader.read(slot, row);
+        if (row.vhost != last || last.empty()) {
+            last = join(cycle.arena, {row.vhost});
             vhost = cycle.sweep->vhost(last);
         }
-        cycle.sweep->know(vhost, row->name, row->known.gone, row->known.source);
+        cycle.sweep->know(vhost, row.name, row.extras.gone_at != 0, row.known.source);
     }
     scan.end();
 }

@@ -6,6 +6,7 @@
 
 #include "guardian/columns.hpp"
 #include "guardian/cycle.hpp"
+#include "pg/table_scan.hpp"
 
 extern "C" {
 #include "datatype/timestamp.h"
@@ -13,8 +14,6 @@ extern "C" {
 
 struct RelationData;
 struct SnapshotData;
-struct TableScanDescData;
-struct TupleTableSlot;
 
 namespace cloudsat::guardian {
 
@@ -38,7 +37,7 @@ struct QueueReader;
 struct QueueColumns;
 
 // Reads the rows one at a time: all of them together would be the largest part of a cycle's memory. The
-// snapshot is taken at construction; later writes are not visible.
+// snapshot is taken at construction; later writes are not visible. Lives in the context of its construction.
 class QueueScan {
 public:
     explicit QueueScan(const Cycle& cycle);
@@ -50,14 +49,16 @@ public:
     void end(); // an ERROR ends it, too
 
 private:
-    const char* server_;
+    friend void load_queues(Cycle& cycle); // reads fewer fields
+
+    MemoryContext context_;
     RelationData* table_;
-    TupleTableSlot* slot_;
     SnapshotData* snapshot_;
-    TableScanDescData* scan_;
+    pg::TableScan scan_;
+    TupleTableSlot* slot_; // the row
     MemoryContext scratch_;
     QueueReader* reader_;
-    std::int16_t server_column_, arguments_column_;
+    std::int16_t arguments_column_;
     QueueRow row_;
 };
 static_assert(pg::Plain<QueueScan>);

@@ -49,6 +49,18 @@ is(sql(q{SELECT count(*), min(messages), max(messages) FROM cloudsat.queues WHER
 	"$queues|7|7", 'of the same sizes');
 sql(q{SET client_min_messages = warning; DROP SERVER metrics CASCADE; DELETE FROM cloudsat.queues WHERE server = 'metrics'});
 
+# --- beside it a small broker, whose rows are few of the table's
+my $little = Cloudsat::FakeBroker->start;
+$little->tell('/queues', { count => 3 });
+sql($little->server_sql('small'));
+sql('ANALYZE cloudsat.queues');
+my $scans = q{SELECT seq_scan FROM pg_stat_all_tables WHERE relid = 'cloudsat.queues'::regclass};
+my $before = sql($scans);
+is(poll('small'), '3|3|3', 'the queues of a small broker are recorded');
+is(poll('small'), '3|0|0', 'and found by its next poll');
+is(sql($scans), $before, 'neither reads the rows of the big one');
+sql(q{SET client_min_messages = warning; DROP SERVER small CASCADE; DELETE FROM cloudsat.queues WHERE server = 'small'});
+
 # --- more than one batch of queues is overgrown at once
 my $overgrown = 2_500;
 sizes(count => $overgrown, messages => 3000);
