@@ -260,31 +260,6 @@ COMMENT ON FUNCTION _cloudsat.expired_partitions IS
     'the partitions that ended by an instant, the oldest first, with the number of their messages (an '
     'estimate if they are large) and their bytes';
 
-CREATE FUNCTION _cloudsat.lock_board() RETURNS void
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-AS $lock$
-BEGIN
-    FOR attempt IN 1 .. 20 LOOP
-        BEGIN
-            PERFORM set_config('lock_timeout', '50ms', true);
-            LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
-            RETURN;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            IF attempt = 20 THEN
-                RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-                    MESSAGE = 'could not lock cloudsat.messages',
-                    DETAIL = 'Other transactions kept using it. Nothing was dropped.',
-                    HINT = 'Call cloudsat.cleanup() again later. The view cloudsat.horizon shows '
-                          'long-running transactions.';
-            END IF;
-            PERFORM pg_sleep(0.1);
-        END;
-    END LOOP;
-END
-$lock$;
-COMMENT ON FUNCTION _cloudsat.lock_board IS
-    'locks the whole board, with short attempts so that posters and readers do not queue behind it';
-
 CREATE FUNCTION _cloudsat.board_is_awaited(longer_than interval) RETURNS bool
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $waits$
@@ -347,7 +322,10 @@ BEGIN
     SELECT coalesce(array_agg(e.partition), '{}'), array_agg(e.bytes), array_agg(e.messages)
       INTO leaves, sizes, counts FROM _cloudsat.expired_partitions(horizon) AS e;
     IF leaves <> '{}' THEN
-        PERFORM _cloudsat.lock_board();
+        PERFORM _cloudsat.lock_messages(whole_board => true, default_partition => false, moment => '50ms',
+            outcome => 'Nothing was dropped.',
+            advice => 'Call cloudsat.cleanup() again later. The view cloudsat.horizon shows long-running '
+                      'transactions.');
     END IF;
     FOR n IN 1 .. cardinality(leaves) LOOP
         IF n > most OR _cloudsat.board_is_awaited(longer_than => patience) THEN

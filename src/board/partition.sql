@@ -165,36 +165,38 @@ COMMENT ON FUNCTION _cloudsat.make_partition IS
     'makes the table of a period, not yet attached, and returns its name; null and a warning if something '
     'is in the way';
 
--- While this waits, posters and readers of the default partition wait behind it, so it tries for a moment
--- only, repeatedly. A period that has begun may have messages already. A query planned without its partition
--- would find them in neither place, so the whole board is locked then and nobody plans a query until the move
--- is complete.
-CREATE FUNCTION _cloudsat.lock_default(whole_board bool) RETURNS void
+-- While this waits, posters and readers of what it locks wait behind it, so it tries for a moment only,
+-- repeatedly. `outcome` and `advice` are for people, if other transactions do not let go.
+CREATE FUNCTION _cloudsat.lock_messages(whole_board bool, default_partition bool, moment text, outcome text,
+    advice text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $lock$
 BEGIN
     FOR attempt IN 1 .. 20 LOOP
         BEGIN
-            PERFORM set_config('lock_timeout', '100ms', true);
+            PERFORM set_config('lock_timeout', moment, true);
             IF whole_board THEN
                 LOCK TABLE ONLY cloudsat.messages IN ACCESS EXCLUSIVE MODE;
             END IF;
-            LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
+            IF default_partition THEN
+                LOCK TABLE cloudsat.messages_default IN ACCESS EXCLUSIVE MODE;
+            END IF;
             RETURN;
-        EXCEPTION WHEN lock_not_available THEN
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             IF attempt = 20 THEN
                 RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                     MESSAGE = 'could not lock cloudsat.messages',
-                    DETAIL = 'Other transactions kept using it. No partition was made.',
-                    HINT = 'Call cloudsat.maintain() again later: posts go to the default partition '
-                          'meanwhile.';
+                    DETAIL = 'Other transactions kept using it. ' || outcome,
+                    HINT = advice;
             END IF;
             PERFORM pg_sleep(0.1);
         END;
     END LOOP;
 END
 $lock$;
-COMMENT ON FUNCTION _cloudsat.lock_default IS 'locks the default partition, and on request the whole board';
+COMMENT ON FUNCTION _cloudsat.lock_messages IS
+    'locks the whole board, its default partition, or both, with short attempts so that posters and readers '
+    'do not queue behind it';
 
 -- The caller holds the locks.
 CREATE FUNCTION _cloudsat.attach_partition(partition text, period tstzrange) RETURNS int8
@@ -293,7 +295,11 @@ BEGIN
         names := names || partition;
     END LOOP;
     IF names <> '{}' THEN
-        PERFORM _cloudsat.lock_default(whole_board => lower(gaps[1]) <= here);
+        -- A period that has begun may have messages already. A query planned without its partition would find
+        -- them in neither place, so nobody plans a query until the move is complete.
+        PERFORM _cloudsat.lock_messages(whole_board => lower(gaps[1]) <= here, default_partition => true,
+            moment => '100ms', outcome => 'No partition was made.',
+            advice => 'Call cloudsat.maintain() again later: posts go to the default partition meanwhile.');
     END IF;
     FOR n IN 1 .. cardinality(names) LOOP
         partition := names[n];
