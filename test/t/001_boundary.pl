@@ -8,7 +8,7 @@ use Test::More;
 
 my $node = new_node('boundary', preload => 0, extension => 0);
 
-$node->safe_psql('postgres', q{
+sql(q{
 	CREATE FUNCTION throws(int) RETURNS void LANGUAGE c AS 'cloudsat_test', 'cloudsat_throws';
 	CREATE FUNCTION raises_over_owner() RETURNS void LANGUAGE c AS 'cloudsat_test', 'cloudsat_raises_over_owner';
 	CREATE FUNCTION too_large() RETURNS void LANGUAGE c AS 'cloudsat_test', 'cloudsat_too_large';
@@ -44,7 +44,7 @@ $node->safe_psql('postgres', q{
 	END $$;
 });
 
-sub fields_of { return $node->safe_psql('postgres', "SELECT fields(\$q\$$_[0]\$q\$)"); }
+sub fields_of { return sql("SELECT fields(\$q\$$_[0]\$q\$)"); }
 
 is(fields_of('SELECT throws(0)'), 'XX000|unknown C++ exception||', 'an int that is thrown becomes an error');
 is(fields_of('SELECT throws(1)'), 'XX000|a runtime error||', 'a standard exception keeps its text');
@@ -56,7 +56,7 @@ is(fields_of('SELECT too_large()'), '53200|out of memory||', 'an over-large requ
 is(fields_of('SELECT throws_in_set(1)'), 'XX000|a runtime error||', 'a set-returning function');
 is(fields_of('INSERT INTO watched VALUES (1)'), 'XX000|a runtime error||', 'a trigger');
 
-is( $node->safe_psql('postgres', q{
+is(sql(q{
 		SELECT FROM many(100, 'SELECT raises_over_owner()');
 		SELECT FROM many(100, 'SELECT throws(1)');
 		SELECT made, made - destroyed FROM counts();
@@ -64,7 +64,7 @@ is( $node->safe_psql('postgres', q{
 	'200|0', 'every object is destroyed, whichever way the error came');
 
 for my $statement ('SELECT throws(1)', 'SELECT raises_over_owner()') {
-	my ($before, $after) = split /\n/, $node->safe_psql('postgres', qq{
+	my ($before, $after) = split /\n/, sql(qq{
 		SET client_min_messages = error;
 		DO \$\$ BEGIN PERFORM many(1000, '$statement'); END \$\$;
 		SELECT resident_kb();
@@ -76,13 +76,13 @@ for my $statement ('SELECT throws(1)', 'SELECT raises_over_owner()') {
 }
 
 my $offset = -s $node->logfile;
-is($node->safe_psql('postgres', 'SELECT start_worker()'), 't', 'a worker starts');
+is(sql('SELECT start_worker()'), 't', 'a worker starts');
 ok($node->wait_for_log(qr/boundary worker rounds: ----\+/, $offset),
 	'a worker outlives what its rounds throw and raise, and its transaction and locks are released');
 ok($node->wait_for_log(qr/last error: raised once more$/m, $offset),
 	'it knows the error, also one that lies in the memory of the transaction that is aborted');
 ok($node->wait_for_log(qr/a runtime error/, $offset), 'an exception out of a worker is an error in the log');
-is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server is still there');
+is(sql('SELECT 1'), '1', 'the server is still there');
 unlike(slurp_file($node->logfile), qr/terminated by signal|server process .* was terminated/, 'and never restarted');
 
 $node->stop;

@@ -11,7 +11,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 
 sub spew { my ($path, $bytes) = @_; open my $file, '>:raw', $path or die "$path: $!"; print $file $bytes; close $file; }
 
-$node->safe_psql('postgres', q{
+sql(q{
 	CREATE TABLE addresses (a cloudsat.address);
 	CREATE TABLE dispositions (d cloudsat.disposition);
 	INSERT INTO addresses SELECT (CASE WHEN i % 2 = 0 THEN 'app@' ELSE '' END || 'i-' || i || '.example.com')::cloudsat.address
@@ -23,19 +23,19 @@ $node->safe_psql('postgres', q{
 # --- round trips --------------------------------------------------------------------------------------------------
 
 for my $table (qw(addresses dispositions)) {
-	$node->safe_psql('postgres', qq{
+	sql(qq{
 		COPY $table TO '$dir/$table.bin' (FORMAT binary);
 		CREATE TABLE again (LIKE $table);
 		COPY again FROM '$dir/$table.bin' (FORMAT binary);
 	});
-	is($node->safe_psql('postgres', qq{
+	is(sql(qq{
 		SELECT count(*) FROM ((TABLE $table EXCEPT ALL TABLE again) UNION ALL (TABLE again EXCEPT ALL TABLE $table)) AS d
 	}), '0', "$table: binary copies are equal");
-	$node->safe_psql('postgres', 'DROP TABLE again');
+	sql('DROP TABLE again');
 }
-is($node->safe_psql('postgres', q{SELECT cloudsat.address_send('App@X.y.')}), '\x617070' . '40782e79',
+is(sql(q{SELECT cloudsat.address_send('App@X.y.')}), '\x617070' . '40782e79',
 	'the binary form of an address is its canonical text');
-is($node->safe_psql('postgres', q{SELECT cloudsat.disposition_send('done')}), '\x06',
+is(sql(q{SELECT cloudsat.disposition_send('done')}), '\x06',
 	'the binary form of a disposition is its byte');
 
 # --- hostile bytes ------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ for my $what (sort keys %refused) {
 }
 like(load('addresses', "a\xff"), qr/^(22021|22P03)$/, 'address: what is not UTF-8 is refused');
 is(load('addresses', 'X.Y.'), 'accepted', 'address: canonical form is made of binary input too');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM addresses WHERE a::text = 'x.y'}), '1', '... and stored');
+is(sql(q{SELECT count(*) FROM addresses WHERE a::text = 'x.y'}), '1', '... and stored');
 for my $byte (0, 7, 48, 101, 255) {
 	is(load('dispositions', chr $byte), '22P03', "disposition: byte $byte is refused");
 }
@@ -81,12 +81,12 @@ for (1 .. 60) {
 	$states{load('addresses', join '', map { $alphabet[rand @alphabet] } 1 .. 1 + int rand 8)}++;
 }
 is(join(' ', grep { !/^(accepted|22P03|22021)$/ } sort keys %states), '', 'random bytes: accepted or refused');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM addresses WHERE a <> a::text::cloudsat.address}), '0',
+is(sql(q{SELECT count(*) FROM addresses WHERE a <> a::text::cloudsat.address}), '0',
 	'whatever was accepted is canonical');
 
 # --- roles and search_path ----------------------------------------------------------------------------------------
 
-$node->safe_psql('postgres', q{
+sql(q{
 	CREATE INDEX addresses_a ON addresses (a);
 	ANALYZE addresses;
 	CREATE ROLE bot LOGIN IN ROLE cloudsat_server;
@@ -99,30 +99,26 @@ $node->safe_psql('postgres', q{
 	CREATE OPERATOR hostile.= (LEFTARG = cloudsat.address, RIGHTARG = cloudsat.address, FUNCTION = hostile.yes);
 });
 
-sub as_bot {
-	my ($sql) = @_;
-	return $node->safe_psql('postgres', $sql, extra_params => [ '-U', 'bot' ]);
-}
-is(as_bot(q{SET enable_seqscan = off; SELECT count(*) FROM addresses WHERE a <@ 'i-7.example.com'}), '1',
+is(as('bot', q{SET enable_seqscan = off; SELECT count(*) FROM addresses WHERE a <@ 'i-7.example.com'}), '1',
 	'a bot searches a subtree by index');
-like(as_bot(q{SET enable_seqscan = off; EXPLAIN SELECT FROM addresses WHERE a <@ 'i-7.example.com'}), qr/subtree_end/,
+like(as('bot', q{SET enable_seqscan = off; EXPLAIN SELECT FROM addresses WHERE a <@ 'i-7.example.com'}), qr/subtree_end/,
 	'... by a range');
-is(as_bot(q{SELECT min(a) || ' ' || max(d) FROM addresses, dispositions}), '. end', 'a bot takes min and max');
-is(as_bot(q{SET search_path = hostile, public; SELECT count(*) FROM addresses WHERE a <@ 'i-7.example.com' OR a = 'x.y'}), '2',
+is(as('bot', q{SELECT min(a) || ' ' || max(d) FROM addresses, dispositions}), '. end', 'a bot takes min and max');
+is(as('bot', q{SET search_path = hostile, public; SELECT count(*) FROM addresses WHERE a <@ 'i-7.example.com' OR a = 'x.y'}), '2',
 	'operators of a hostile search_path do not come first');
-is(as_bot(q{SELECT cloudsat.channel('x.y') || cardinality(cloudsat.suffixes('x.y'))}), 'x.y3', 'a bot calls the functions');
+is(as('bot', q{SELECT cloudsat.channel('x.y') || cardinality(cloudsat.suffixes('x.y'))}), 'x.y3', 'a bot calls the functions');
 my ($status, $out, $err) = $node->psql('postgres', q{SELECT cloudsat.depth('x.y')}, extra_params => [ '-U', 'stranger' ]);
 like($err, qr/permission denied for schema cloudsat/, 'who is no bot may not');
 my $range_end_kept = q{CREATE TEMP TABLE t AS SELECT _cloudsat.subtree_end('x.y') AS b};
 ($status, $out, $err) = $node->psql('postgres', $range_end_kept, extra_params => [ '-U', 'bot' ]);
 like($err, qr/permission denied for schema _cloudsat/, 'the end of a range cannot be asked for');
-$node->safe_psql('postgres', 'GRANT USAGE ON SCHEMA _cloudsat TO bot');
+sql('GRANT USAGE ON SCHEMA _cloudsat TO bot');
 ($status, $out, $err) = $node->psql('postgres', $range_end_kept, extra_params => [ '-U', 'bot' ]);
 like($err, qr/permission denied for type/, '... and gets into no table where it can');
 
 # --- parallel plans and big sorts agree with serial ones ----------------------------------------------------------
 
-$node->safe_psql('postgres', q{
+sql(q{
 	CREATE TABLE many AS SELECT ('i-' || i * 7919 % 30000 || '.' || (ARRAY['a.example.com', 'b.example.com', 'c.d'])[1 + i % 3])
 		::cloudsat.address AS a FROM generate_series(1, 60000) AS i;
 	ALTER TABLE many SET (parallel_workers = 2);
@@ -130,22 +126,22 @@ $node->safe_psql('postgres', q{
 });
 my $digest = q{SELECT md5(string_agg(a::text, ',' ORDER BY n)) FROM (SELECT a, row_number() OVER (ORDER BY a) AS n FROM
 	(SELECT a FROM many ORDER BY a) AS s) AS r};
-my $serial = $node->safe_psql('postgres', "SET max_parallel_workers_per_gather = 0; $digest");
+my $serial = sql("SET max_parallel_workers_per_gather = 0; $digest");
 my $parallel = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
 	SET max_parallel_workers_per_gather = 2; };
-like($node->safe_psql('postgres', "$parallel EXPLAIN SELECT a FROM many ORDER BY a"), qr/Gather Merge/, 'a parallel sort');
-is($node->safe_psql('postgres', "$parallel $digest"), $serial, '... gives the same order');
-is($node->safe_psql('postgres', "SET work_mem = '64kB'; SET max_parallel_workers_per_gather = 0; $digest"), $serial,
+like(sql("$parallel EXPLAIN SELECT a FROM many ORDER BY a"), qr/Gather Merge/, 'a parallel sort');
+is(sql("$parallel $digest"), $serial, '... gives the same order');
+is(sql("SET work_mem = '64kB'; SET max_parallel_workers_per_gather = 0; $digest"), $serial,
 	'a sort on disk gives the same order');
-is($node->safe_psql('postgres', "$parallel SELECT min(a) || ' ' || max(a) FROM many"),
-	$node->safe_psql('postgres', 'SELECT min(a) || \' \' || max(a) FROM many'), 'min and max in parallel');
-$node->safe_psql('postgres', q{
+is(sql("$parallel SELECT min(a) || ' ' || max(a) FROM many"),
+	sql('SELECT min(a) || \' \' || max(a) FROM many'), 'min and max in parallel');
+sql(q{
 	SET maintenance_work_mem = '1MB';
 	CREATE INDEX many_a ON many (a);
 	CREATE EXTENSION amcheck;
 });
-is($node->safe_psql('postgres', q{SELECT bt_index_check('many_a', true)}), '', 'amcheck finds the index well');
-is($node->safe_psql('postgres', q{
+is(sql(q{SELECT bt_index_check('many_a', true)}), '', 'amcheck finds the index well');
+is(sql(q{
 	SET enable_seqscan = off;
 	SELECT count(*) FROM (SELECT a, lag(a) OVER () AS before FROM (SELECT a FROM many ORDER BY a) AS s) AS p WHERE before > a
 }), '0', 'the index is in order');

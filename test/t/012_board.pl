@@ -11,15 +11,6 @@ my $node = new_node('board', allows_streaming => 1, conf => "max_prepared_transa
 my $socket = $node->host;
 my $port = $node->port;
 
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
-
-# error(DATABASE, STATEMENT): its SQLSTATE and message
-sub error {
-	my ($database, $statement) = @_;
-	my ($status, undef, $stderr) = $node->psql($database, "\\set VERBOSITY verbose\n$statement");
-	return $stderr =~ /(?:ERROR|FATAL):  (\w+: .*)/ ? $1 : "no error ($status)";
-}
-
 # --- ringing: another connection listens, by dblink --------------------------------------------------------------
 # what it heard comes with the answer to its next query
 sql('CREATE EXTENSION dblink', q{
@@ -34,11 +25,11 @@ my $listen = qq{
 	SELECT FROM cloudsat.register('{speaker.example.org}');
 	CREATE FUNCTION pg_temp.heard() RETURNS text LANGUAGE sql AS
 		'SELECT coalesce(string_agg(channel || '' '' || payload, '', ''), ''nothing'') FROM heard()'};
-is( sql($listen, q{
+is(sql($listen, q{
 		BEGIN; SELECT FROM cloudsat.post('h1.example.com', 'x'); SELECT pg_temp.heard(); ROLLBACK; SELECT pg_temp.heard();
 		BEGIN; SAVEPOINT s; SELECT FROM cloudsat.post('h1.example.com', 'x'); ROLLBACK TO s; COMMIT; SELECT pg_temp.heard()}),
 	"nothing\nnothing\nnothing", 'nothing rings before the commit, nor after a rollback, whole or to a savepoint');
-is( sql($listen, q{
+is(sql($listen, q{
 		CREATE TEMP TABLE posted AS SELECT cloudsat.post('h1.example.com', 'x') AS uuid;
 		SELECT pg_temp.heard() = (SELECT 'h1.example.com ' || uuid FROM posted);
 		CREATE TEMP TABLE replied AS SELECT cloudsat.reply('speaker.example.org', 'com', 'x', uuid, 'info') AS uuid FROM posted;
@@ -46,25 +37,25 @@ is( sql($listen, q{
 		SELECT FROM cloudsat.post('h2.example.com', 'x');
 		SELECT pg_temp.heard()}),
 	"t\nt\nnothing", 'a post rings on the channel of its address, with its uuid, and on no other');
-is( sql($listen, q{
+is(sql($listen, q{
 		SELECT count(*) FROM cloudsat.post('speaker.example.org', 'example.com', array_fill('the same'::text, ARRAY[1000]));
 		SELECT count(DISTINCT payload), count(*) FROM heard()}),
 	"1000\n1000|1000", 'a thousand posts in one transaction ring a thousand times');
 is(sql($listen, q{SET cloudsat.notify = off; SELECT FROM cloudsat.post('h1.example.com', 'x'); SELECT pg_temp.heard()}),
 	'nothing', 'notify = off');
 my $long = 'app@' . 'long-label.' x 12 . 'example.com';
-is( sql(qq{
+is(sql(qq{
 		SELECT FROM dblink_connect('ear', 'host=$socket port=$port dbname=postgres');
 		SELECT FROM dblink('ear', 'SELECT cloudsat.register(''{$long}'')::text') AS r (t text);
 		SELECT FROM cloudsat.post('.', '$long', 'x');
 		SELECT channel = cloudsat.channel('$long'), octet_length(channel) FROM heard()}),
 	't|63', 'an address too long for a channel rings on its short name');
-is( sql($listen, q{
+is(sql($listen, q{
 		SELECT FROM dblink('ear', 'SELECT cloudsat.register(''{}'')::text') AS r (t text);
 		SELECT FROM cloudsat.post('h1.example.com', 'x');
 		SELECT pg_temp.heard(), count(*) FILTER (WHERE nick <@ 'h1.example.com') FROM cloudsat.connections}),
 	'nothing|0', 'who cancelled hears nothing and is not connected');
-is( sql(q{SELECT FROM cloudsat.register('{gone.example.com}')}) . sql(q{
+is(sql(q{SELECT FROM cloudsat.register('{gone.example.com}')}) . sql(q{
 		SELECT (SELECT count(*) FROM cloudsat.recent WHERE nick = 'gone.example.com' AND cardinality(chans) > 0),
 		       (SELECT count(*) FROM cloudsat.connections WHERE nick = 'gone.example.com')}),
 	'1|0', 'who disconnected is recent, and not connected');
@@ -78,7 +69,7 @@ my ($out, $err) = ('', '');
 my $bots = IPC::Run::start(
 	[ 'pgbench', '-n', '-M', 'prepared', '-c', '8', '-T', '6', '-f', $script, '-h', $socket, '-p', $port, 'postgres' ],
 	'>', \$out, '2>', \$err);
-wait_until($node, 'SELECT count(*) > 1000 FROM cloudsat.messages_default', 't', 30, 'bots post into the default partition');
+wait_until('SELECT count(*) > 1000 FROM cloudsat.messages_default', 't', 30, 'bots post into the default partition');
 my @maintaining = map {
 	my $result = '';
 	[ IPC::Run::start([ 'psql', '-XAtq', '-h', $socket, '-p', $port, '-c', 'SELECT count(*) FROM cloudsat.maintain()', 'postgres' ],
@@ -90,10 +81,10 @@ is(join(' ', sort map { my $text = ${ $_->[1] }; $text =~ s/\s+//gr } @maintaini
 IPC::Run::finish($bots);
 my ($transactions) = $out =~ /transactions actually processed: (\d+)/;
 unlike($err, qr/ERROR|aborted/, 'no post fails, no reply misses its parent, while their partition is attached');
-is( sql(q{SELECT count(*) FILTER (WHERE before IS NULL), count(*) FILTER (WHERE before IS NOT NULL) FROM cloudsat.messages},
+is(sql(q{SELECT count(*) FILTER (WHERE before IS NULL), count(*) FILTER (WHERE before IS NOT NULL) FROM cloudsat.messages},
 		'SELECT count(*) FROM cloudsat.messages_default'),
 	"$transactions|$transactions\n0", 'every message is there once, and none in the default partition');
-is( sql(q{SELECT count(*) FROM cloudsat.messages WHERE NOT (uuid = ANY (ARRAY(SELECT uuid FROM cloudsat.messages)))}), '0',
+is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE NOT (uuid = ANY (ARRAY(SELECT uuid FROM cloudsat.messages)))}), '0',
 	'and found by its uuid');
 
 # somebody reads the default partition and does not end
@@ -125,11 +116,11 @@ my ($status, $made, $warning) = $node->psql('postgres', qq{
 	SELECT count(*) FROM cloudsat.maintain();});
 is($made, '4', 'a reader of queue_history does not keep the board from its partitions');
 like($warning, qr/WARNING:  could not lock cloudsat.queue_history/, 'and there is a warning');
-is( sql('SELECT count(*) FROM cloudsat.maintain()', q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'cloudsat.queue_history'::regclass}),
+is(sql('SELECT count(*) FROM cloudsat.maintain()', q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'cloudsat.queue_history'::regclass}),
 	"0\n5", 'which is maintained the next time');
 
 # a poster that waits for the default partition while somebody attaches one for its rows goes there
-is( sql(qq{
+is(sql(qq{
 		DO \$\$ DECLARE leaf regclass; BEGIN
 			FOR leaf IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'cloudsat.messages'::regclass
 				AND inhrelid <> 'cloudsat.messages_default'::regclass LOOP EXECUTE 'DROP TABLE ' || leaf; END LOOP;
@@ -176,24 +167,24 @@ sql('CREATE DATABASE plain', 'CREATE DATABASE custom');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-1', '-d', 'plain', '-f', "$dump.sql" ], 'restored by psql, without an error');
 $node->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', 'custom', "$dump.custom" ], 'restored by pg_restore, without an error');
 for my $database ('plain', 'custom') {
-	is($node->safe_psql($database, $rows), $before, "$database: the same rows in the same partitions");
+	is(sql_in($database, $rows), $before, "$database: the same rows in the same partitions");
 	$node->command_ok([ 'pg_dump', '-f', "$dump.again", $database ]);
 	# newer pg_dump put a random key there
 	is( join("\n", grep { !/^\\(un)?restrict/ } split /\n/, slurp_file("$dump.again")),
 		join("\n", grep { !/^\\(un)?restrict/ } split /\n/, slurp_file("$dump.sql")), "$database: and it dumps the same");
-	is( $node->safe_psql($database, q{
+	is(sql_in($database, q{
 			SELECT cloudsat.reply('b.example.com', '.', 'after the restore', uuid, 'end') IS NOT NULL FROM cloudsat.messages WHERE message = 'late';
 			SELECT partition, moved FROM cloudsat.maintain() WHERE starts < '2022-01-01Z'}),
 		"t\nmessages_20210601|1", "$database: replies find their parents, maintain() goes on");
-	like(error($database, q{UPDATE cloudsat.messages_20200601 SET message = 'forged'}), qr/^55000: the board is append-only/,
+	like(error_in($database, q{UPDATE cloudsat.messages_20200601 SET message = 'forged'}), qr/^55000: the board is append-only/,
 		"$database: restored partitions are append-only");
 }
-is( $node->safe_psql('plain', q{DROP EXTENSION cloudsat; SELECT count(*) FROM pg_class WHERE relname LIKE 'messages%';
+is(sql_in('plain', q{DROP EXTENSION cloudsat; SELECT count(*) FROM pg_class WHERE relname LIKE 'messages%';
 		SELECT count(*) FROM pg_namespace WHERE nspname ~ 'cloudsat'}),
 	"0\n0", 'DROP EXTENSION takes restored partitions along');
 
 # --- dropped and created again, in one session -------------------------------------------------------------------
-is( $node->safe_psql('custom', q{
+is(sql_in('custom', q{
 		SELECT FROM cloudsat.register('{one.example.com}'); SELECT FROM cloudsat.post('one.example.com', 'x');
 		DROP EXTENSION cloudsat; CREATE EXTENSION cloudsat;
 		SELECT cloudsat.nick() IS NULL;
@@ -205,10 +196,10 @@ is( $node->safe_psql('custom', q{
 	"t\nt\n{y,z}|{two.example.com}\ntwo.example.com", 'dropped and created again, in one session');
 
 # --- prepared transactions ---------------------------------------------------------------------------------------
-like(error('postgres', q{SELECT FROM cloudsat.register('{p.example.com}'); BEGIN; SELECT FROM cloudsat.register('{p.example.com}');
+like(error(q{SELECT FROM cloudsat.register('{p.example.com}'); BEGIN; SELECT FROM cloudsat.register('{p.example.com}');
 		PREPARE TRANSACTION 'p'}),
 	qr/^0A000: cannot PREPARE a transaction that has registered its session/, 'no registration in a prepared transaction');
-is( sql(q{BEGIN; SELECT FROM cloudsat.post('.', 'prepared.example.com', 'x'); PREPARE TRANSACTION 'p'},
+is(sql(q{BEGIN; SELECT FROM cloudsat.post('.', 'prepared.example.com', 'x'); PREPARE TRANSACTION 'p'},
 		q{SELECT count(*) FROM cloudsat.messages WHERE chan = 'prepared.example.com'}, q{COMMIT PREPARED 'p'},
 		q{SELECT count(*) FROM cloudsat.messages WHERE chan = 'prepared.example.com'}),
 	"0\n1", 'a prepared post is there when it is committed');
@@ -221,7 +212,7 @@ $standby->start;
 sql(q{SELECT FROM cloudsat.post('.', 'standby.example.com', 'seen from afar')});
 wait_until($standby, q{SELECT message FROM cloudsat.messages WHERE chan = 'standby.example.com'}, 'seen from afar', 30,
 	'the board is readable on a standby');
-is($standby->safe_psql('postgres', 'SELECT count(*), cloudsat.nick() IS NULL FROM cloudsat.inbox'), '0|t', 'the inbox, too');
+is(sql($standby, 'SELECT count(*), cloudsat.nick() IS NULL FROM cloudsat.inbox'), '0|t', 'the inbox, too');
 for my $call (q{post('.', '.', 'x')}, q{post('.', '.', '{x}'::text[])}, q{reply(gen_random_uuid(), 'info', 'x')}, q{register('{a.example.com}')}) {
 	my ($name) = $call =~ /^(\w+)/;
 	like(($standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.$call"))[2],
@@ -255,8 +246,8 @@ $node->stop;
 
 # --- without preloading ------------------------------------------------------------------------------------------
 my $plain = new_node('plain', preload => 0, conf => 'max_prepared_transactions = 2');
-is($plain->safe_psql('postgres', 'SELECT count(*) FROM cloudsat.maintain()'), '4', 'maintain() is the first call of a session');
-is($plain->safe_psql('postgres', q{SELECT cloudsat.nick() IS NULL; SELECT FROM cloudsat.register('{a.example.com}');
+is(sql($plain, 'SELECT count(*) FROM cloudsat.maintain()'), '4', 'maintain() is the first call of a session');
+is(sql($plain, q{SELECT cloudsat.nick() IS NULL; SELECT FROM cloudsat.register('{a.example.com}');
 		SELECT cloudsat.post('b.example.com', 'x') IS NOT NULL}), "t\nt", 'not preloaded');
 like(($plain->psql('postgres', q{BEGIN; SELECT FROM cloudsat.post('.', '.', 'x'); PREPARE TRANSACTION 'p'}))[2],
 	qr/cannot PREPARE a transaction that has executed LISTEN, UNLISTEN, or NOTIFY/, 'what rings cannot be prepared');

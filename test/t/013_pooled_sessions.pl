@@ -10,18 +10,6 @@ use Test::More;
 my $node = new_node('pool', conf => "cloudsat.notify = off\nstatement_timeout = 60s");
 my $plain = new_node('plain', preload => 0, conf => "cloudsat.notify = off\nstatement_timeout = 60s");
 
-# statements as a script; after \gset there is no semicolon
-sub script { return join '', map { /\\gset$/ ? "$_\n" : "$_;\n" } @_ }
-
-# as(NODE, ROLE, STATEMENT...): what one session prints, or SQLSTATE and message of its first error
-sub as {
-	my ($on, $role, @statements) = @_;
-	my (undef, $out, $err) = $on->psql('postgres', "\\set VERBOSITY verbose\n" . script(@statements),
-		extra_params => [ '-U', $role ]);
-	return $err =~ /(?:ERROR|FATAL):  (\w+: .*)/ ? $1 : $out;
-}
-sub sql { return $node->safe_psql('postgres', script(@_)) }
-
 # --- a registration is the registering role's --------------------------------------------------------------------
 my $boss = q{SELECT FROM cloudsat.register('{boss@x.example.com}')};
 for my $on ($node, $plain) {
@@ -180,7 +168,7 @@ sql(q{SELECT cloudsat.post('ask@example.org', 'web.example.com', 'six')});
 is($slow->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;'), '1', 'an old snapshot');
 $fast->query_safe('BEGIN; SELECT message FROM cloudsat.receive(); SELECT cloudsat.bookmark();');
 $slow->query_until(qr/^waits$/m, "\\echo waits\nSELECT cloudsat.bookmark();\nCOMMIT;\n\\echo done\n");
-wait_until($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}, '1', 30, 'a bookmark waits for another one of the nick');
+wait_until(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}, '1', 30, 'a bookmark waits for another one of the nick');
 $fast->query_safe('COMMIT');
 $slow->query_safe('SELECT 1');
 is(sql($i_am->('six'), q{SELECT count(*) FROM cloudsat.receive()}), '0', '... and does not move it back');
@@ -243,11 +231,11 @@ my $deaf = $node->background_psql('postgres');
 $deaf->query_safe(q{SET application_name = 'deaf'; SELECT FROM cloudsat.register('{deaf.example.com}');});
 my $stuck = q{SELECT kind, state, waits_for FROM cloudsat.horizon WHERE name = 'deaf'};
 my $tries = 0;
-while ($node->safe_psql('postgres', $stuck) eq '' && $tries++ < 100) {
+while (sql($stuck) eq '' && $tries++ < 100) {
 	sql(q{SELECT count(pg_notify('deaf.example.com', n || repeat('x', 7000))) FROM generate_series(1, 200) AS n});
 }
-wait_until($node, $stuck, 'session|idle|ClientWrite', 30, 'the horizon shows a session whose client does not read');
-$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM cloudsat.horizon WHERE name = 'deaf'});
+wait_until($stuck, 'session|idle|ClientWrite', 30, 'the horizon shows a session whose client does not read');
+sql(q{SELECT pg_terminate_backend(pid) FROM cloudsat.horizon WHERE name = 'deaf'});
 eval { $deaf->quit };
 is(sql(q{SELECT FROM cloudsat.register('{deaf.example.com}', listen => false)}, 'SELECT count(*) FROM pg_listening_channels()'), '0',
 	'who registers without listening is sent nothing');

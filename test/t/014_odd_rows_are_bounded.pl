@@ -7,13 +7,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('odd', conf => "cloudsat.notify = off\nstatement_timeout = 20s");
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)) }
-
-# error(STATEMENT...): SQLSTATE and message
-sub error {
-	my (undef, undef, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . join(";\n", @_));
-	return $err =~ /ERROR:  (\w+: .*)/ ? $1 : $err;
-}
 
 # --- the greatest transaction number ------------------------------------------------------------------------------
 sql(q{CREATE FUNCTION odd(chan text, xact xid8, id uuid DEFAULT gen_random_uuid()) RETURNS void LANGUAGE sql AS $$

@@ -8,7 +8,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('first', conf => 'cloudsat.notify = off');
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)) }
 
 # told(ROLE, STATEMENT...): the whole error
 sub told {

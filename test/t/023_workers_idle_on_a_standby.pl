@@ -12,19 +12,19 @@ $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
-$primary->safe_psql('postgres', q{
+sql(q{
 	CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url 'http://127.0.0.1:9');
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x')});
 my $working = q{SELECT string_agg(backend_type, ', ' ORDER BY backend_type) FROM pg_stat_activity
 	WHERE backend_type LIKE 'cloudsat%'};
 my $all = 'cloudsat guard, cloudsat launcher, cloudsat notifier, cloudsat supervisor';
-wait_until($primary, $working, $all, 60, 'workers run on the primary');
-my $first = $primary->safe_psql('postgres', q{SELECT cloudsat.post('alice@example.com', 'w.example.com', 'make')});
-$primary->safe_psql('postgres', qq{SELECT cloudsat.reply('w.example.com', 'alice\@example.com', 'made', '$first', 'end')});
+wait_until($working, $all, 60, 'workers run on the primary');
+my $first = sql(q{SELECT cloudsat.post('alice@example.com', 'w.example.com', 'make')});
+sql(qq{SELECT cloudsat.reply('w.example.com', 'alice\@example.com', 'made', '$first', 'end')});
 $primary->wait_for_catchup($standby);
 
-is($standby->safe_psql('postgres', $working), '', 'and none on the standby');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM cloudsat.worker_status'), 0, 'whose worker_status is empty');
+is(sql($standby, $working), '', 'and none on the standby');
+is(sql($standby, 'SELECT count(*) FROM cloudsat.worker_status'), 0, 'whose worker_status is empty');
 my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.start()");
 like($err, qr/ERROR:  55000: .*during recovery.*promoted/s, 'start() is refused there');
 
@@ -34,10 +34,10 @@ my %reads = (
 	'ancestors' => q{SELECT string_agg(a.message, ' ') || ' made' FROM cloudsat.messages AS m, cloudsat.ancestors(m.uuid) AS a},
 	'inbox(addresses)' => q{SELECT string_agg(message, ' ' ORDER BY uuid) FROM cloudsat.inbox('{w.example.com,alice@example.com}')});
 for my $what (sort keys %reads) {
-	is($standby->safe_psql('postgres', $reads{$what}), 'make made', "$what works on the standby");
+	is(sql($standby, $reads{$what}), 'make made', "$what works on the standby");
 }
-is($standby->safe_psql('postgres', q{SELECT count(*), cloudsat.nick() IS NULL FROM cloudsat.inbox}), '0|t', 'the view inbox is empty, as nobody is registered');
-is($standby->safe_psql('postgres', qq{SELECT count(*) > 0 FROM cloudsat.$_}), 't', "$_ works, too") for qw(space_usage throughput error_rates notify_queue);
+is(sql($standby, q{SELECT count(*), cloudsat.nick() IS NULL FROM cloudsat.inbox}), '0|t', 'the view inbox is empty, as nobody is registered');
+is(sql($standby, qq{SELECT count(*) > 0 FROM cloudsat.$_}), 't', "$_ works, too") for qw(space_usage throughput error_rates notify_queue);
 for my $call (q{post('.', '.', 'x')}, qq{reply('$first', 'info', 'x')}, q{register('{a.example.com}')}, qq{claim('$first')},
 	qq{release('$first', 'end', 'x')}, 'bookmark()', 'maintain()', q{cleanup('1 day')}, q{enlist('postgres', 'task', 'com')}) {
 	my (undef, undef, $why) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT cloudsat.$call");
@@ -49,8 +49,8 @@ like($why, qr/ERROR:  55000: this session is not registered/, 'receive() needs a
 $primary->stop('fast');
 $standby->promote;
 wait_until($standby, $working, $all, 10, 'they begin within 10 s of promotion');
-is($standby->safe_psql('postgres', 'SELECT cloudsat.start()'), 'f', 'by themselves');
-is($standby->safe_psql('postgres', q{SELECT FROM cloudsat.register('{alice@example.com}');
+is(sql($standby, 'SELECT cloudsat.start()'), 'f', 'by themselves');
+is(sql($standby, q{SELECT FROM cloudsat.register('{alice@example.com}');
 		SELECT cloudsat.post('w.example.com', 'again') IS NOT NULL; SELECT count(*) FROM cloudsat.messages}), "t\n3", 'and the board goes on');
 $standby->stop('fast');
 done_testing;

@@ -2,6 +2,7 @@
 # does not watch, or there is no room for it. And the guards of one database leave room for another's.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,13 +17,6 @@ my $node = new_node('unguarded', conf => q{
 my $fake = Cloudsat::FakeBroker->start;
 my @quick = (poll_interval => '500ms', max_poll_interval => '1s', timeout => '2s', admins => 'root@example.com');
 
-sub sql { my ($text, $database) = @_; return $node->safe_psql($database // 'postgres', $text) }
-sub until_true { my ($query, $what, $database) = @_;
-	$node->poll_query_until($database // 'postgres', $query) ? pass($what) : fail("$what: $query");
-	return }
-sub until_polled { my ($what) = @_;
-	my $cycle = sql(q{SELECT coalesce(max(cycle), 0) FROM cloudsat.polls});
-	return until_true("SELECT max(cycle) > $cycle + 1 FROM cloudsat.polls", $what) }
 my $notices = q{SELECT string_agg(kind, ' ' ORDER BY id) FROM cloudsat.outbox};
 sub polls_say { my ($pattern, $what) = @_;
 	return until_true("SELECT consecutive_failures >= 3 AND last_error_kind = 'unguarded' AND last_error ~ '$pattern'
@@ -35,7 +29,7 @@ chmod 0600, $file or die $!;
 sql(qq{CREATE SERVER pulse FOREIGN DATA WRAPPER rabbitmq OPTIONS (management_url '${\ $fake->management_url }', }
 	. join(', ', map { "$quick[$_ * 2] '$quick[$_ * 2 + 1]'" } 0 .. $#quick / 2) . qq{);
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password_file '$file')});
-until_polled('a broker is polled');
+more_polls(2, 'a broker is polled');
 rename $file, "$file.away" or die $!;
 polls_say('its guard fails: .*password', 'its guard cannot read the password: polls says that nobody guards it, and why');
 until_true("$notices" =~ s/SELECT (.*) FROM/SELECT $1 = 'broker_down' FROM/r, 'the admins are told once');
@@ -47,7 +41,7 @@ until_true("$notices" =~ s/SELECT (.*) FROM/SELECT $1 = 'broker_down broker_up' 
 
 # --- it stands by for somebody who does not watch
 sql('CREATE DATABASE other');
-sql('CREATE EXTENSION cloudsat;' . $fake->server_sql('mine', @quick), 'other');
+sql_in('other', 'CREATE EXTENSION cloudsat;' . $fake->server_sql('mine', @quick));
 sql('SELECT cloudsat.stop()');
 my $session = $node->background_psql('other');
 $session->query_safe('BEGIN');
@@ -62,7 +56,7 @@ until_true(q{SELECT consecutive_failures = 0 FROM cloudsat.polls}, 'it recovers'
 # --- it stands by for one that does watch: all is well
 sql($fake->server_sql('second', @quick));
 until_true(q{SELECT count(*) = 1 FROM cloudsat.worker_status WHERE server = 'second' AND state = 'standing by'}, 'a second server for the broker stands by');
-until_polled('the first is polled') for 1 .. 4;
+more_polls(2, 'the first is polled') for 1 .. 4;
 is(sql(q{SELECT count(*) FROM cloudsat.polls WHERE server = 'second'}), 0, 'which is nothing to be told');
 sql('DROP SERVER second CASCADE; DROP SERVER pulse CASCADE');
 
@@ -79,13 +73,13 @@ until_true(q{SELECT string_agg(server, ' ' ORDER BY server) = 's4 s5 s6' FROM cl
 	WHERE last_error = 'no background worker is free for its guard' AND consecutive_failures >= 3 AND cycle = 0}, 'so does polls, of each');
 my @warnings = slurp_file($node->logfile) =~ /WARNING:  no room for cloudsat's guard of server "(s\d)"\n.*DETAIL:  Database "postgres" may have 3 of its [456] guards.*\n.*HINT:  Increase max_worker_processes\./g;
 is("@warnings", 's4 s5 s6', 'and the log, once of each');
-sql('DROP SERVER mine CASCADE', 'other');
+sql_in('other', 'DROP SERVER mine CASCADE');
 until_true(sprintf($guards, 's1 s2 s3 s4'), 'what the other does not need is free');
 sql('DROP SERVER s1 CASCADE; DROP SERVER s2 CASCADE');
 until_true(sprintf($guards, 's3 s4 s5 s6'), 'and what is dropped makes room');
 until_true(q{SELECT note IS NULL FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = 'postgres'}, 'nothing more is to be said');
 until_true(q{SELECT bool_and(consecutive_failures = 0) FROM cloudsat.polls WHERE server > 's2'}, 'and polls says that all is well');
 
-unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11|you don't own a lock/, 'nothing broke meanwhile');
+nothing_broke();
 $node->stop('fast');
 done_testing;

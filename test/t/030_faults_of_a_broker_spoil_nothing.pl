@@ -9,9 +9,8 @@ use Test::More;
 my $node = new_node('faults');
 my $fake = Cloudsat::FakeBroker->start(tls => 1);
 my $other = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-$fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 9000 });
+$fake->queue('queue/alice@example.com/a', messages => 9000);
 $fake->tell('/queues', { count => 3 });
 $other->tell('/queues', { count => 2 });
 # patient, as this machine may be busy: only where a timeout is what is tried, it is short

@@ -2,39 +2,27 @@
 # the queue. An intention is acted upon only once it is committed, and after another look.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
 my $node = new_node('incidents');
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT changed, events FROM cloudsat.poll('pulse')}) }
-sub queue { my ($name, %fields) = @_; return $fake->tell('/queue', { name => $name, %fields }) }
-sub events {
-	my ($name) = @_;
-	return sql(qq{SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$name' AND event <> 'appeared'});
-}
 sub said {
 	my ($name) = @_;
 	return sql(qq{SELECT string_agg(coalesce(disposition::text, 'post'), ' ' ORDER BY uuid) FROM cloudsat.messages
 		WHERE message LIKE '%"$name"%'});
 }
-sub reason {
-	my ($name) = @_;
-	return sql(qq{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = '$name' ORDER BY id DESC LIMIT 1});
-}
-sub listed { return join ' ', sort @{ $fake->tell('/queue_list', {}) } }
-sub column { my ($name, $what) = @_; return sql(qq{SELECT $what FROM cloudsat.queues WHERE name = '$name'}) }
 sub enforce { return sql("ALTER SERVER pulse OPTIONS (SET enforce '$_[0]')") }
 
 my $alice = 'queue/alice@example.com/jobs';
-queue($alice);
+$fake->queue($alice);
 sql($fake->server_sql('pulse', enforce => 'off', address => 'guardian@pulse.example.com', timeout => '5s',
 	reserved_owners => '^root@'));
 poll();
 
 # --- warned, told what would happen, recovered
-queue($alice, messages => 2001);
+$fake->queue($alice, messages => 2001);
 is(poll(), '1|0', 'the first time over is noted');
 is(events($alice), '', 'and no more');
 is(poll(), '1|1', 'the second time counts');
@@ -43,18 +31,18 @@ is(sql(q{SELECT poster, chan, disposition IS NULL, message LIKE '%has 2001 messa
 	FROM cloudsat.messages}), 'guardian@pulse.example.com|alice@example.com|t|t', 'by a thread, from the guardian to the owner');
 is(column($alice, q{level, incident = (SELECT uuid FROM cloudsat.messages), incident_size, owner, owner_kind}),
 	'warned|t|2001|alice@example.com|person', 'which the queue\'s row knows');
-queue($alice, messages => 2500);
+$fake->queue($alice, messages => 2500);
 poll() for 1 .. 3;
 is(events($alice), 'warned', 'more of the same is no news');
-queue($alice, messages => 9000);
+$fake->queue($alice, messages => 9000);
 poll() for 1 .. 5;
 is(events($alice), 'warned would_delete', 'not enforcing, it says once what it would have done');
 is(said($alice), 'post info', 'in the thread');
-is(listed(), $alice, 'and deletes nothing');
-queue($alice, messages => 1601);
+is($fake->listed, $alice, 'and deletes nothing');
+$fake->queue($alice, messages => 1601);
 poll();
 is(column($alice, 'level'), 'warned', 'falling below the limit is not enough');
-queue($alice, messages => 1600);
+$fake->queue($alice, messages => 1600);
 poll();
 is(events($alice), 'warned would_delete recovered', 'falling to 0.8 of it is');
 is(said($alice), 'post info end', 'and ends the thread');
@@ -63,14 +51,14 @@ is(sql(q{SELECT count(DISTINCT coalesce(root, uuid)), max(depth) FROM cloudsat.m
 
 # --- enforced: intention, commit, another look, deletion
 enforce('on');
-queue($alice, messages => 9000);
+$fake->queue($alice, messages => 9000);
 poll() for 1 .. 2;
 is(events($alice), 'warned would_delete recovered warned delete_intended', 'enforcing, it intends to');
-is(listed(), $alice, 'and has not done it yet');
+is($fake->listed, $alice, 'and has not done it yet');
 is(column($alice, 'intended_at IS NOT NULL, level'), 't|warned', 'the intention is written down');
-queue($alice, messages => 9100);
+$fake->queue($alice, messages => 9100);
 poll();
-is(listed(), '', 'the next poll deletes');
+is($fake->listed, '', 'the next poll deletes');
 is(sql(qq{SELECT event, messages, incident IS NOT NULL, detail->>'delete_size' FROM cloudsat.queue_events
 	WHERE name = '$alice' ORDER BY id DESC LIMIT 1}), 'deleted|9100|t|8000', 'how many messages went is written down');
 is(column($alice, 'level, gone_at IS NOT NULL, intended_at, incident'), 'deleted|t||', 'the row says so');
@@ -79,12 +67,12 @@ poll();
 is(events($alice), 'warned would_delete recovered warned delete_intended deleted', 'a deleted queue does not vanish');
 
 # --- declared again, it starts afresh
-queue($alice, messages => 3000);
+$fake->queue($alice, messages => 3000);
 poll();
 is(column($alice, 'level, gone_at, messages, acted_at'), 'normal||3000|', 'a queue of the same name is another one');
 poll();
 is(column($alice, 'level'), 'warned', 'that is warned about in its turn');
-queue($alice, messages => 3000, durable => JSON::PP::false);
+$fake->queue($alice, messages => 3000, durable => JSON::PP::false);
 poll();
 is(said($alice), 'post info end post end post end', 'declared differently, it ends the incident');
 like(reason($alice), qr/declared again/, 'and says why');
@@ -95,13 +83,13 @@ is(column($alice, 'gone_at IS NOT NULL, level'), 't|normal', 'a queue that its o
 like(events($alice), qr/ vanished$/, 'which is an event');
 
 # --- an intention in the same transaction is not acted upon
-queue('burst', messages => 10000);
+$fake->queue('burst', messages => 10000);
 poll();
 sql(q{BEGIN; SELECT cloudsat.poll('pulse'); SELECT cloudsat.poll('pulse'); ROLLBACK});
-is(listed(), 'burst', 'what is not committed is not done');
+is($fake->listed, 'burst', 'what is not committed is not done');
 is(events('burst'), '', 'and leaves nothing');
 sql(q{BEGIN; SELECT cloudsat.poll('pulse'); SELECT cloudsat.poll('pulse'); COMMIT});
-is(listed(), 'burst', 'nor what this very transaction intended');
+is($fake->listed, 'burst', 'nor what this very transaction intended');
 is(events('burst'), 'delete_intended', 'which waits');
 
 # --- withdrawn: each reason by itself
@@ -109,14 +97,14 @@ my $n = 0;
 sub withdrawn {
 	my ($why, $change, %fields) = @_;
 	my $name = 'w' . ++$n;
-	queue($name, messages => 10000, %fields);
+	$fake->queue($name, messages => 10000, %fields);
 	poll() for 1 .. 2;
 	is(events($name), 'delete_intended', "$why: intended");
 	$change->($name);
 	poll();
 	is(events($name), 'delete_intended delete_withdrawn', "$why: withdrawn");
 	like(reason($name), qr/$why/, "$why: says why");
-	like(listed(), qr/\b$name\b/, "$why: not deleted");
+	like($fake->listed, qr/\b$name\b/, "$why: not deleted");
 	sql("DELETE FROM cloudsat.queue_policies");
 	enforce('on');
 	$fake->tell('/unqueue', { name => $name });
@@ -126,12 +114,12 @@ $fake->tell('/unqueue', { name => 'burst' });
 poll();
 is(events('burst'), 'delete_intended deleted', 'what is gone when looked at again counts as deleted');
 like(reason('burst'), qr/gone/, 'and the audit says how it was found');
-withdrawn('drained', sub { queue($_[0], messages => 8000) });
-withdrawn('declared again', sub { queue($_[0], messages => 10000, arguments => { 'x-expires' => 1000 }) });
-withdrawn('declared again', sub { queue($_[0], messages => 10000, type => 'quorum') });
-withdrawn('state', sub { queue($_[0], messages => 10000, state => 'stopped') });
-withdrawn('no number', sub { queue($_[0], messages => 10000, omit => ['messages']) });
-withdrawn('without numbers', sub { queue($_[0], messages => 10000, hide => ['totals']) });
+withdrawn('drained', sub { $fake->queue($_[0], messages => 8000) });
+withdrawn('declared again', sub { $fake->queue($_[0], messages => 10000, arguments => { 'x-expires' => 1000 }) });
+withdrawn('declared again', sub { $fake->queue($_[0], messages => 10000, type => 'quorum') });
+withdrawn('state', sub { $fake->queue($_[0], messages => 10000, state => 'stopped') });
+withdrawn('no number', sub { $fake->queue($_[0], messages => 10000, omit => ['messages']) });
+withdrawn('without numbers', sub { $fake->queue($_[0], messages => 10000, hide => ['totals']) });
 withdrawn('exempts', sub { sql("INSERT INTO cloudsat.queue_policies (queue, exempt) VALUES ('^$_[0]\$', true)") });
 withdrawn('unbounded', sub { sql("INSERT INTO cloudsat.queue_policies (queue, unbounded) VALUES ('^$_[0]\$', true)") });
 withdrawn('drained', sub { sql("INSERT INTO cloudsat.queue_policies (queue, delete_size) VALUES ('^$_[0]\$', 20000)") });
@@ -141,7 +129,7 @@ withdrawn('older than an hour', sub { sql("UPDATE cloudsat.queues SET intended_a
 # --- the request itself
 sub intended {
 	my ($name, %fields) = @_;
-	queue($name, messages => 10000, %fields);
+	$fake->queue($name, messages => 10000, %fields);
 	poll() for 1 .. 2;
 	is(column($name, 'intended_at IS NOT NULL'), 't', "$name: intended");
 }
@@ -200,13 +188,13 @@ sql(q{UPDATE cloudsat.polls SET up_since = NULL}); # else decisions wait
 # a session that dies between the deletion and its record
 intended('crash');
 sql(q{BEGIN; SELECT cloudsat.poll('pulse'); ROLLBACK});
-is(listed(), '', 'the queue is deleted, the record of it lost');
+is($fake->listed, '', 'the queue is deleted, the record of it lost');
 is(column('crash', 'intended_at IS NOT NULL'), 't', 'the intention is still there');
 poll();
 is(events('crash'), 'delete_intended deleted', 'and is settled by the next poll');
 
 # names that cannot be addressed
-queue('..', messages => 10000);
+$fake->queue('..', messages => 10000);
 poll() for 1 .. 5;
 is(events('..'), 'delete_intended action_failed', 'a queue called .. cannot be deleted over HTTP');
 like(reason('..'), qr/no address/, 'which is said once');
@@ -219,11 +207,11 @@ is(column('..', 'retry_after IS NULL'), 't', 'but the cure does: changed options
 sql(q{ALTER SERVER pulse OPTIONS (DROP amqp_url)});
 
 # --- who is left alone
-queue('queue/root@example.com/x', messages => 90000);
-queue('queue/carol/x', messages => 5000);
-queue('queue/dave@example.com/free', messages => 90000);
-queue('queue/erin@example.com/ready', messages => 90000, ready => 10);
-queue('queue/frank@example.com/s', messages => 90000, type => 'stream');
+$fake->queue('queue/root@example.com/x', messages => 90000);
+$fake->queue('queue/carol/x', messages => 5000);
+$fake->queue('queue/dave@example.com/free', messages => 90000);
+$fake->queue('queue/erin@example.com/ready', messages => 90000, ready => 10);
+$fake->queue('queue/frank@example.com/s', messages => 90000, type => 'stream');
 sql(q{INSERT INTO cloudsat.queue_policies (queue, unbounded) VALUES ('^queue/dave@', true);
 	INSERT INTO cloudsat.queue_policies (queue, basis) VALUES ('^queue/erin@', 'ready');
 	INSERT INTO cloudsat.queue_policies (queue, exempt, priority) VALUES ('^queue/erin@', true, -1)});
@@ -241,18 +229,18 @@ poll();
 is(sql(q{SELECT warn_size, delete_size FROM cloudsat.queues WHERE name = 'queue/carol/x'}), '10000|10000', 'a policy\'s size may raise the other');
 
 # the thread may have been cleaned up meanwhile
-queue('queue/gina@example.com/x', messages => 3000);
+$fake->queue('queue/gina@example.com/x', messages => 3000);
 poll() for 1 .. 2;
 sql(q{DELETE FROM cloudsat.messages});
-queue('queue/gina@example.com/x', messages => 0);
+$fake->queue('queue/gina@example.com/x', messages => 0);
 poll();
 is(said('queue/gina@example.com/x'), 'post', 'then the end is told on its own');
 
 # nor need there be an owner any more
-queue('queue/hugo@example.com/x', messages => 3000);
+$fake->queue('queue/hugo@example.com/x', messages => 3000);
 poll() for 1 .. 2;
 sql(q{ALTER SERVER pulse OPTIONS (ADD owner_pattern '^nobody/(.*)')});
-queue('queue/hugo@example.com/x', messages => 0);
+$fake->queue('queue/hugo@example.com/x', messages => 0);
 poll();
 is(column('queue/hugo@example.com/x', 'owner, level'), '|normal', 'another owner_pattern counts from the next poll on');
 is(sql(q{SELECT chan FROM cloudsat.messages WHERE message LIKE '%hugo%' AND disposition = 'end'}), 'hugo@example.com',

@@ -4,15 +4,14 @@ use strict;
 use warnings;
 use utf8;
 use Encode qw(encode_utf8);
-use Cloudsat::Test;
+use Cloudsat::Guardian;
+use Cloudsat::Test qw(:DEFAULT !sql);
 use Test::More;
 
 my $node = new_node('rows');
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return Encode::decode_utf8($node->safe_psql('postgres', encode_utf8($_[0]))) }
-sub poll { return sql(q{SELECT queues, changed, events FROM cloudsat.poll('pulse')}) }
-sub queue { my ($name, %fields) = @_; return $fake->tell('/queue', { name => $name, %fields }) }
-sub column { my ($name, $what) = @_; return sql(qq{SELECT $what FROM cloudsat.queues WHERE name = '$name'}) }
+sub sql { return Encode::decode_utf8(Cloudsat::Test::sql(encode_utf8($_[0]))) }
+my $all = 'queues, changed, events';
 # what one poll asks for
 sub asked {
 	my $before = $fake->seen->{total};
@@ -30,38 +29,38 @@ sub by_metrics {
 
 sql($fake->server_sql('pulse', timeout => '20s', enforce => 'on'));
 $fake->tell('/queues', { count => 5, prefix => 'q', messages => 1 });
-is(poll(), '5|5|5', 'five queues appear');
-is(poll(), '5|0|0', 'and nothing is written while nothing changes');
+is(poll($all), '5|5|5', 'five queues appear');
+is(poll($all), '5|0|0', 'and nothing is written while nothing changes');
 is(sql(q{SELECT count(*) FROM cloudsat.queue_history}), '5', 'one sample each');
-queue('q-0', messages => 2);
-is(poll(), '5|1|0', 'one changes');
+$fake->queue('q-0', messages => 2);
+is(poll($all), '5|1|0', 'one changes');
 is(sql(q{SELECT count(*), max(messages) FROM cloudsat.queue_history WHERE name = 'q-0'}), '2|2', 'which is one more sample');
 is(column('q-0', 'type, durable, exclusive, auto_delete, arguments, state, messages, ready, unacknowledged, size_source'),
 	'classic|t|f|f|{}|running|2|2|0|totals', 'its facts');
 is(column('q-0', 'consumers, memory'), '|', 'what is not told is null');
 
 # --- rows without counts keep the last number
-queue('q-0', messages => 7, omit => [qw(messages messages_ready messages_unacknowledged)]);
-is(poll(), '5|0|0', 'a row without counts changes nothing');
+$fake->queue('q-0', messages => 7, omit => [qw(messages messages_ready messages_unacknowledged)]);
+is(poll($all), '5|0|0', 'a row without counts changes nothing');
 is(column('q-0', 'messages'), '2', 'and keeps the last one');
-queue('new', omit => [qw(messages messages_ready messages_unacknowledged state)]);
+$fake->queue('new', omit => [qw(messages messages_ready messages_unacknowledged state)]);
 poll();
 is(column('new', 'messages IS NULL, state IS NULL OR state = \'live\''), 't|t', 'a new queue without counts has none');
 for my $odd ('"12"', '-1', '1.5', 'null', '18446744073709551615', '[]') {
-	queue('q-1', set => { messages => JSON::PP->new->allow_nonref->decode($odd) });
+	$fake->queue('q-1', set => { messages => JSON::PP->new->allow_nonref->decode($odd) });
 	poll();
 	is(column('q-1', 'messages'), '1', "messages: $odd is no count");
 }
 
 # --- missing in one listing
-queue('q-2', messages => 1, hide => ['totals']);
+$fake->queue('q-2', messages => 1, hide => ['totals']);
 poll();
 is(column('q-2', 'gone_at, size_source, messages'), '||1', 'missing in totals only: still there, without a size');
 ok(!(grep { /arguments/ } asked()), 'and no reason to read the names again and again');
-queue('q-2', messages => 1, hide => []);
+$fake->queue('q-2', messages => 1, hide => []);
 poll();
 is(column('q-2', 'size_source'), 'totals', 'until it is back');
-queue('q-2', messages => 1, hide => [ 'totals', 'nostats' ]);
+$fake->queue('q-2', messages => 1, hide => [ 'totals', 'nostats' ]);
 poll();
 is(column('q-2', 'gone_at IS NOT NULL'), 't', 'missing in both: gone');
 is(sql(q{SELECT count(*) FROM cloudsat.queue_events WHERE event = 'vanished'}), '1', 'one event');
@@ -84,11 +83,11 @@ is(sql(q{SELECT missing, missing_polls, missing_since FROM cloudsat.polls}), '0|
 
 # --- vhosts
 $fake->tell('/vhost', { name => 'a/b c%' });
-queue('in', vhost => 'a/b c%', messages => 3);
+$fake->queue('in', vhost => 'a/b c%', messages => 3);
 poll();
 is(column('in', 'vhost, messages'), 'a/b c%|3', 'a vhost with slashes');
 $fake->tell('/vhost', { name => 'a/b c%', state => 'stopped' });
-queue('in', vhost => 'a/b c%', messages => 0);
+$fake->queue('in', vhost => 'a/b c%', messages => 0);
 poll();
 is(column('in', 'messages'), '3', 'a vhost that is stopped tells zeros, which are not believed');
 $fake->tell('/vhost', { name => 'a/b c%', state => 'running' });
@@ -110,33 +109,33 @@ poll();
 is(column('in', 'gone_at'), '', 'and may come back');
 sql(q{UPDATE cloudsat.polls SET up_since = NULL}); # else decisions wait
 sql(q{ALTER SERVER pulse OPTIONS (ADD vhosts '^/$')});
-queue('in', vhost => 'a/b c%', messages => 8);
+$fake->queue('in', vhost => 'a/b c%', messages => 8);
 poll();
 is(column('in', 'gone_at, messages'), '|0', 'a vhost that is not watched is left as it is');
 sql(q{ALTER SERVER pulse OPTIONS (DROP vhosts)});
 
 # --- streams have no size in totals
-queue('log', type => 'stream', messages => 12345);
+$fake->queue('log', type => 'stream', messages => 12345);
 poll();
 is(column('log', 'type, messages, size_source'), 'stream|12345|statistics', 'a stream\'s size is asked for by itself');
-is(poll() =~ s/^\d+//r, '|0|0', 'and is no change when it is none');
+is(poll($all) =~ s/^\d+//r, '|0|0', 'and is no change when it is none');
 
 # --- hostile names
 my @names = (q{it's "q"}, "two\nlines", '%00%2F', 'ü€😀', "a\\b", '..', '%s%n$1', 'x' x 255, '€' x 85, "tab\tbell\a", '</script>', q{E'\\x'});
-for my $i (0 .. $#names) { queue($names[$i], messages => 100 + $i) }
+for my $i (0 .. $#names) { $fake->queue($names[$i], messages => 100 + $i) }
 poll();
 for my $i (0 .. $#names) {
 	my $literal = join '||', map { 'chr(' . ord($_) . ')' } split //, $names[$i];
 	is(sql("SELECT messages FROM cloudsat.queues WHERE name = $literal"), 100 + $i, "the queue called " . $names[$i] =~ s/[^ -~]/?/gr);
 }
-queue("nul\0x", messages => 1);
+$fake->queue("nul\0x", messages => 1);
 poll();
 is(column('nul%00x (percent-encoded)', 'messages'), 1, 'a name with a NUL has a text that tells so');
 is(sql('SELECT unusable, consecutive_failures FROM cloudsat.polls'), '0|0', 'and nothing is left out');
 $fake->tell('/unqueue', { name => "nul\0x" });
 my $owner = q{queue/o'hara@example.com/it's};
-queue($owner, messages => 5000);
-queue("queue/eve\@example.com/x\nFrom: root", messages => 5000);
+$fake->queue($owner, messages => 5000);
+$fake->queue("queue/eve\@example.com/x\nFrom: root", messages => 5000);
 poll() for 1 .. 2;
 is(sql(q{SELECT chan FROM cloudsat.messages WHERE message LIKE '%hara%'}), q{o'hara@example.com}, 'an owner with a quote is warned');
 is(sql(q{SELECT strpos(message, '"queue/eve@example.com/x\u000aFrom: root"') > 0 FROM cloudsat.messages WHERE message LIKE '%eve@example.com%'}), 't',
@@ -170,33 +169,33 @@ $fake->tell('/settings', { escape => JSON::PP::true });
 poll() for 1 .. 2;
 is(column('q-1', 'size_source, messages'), 'metrics|1', 'sizes from metrics');
 is(column('log', 'size_source, messages'), 'metrics|12345', 'a stream\'s too');
-is(poll() =~ s/^\d+//r, '|0|0', 'nothing changes, nothing is written');
+is(poll($all) =~ s/^\d+//r, '|0|0', 'nothing changes, nothing is written');
 is(scalar(grep { m{/api/queues} } asked()), 0, 'and the management API is asked for the vhosts only');
-queue('fresh', messages => 4);
+$fake->queue('fresh', messages => 4);
 poll();
 is(column('fresh', 'messages, durable, type'), '4|t|classic', 'a new queue is looked up by name');
 $fake->tell('/unqueue', { name => 'fresh' });
 poll();
 is(column('fresh', 'gone_at IS NOT NULL'), 't', 'one that is gone in both is gone');
-queue('there', messages => 5, hide => ['metrics']);
+$fake->queue('there', messages => 5, hide => ['metrics']);
 sql('UPDATE cloudsat.polls SET names_at = NULL'); # all names are read every few minutes
 poll();
 is(column('there', 'messages, size_source'), '5|totals', 'another node\'s queue is not in the metrics: totals have it');
-queue('there', messages => 6, hide => ['metrics']);
+$fake->queue('there', messages => 6, hide => ['metrics']);
 poll();
 is(column('there', 'messages'), '6', 'in each cycle');
-queue('q-1', messages => 1, hide => ['metrics']);
+$fake->queue('q-1', messages => 1, hide => ['metrics']);
 poll();
 is(column('q-1', 'gone_at, size_source'), '|totals', 'one that leaves the metrics is not gone');
 
 # --- arguments
-queue('args', messages => 1, arguments => { 'x-expires' => 1000, 'x-max-length' => 5 });
+$fake->queue('args', messages => 1, arguments => { 'x-expires' => 1000, 'x-max-length' => 5 });
 poll();
 is(column('args', q{arguments->>'x-expires'}), '1000', 'arguments are kept');
 sql('UPDATE cloudsat.polls SET names_at = NULL'), poll() for 1 .. 2;
 sql('UPDATE cloudsat.polls SET names_at = NULL');
-is(poll() =~ s/^\d+//r, '|0|0', 'the same arguments are no change');
-queue('args', messages => 1, arguments => { 'x-expires' => 2000 });
+is(poll($all) =~ s/^\d+//r, '|0|0', 'the same arguments are no change');
+$fake->queue('args', messages => 1, arguments => { 'x-expires' => 2000 });
 sql('UPDATE cloudsat.polls SET names_at = NULL');
 poll();
 is(sql(q{SELECT string_agg(coalesce(detail->>'reason', event), ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = 'args'}),

@@ -2,12 +2,11 @@
 # overgrows, its owner is warned, it is deleted with its messages, and the audit has the number.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $node = new_node('real');
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 for my $way (qw(totals metrics)) {
 	my $broker = Cloudsat::Broker->new;
@@ -15,7 +14,7 @@ for my $way (qw(totals metrics)) {
 	# one of them deletes over AMQP, the other over HTTP
 	my %options = $way eq 'metrics' ? (metrics_url => $broker->metrics_url) : (amqp_url => $broker->amqp_url);
 	sql($broker->server_sql($server, warn_size => 20, delete_size => 80, %options));
-	my $poll = sub { return sql("SELECT queues, changed, events FROM cloudsat.poll('$server')") };
+	my $poll = sub { return poll('queues, changed, events', $server) };
 	my $column = sub { return sql("SELECT $_[1] FROM cloudsat.queues WHERE server = '$server' AND name = '$_[0]'") };
 	my $events = sub {
 		return sql("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events
@@ -24,13 +23,7 @@ for my $way (qw(totals metrics)) {
 	# metrics are up to 5 s old
 	my $polled = sub {
 		my ($query, $expected, $what) = @_;
-		my $got;
-		for (1 .. 100) {
-			$poll->();
-			last if ($got = sql($query)) eq $expected;
-			sleep 0.5;
-		}
-		return is($got, $expected, "$way: $what");
+		return poll_until($query, $expected, "$way: $what", $server);
 	};
 
 	is($poll->(), '0|0|0', "$way: an empty vhost");

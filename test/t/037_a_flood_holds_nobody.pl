@@ -2,6 +2,7 @@
 # pg_terminate_backend, not DROP SERVER, no statement_timeout; and it fills nobody's memory.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use IO::Socket::INET;
 use POSIX ();
@@ -57,17 +58,15 @@ my %http = (
 );
 
 my $fake = Cloudsat::FakeBroker->start;
-$fake->tell('/queue', { name => 'queue/big', messages => 10000 });
+$fake->queue('queue/big', messages => 10000);
 my $node = new_node('flood', conf => "cloudsat.databases = 'postgres'\nmax_worker_processes = 20");
-sub sql { my ($query) = @_; return $node->safe_psql('postgres', $query) }
 
-sub guard { return sql(q{SELECT pid FROM cloudsat.worker_status WHERE kind = 'guard'}) }
 sub memory { my ($pid) = @_; return slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m ? $1 / 1024 : 0 }
 
 # a guard is at work, and stays at it
 sub wait_until_flooded {
 	my ($what) = @_;
-	wait_until($node, q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND state = 'working'
+	wait_until(q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND state = 'working'
 		AND since < clock_timestamp() - interval '1 s'}, 1, 60, "a guard is flooded with $what");
 }
 # $room: MB that the guard may take meanwhile
@@ -75,19 +74,19 @@ sub try_all {
 	my ($what, $server, $room) = @_;
 	sql($server);
 	wait_until_flooded($what);
-	my $pid = guard();
+	my $pid = guard('pid', 'flood');
 	within(2, 'pg_terminate_backend', sub { is(sql("SELECT pg_terminate_backend($pid, 5000)"), 't', 'the guard ends') });
-	wait_until($node, qq{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND pid <> $pid}, 1, 30, 'another begins');
+	wait_until(qq{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard' AND pid <> $pid}, 1, 30, 'another begins');
 	wait_until_flooded($what);
 	within(2, 'stop()', sub { sql('SELECT cloudsat.stop()') });
 	sql('SELECT cloudsat.start()');
 	wait_until_flooded($what);
-	my $before = memory(guard());
+	my $before = memory(guard('pid', 'flood'));
 	my $burst = time + 2;
-	wait_until($node, "SELECT extract(epoch FROM clock_timestamp()) > $burst", 't', 10, 'it goes on');
-	cmp_ok(memory(guard()), '<', $before + $room, 'the memory of the guard stays bounded');
+	wait_until("SELECT extract(epoch FROM clock_timestamp()) > $burst", 't', 10, 'it goes on');
+	cmp_ok(memory(guard('pid', 'flood')), '<', $before + $room, 'the memory of the guard stays bounded');
 	within(2, 'DROP SERVER', sub { sql('DROP SERVER flood CASCADE') });
-	wait_until($node, q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard'}, 0, 10, 'and its guard goes');
+	wait_until(q{SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'guard'}, 0, 10, 'and its guard goes');
 	return;
 }
 

@@ -2,6 +2,7 @@
 # broker each such queue is watched, archived and deleted like any other, none is taken for another, and none hides one.
 use strict;
 use warnings;
+use Cloudsat::Guardian qw(poll);
 use Cloudsat::Test;
 use HTTP::Tiny;
 use JSON::PP ();
@@ -11,8 +12,6 @@ use Test::More;
 my $node = new_node('odd');
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT queues FROM cloudsat.poll('pulse')}) }
 sub literal { return Cloudsat::Broker::literal($_[0]) }
 sub column { my ($name, $what) = @_; return sql("SELECT $what FROM cloudsat.queues WHERE vhost = '$vhost' AND name = " . literal($name)) }
 sub events {
@@ -48,7 +47,7 @@ is(put(POST => "/bindings/$vhost/e/amq.topic/q/plain", '{"routing_key":"k","argu
 is(put(POST => "/bindings/$vhost/e/amq.topic/q/plain", '{"routing_key":"l","arguments":{}}'), 201, 'and one without');
 sql($broker->server_sql('pulse', vhosts => "^($vhost|\\.\\.)\$", amqp_url => $broker->amqp_url, enforce => 'on',
 	warn_size => 5, delete_size => 10));
-is(poll(), 2 + @odd, 'all of them are recorded');
+is(poll('queues'), 2 + @odd, 'all of them are recorded');
 is(sql(q{SELECT last_error_kind, unusable FROM cloudsat.polls}), '|0', 'without a fault');
 is(column('big', q{arguments->>'x'}), '18446744073709551616', 'the odd value is there as text');
 is(sql(q{SELECT string_agg(routing_key, ',' ORDER BY routing_key) FROM cloudsat.bindings WHERE queue = 'plain'}), 'k,l', 'all bindings, too');
@@ -94,7 +93,7 @@ is(join(',', map { s/\0/NUL/r } sort { $a cmp $b } grep { !/^odd/ } keys %$left)
 sql(q{ALTER SERVER pulse OPTIONS (ADD poll_interval '200ms')});
 sql('SELECT cloudsat.start()');
 for my $name ('keep%00x (percent-encoded)', '.') {
-	wait_until($node, "SELECT count(*) FROM cloudsat.archived_messages WHERE vhost = '$vhost' AND queue = " . literal($name), qr/^[78]$/, 60, "$name is archived");
+	wait_until("SELECT count(*) FROM cloudsat.archived_messages WHERE vhost = '$vhost' AND queue = " . literal($name), qr/^[78]$/, 60, "$name is archived");
 }
 sql('SELECT cloudsat.stop()');
 is(sql("SELECT unconfirmed, reason FROM cloudsat.replay('pulse', '$vhost', 'keep%00x (percent-encoded)', 2)"), '0|', 'and goes back to where it came from');
@@ -103,7 +102,7 @@ is(sql("SELECT unconfirmed, reason FROM cloudsat.replay('pulse', '$vhost', 'keep
 sql(q{ALTER SERVER pulse OPTIONS (DROP amqp_url)});
 declare("http\0x");
 publish("http\0x", 12);
-$broker->amqp('declare', '..', 'durable', ',', 'publish', '..', 12);
+$broker->queue('..', 12);
 poll() for 1 .. 5;
 is(events('http%00x (percent-encoded)'), 'delete_intended deleted', 'a NUL is no obstacle to HTTP either');
 like(events('..'), qr/delete_intended action_failed$/, 'dots are');

@@ -14,14 +14,6 @@ my $seconds = $ENV{CLOUDSAT_STREAM_SECONDS} // 8;
 my $node = new_node('streams', conf => "max_connections = 150\nmax_prepared_transactions = 50\nsynchronous_commit = off\ncloudsat.notify = off"); # so that transactions may be prepared
 my @connect = ('-h', $node->host, '-p', $node->port);
 
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
-
-# error(STATEMENT...): SQLSTATE and message
-sub error {
-	my ($status, undef, $stderr) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . join(";\n", @_));
-	return $stderr =~ /(?:ERROR|FATAL):  (\w+: .*)/ ? $1 : "no error ($status)";
-}
-
 # bench(NAME, CLIENTS, SECONDS, OPTIONS, SCRIPT[@WEIGHT] => TEXT...): pgbench in the background
 sub bench {
 	my ($name, $clients, $for, $options, %scripts) = @_;
@@ -191,11 +183,11 @@ my %stalls = ('long' => q{
 sql(q{SELECT FROM (SELECT n, cloudsat.register(ARRAY[bot('move', n)]), cloudsat.bookmark() FROM generate_series(0, 3) AS n) AS s},
 	q{INSERT INTO pollers SELECT bot('poll', n), pg_current_snapshot() FROM generate_series(0, 3) AS n});
 my $stays = bench('stays', 8, $seconds + 6, [ '-D', 'known=0' ], %stays);
-wait_until($node, q{SELECT count(*) FROM cloudsat.connections WHERE nick <@ 'example.com' AND nick::text LIKE 'keep%'}, '8', 30, 'receivers are registered');
+wait_until(q{SELECT count(*) FROM cloudsat.connections WHERE nick <@ 'example.com' AND nick::text LIKE 'keep%'}, '8', 30, 'receivers are registered');
 my $moves = bench('moves', 4, $seconds + 2, ['-C'], %moves);
 my $polls = bench('polls', 4, $seconds + 2, [], %polls);
 my $writes = bench('writes', 32, $seconds, [], %writes);
-wait_until($node, 'SELECT count(*) > 500 FROM cloudsat.messages', 't', 30, 'writers post into the default partition');
+wait_until('SELECT count(*) > 500 FROM cloudsat.messages', 't', 30, 'writers post into the default partition');
 like(sql(q{SELECT sum(moved) > 0 FROM cloudsat.maintain()}), qr/^t$/, 'which is emptied meanwhile');
 my $stalls = bench('stalls', 8, $seconds - 2, [], %stalls);
 finished($_) for $writes, $stalls, $polls, $moves;
@@ -203,7 +195,7 @@ is(sql('SELECT count(*) FROM pg_prepared_xacts'), '0', 'no transaction is left p
 # what is left, in new connections
 for my $kind ('keep', 'move') {
 	if ($kind eq 'keep') {
-		wait_until($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'}, 't', 30, 'receivers end');
+		wait_until(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'}, 't', 30, 'receivers end');
 		finished($stays);
 	}
 	sql(qq{SELECT FROM cloudsat.register(ARRAY[bot('$kind', $_)])},
@@ -223,7 +215,7 @@ my $verdict = q{
 is(sql($verdict), '0 missed, 0 twice, 0 not theirs', 'every receiver has every message once');
 note(sql(q{SELECT (SELECT count(*) FROM cloudsat.messages) || ' messages, ' || count(*) || ' received by ' || count(DISTINCT receiver) FROM got}));
 # the test itself: it would see one that is missing, and one that came twice
-is( sql('BEGIN', q{DELETE FROM got WHERE ctid = (SELECT ctid FROM got LIMIT 1)}, q{INSERT INTO got SELECT * FROM got LIMIT 1}, $verdict, 'ROLLBACK'),
+is(sql('BEGIN', q{DELETE FROM got WHERE ctid = (SELECT ctid FROM got LIMIT 1)}, q{INSERT INTO got SELECT * FROM got LIMIT 1}, $verdict, 'ROLLBACK'),
 	'1 missed, 1 twice, 0 not theirs', 'a missing one and one too many would be noticed');
 
 # --- waiting -----------------------------------------------------------------------------------------------------
@@ -237,7 +229,7 @@ sub while_waiting {
 	my $began = time;
 	$bot->{stdin} .= "$statement;\n";
 	$bot->{run}->pump_nb;
-	wait_until($node, "SELECT state = 'active' AND wait_event_type = 'Extension' $waits $pid", 't', 30, 'it waits');
+	wait_until("SELECT state = 'active' AND wait_event_type = 'Extension' $waits $pid", 't', 30, 'it waits');
 	$action->() if $action;
 	my $answer = $bot->query(q{SELECT 'answered'});
 	return ($answer, time - $began);
@@ -256,10 +248,10 @@ for my $how ([ 'wait', '' ], [ 'wait in a DO block', q{DO $$ BEGIN PERFORM count
 		sub {
 			is(sql("SELECT backend_xmin IS NULL, backend_xid IS NULL $waits $pid"), 't|t', "$how->[0]: the session holds no snapshot");
 			is(sql("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid'"), '0', 'and no lock');
-			is( sql('DROP TABLE IF EXISTS victim', 'CREATE TABLE victim AS SELECT FROM generate_series(1, 1000)', 'DELETE FROM victim', 'VACUUM victim',
+			is(sql('DROP TABLE IF EXISTS victim', 'CREATE TABLE victim AS SELECT FROM generate_series(1, 1000)', 'DELETE FROM victim', 'VACUUM victim',
 					q{SELECT pg_relation_size('victim')}), '0', 'VACUUM removes what was deleted after the wait began');
 			is(sql('SELECT count(*) FROM cloudsat.maintain()'), '0', 'maintain() gets its locks');
-			wait_until($node, "SELECT backend_xmin IS NULL $waits $pid AND query_start < now() - interval '1.5 s'", 't', 30, 'still none after it has looked again');
+			wait_until("SELECT backend_xmin IS NULL $waits $pid AND query_start < now() - interval '1.5 s'", 't', 30, 'still none after it has looked again');
 			sql(q{SELECT FROM cloudsat.post('.', 'wait.example.com', 'wake up')});
 		});
 	is($answer, "wake up|t\nanswered", 'a message ends it, which receive() gives then, seen by what is called on it');
@@ -346,7 +338,7 @@ sub waiter {
 	my $process = $session->query(q{SELECT pg_backend_pid() FROM cloudsat.register('{gone.example.com}')});
 	$session->{stdin} .= "$statement;\n";
 	$session->{run}->pump_nb;
-	wait_until($node, "SELECT wait_event_type = 'Extension' $waits $process", 't', 30, "it waits: $statement");
+	wait_until("SELECT wait_event_type = 'Extension' $waits $process", 't', 30, "it waits: $statement");
 	return ($session, $process);
 }
 for my $statement (q{SELECT FROM cloudsat.receive(timeout => '1 day')}, q{CALL cloudsat.wait('1 day')}) {
@@ -355,7 +347,7 @@ for my $statement (q{SELECT FROM cloudsat.receive(timeout => '1 day')}, q{CALL c
 	eval { $session->quit };
 	($session, $process) = waiter($statement);
 	$session->{run}->kill_kill;
-	wait_until($node, "SELECT count(*) $waits $process", 0, 10, 'and with its client');
+	wait_until("SELECT count(*) $waits $process", 0, 10, 'and with its client');
 }
 eval { $bot->quit };
 
@@ -387,8 +379,7 @@ cmp_ok($large - $small, '<=', 16384, 'thousands of batches, half of them rolled 
 # --- the end of the server ----------------------------------------------------------------------------------------
 my ($last, $process) = waiter(q{CALL cloudsat.wait('1 day')});
 $node->kill9;
-my $patient = time + patience(30);
-select undef, undef, undef, 0.05 while kill(0, $process) && time < $patient;
+wait_for(30, sub { !kill 0, $process });
 ok(!kill(0, $process), 'who waits ends when the postmaster has died');
 eval { $last->quit };
 

@@ -16,7 +16,6 @@ my $node = new_node('waking', allows_streaming => 1, conf => qq{
 	autovacuum = off
 	restart_after_crash = on
 });
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)) }
 my $notifier = q{SELECT pid FROM cloudsat.worker_status WHERE kind = 'notifier' AND database = 'postgres'};
 my $kinds = q{SELECT string_agg(kind || ' ' || database, ', ' ORDER BY kind, database) FROM cloudsat.worker_status
 	WHERE kind <> 'supervisor'};
@@ -63,7 +62,7 @@ sub heard_at_last {
 }
 sub post { return sql("SELECT cloudsat.post('bot\@example.com', '$_[0]', 'x')") }
 
-wait_until($node, $ready, 'batched', 60, 'a notifier begins where the extension is');
+wait_until($ready, 'batched', 60, 'a notifier begins where the extension is');
 is(sql($kinds), 'launcher postgres, notifier postgres', 'one');
 is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat notifier' AND datname = 'postgres'
 	AND application_name = 'cloudsat notifier for postgres'}), 1, 'pg_stat_activity shows it');
@@ -161,7 +160,7 @@ $bot->{stdin} .= "SELECT message FROM cloudsat.receive(timeout => '30 s');\n";
 $bot->{run}->pump_nb;
 $node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') or die 'nobody waits';
 sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT message FROM cloudsat.receive'});
-wait_until($node, 'SELECT waiting FROM cloudsat.waking', '0', 10, 'who is cancelled waits no longer');
+wait_until('SELECT waiting FROM cloudsat.waking', '0', 10, 'who is cancelled waits no longer');
 eval { $bot->quit };
 
 # --- more channels than fit
@@ -173,7 +172,7 @@ $node->poll_query_until('postgres', 'SELECT waiting = 1 FROM cloudsat.waking') o
 sql(q{DO $$ BEGIN
 		FOR i IN 1 .. 5000 LOOP PERFORM cloudsat.post('bot@example.com', format('h%s.example.net', i)::cloudsat.address, 'x'); END LOOP;
 	END $$});
-wait_until($node, q{SELECT pending = 0 AND notified > 700 AND dropped > 3000 FROM cloudsat.waking}, 't', 30,
+wait_until(q{SELECT pending = 0 AND notified > 700 AND dropped > 3000 FROM cloudsat.waking}, 't', 30,
 	'of too many channels in one transaction, some are dropped and counted');
 $far->{run}->pump until $far->{stdout} =~ s/^(.*?)received\n//s;
 like($1, qr/^x$/m, 'who waits gets its message all the same');
@@ -188,7 +187,7 @@ my $waiting = post('h1.example.com');
 is(sql('SELECT pending FROM cloudsat.waking'), 1, 'a notification waits for a notifier that is busy');
 kill 'TERM', $old;
 kill 'CONT', $old;
-wait_until($node, "SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'notifier' AND pid <> $old", 1, 30,
+wait_until("SELECT count(*) FROM cloudsat.worker_status WHERE kind = 'notifier' AND pid <> $old", 1, 30,
 	'a notifier that is terminated comes back');
 is_deeply([ map { $_->[1] } hears($ear) ], [$waiting], 'and sends what its predecessor left');
 $uuid = post('h1.example.com');
@@ -201,33 +200,29 @@ is(sql($ready), 'inline', 'without a notifier a post notifies by itself');
 $poster->query_safe(q{SELECT cloudsat.post('bot@example.com', 'h1.example.com', 'inline')});
 is_deeply([ map { $_->[2] } hears($ear) ], [$own], 'at once');
 sql('SELECT cloudsat.start()');
-wait_until($node, $ready, 'batched', 30, 'start() brings it back');
+wait_until($ready, 'batched', 30, 'start() brings it back');
 $node->append_conf('postgresql.conf', "cloudsat.notify = inline");
 $node->reload;
-wait_until($node, $kinds, 'launcher postgres', 30, 'none is kept where cloudsat.notify is not batched');
+wait_until($kinds, 'launcher postgres', 30, 'none is kept where cloudsat.notify is not batched');
 $node->append_conf('postgresql.conf', "cloudsat.notify = batched");
 $node->reload;
-wait_until($node, $ready, 'batched', 30, 'until it is');
+wait_until($ready, 'batched', 30, 'until it is');
 sql('CREATE DATABASE other');
-$node->safe_psql('other', 'CREATE EXTENSION cloudsat');
-wait_until($node, $kinds, 'launcher other, launcher postgres, notifier other, notifier postgres', 60, 'each database has its own');
-$node->safe_psql('other', q{SELECT cloudsat.post('bot@example.com', 'h1.example.com', 'elsewhere')});
-wait_until($node, q{SELECT rounds FROM cloudsat.worker_status WHERE kind = 'notifier' AND database = 'other'}, 1, 30,
+sql_in('other', 'CREATE EXTENSION cloudsat');
+wait_until($kinds, 'launcher other, launcher postgres, notifier other, notifier postgres', 60, 'each database has its own');
+sql_in('other', q{SELECT cloudsat.post('bot@example.com', 'h1.example.com', 'elsewhere')});
+wait_until(q{SELECT rounds FROM cloudsat.worker_status WHERE kind = 'notifier' AND database = 'other'}, 1, 30,
 	'which sends what is posted there');
 is_deeply(heard_at_last($ear), [], 'and nobody elsewhere hears it');
 within(5, 'DROP DATABASE', sub { sql('DROP DATABASE other') });
 sql('DROP EXTENSION cloudsat');
 sql('CREATE EXTENSION cloudsat');
-wait_until($node, $ready, 'batched', 60, 'DROP EXTENSION, CREATE EXTENSION');
+wait_until($ready, 'batched', 60, 'DROP EXTENSION, CREATE EXTENSION');
 $_->quit for $poster, $ear->{session};
 
 # --- a crash
-my $victim = $node->background_psql('postgres', on_error_stop => 0);
-my $backend = $victim->query('SELECT pg_backend_pid()');
-kill 'KILL', $backend;
-eval { $victim->quit };
-$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server does not recover';
-wait_until($node, $ready, 'batched', 60, 'a notifier comes back after a crash');
+crash();
+wait_until($ready, 'batched', 60, 'a notifier comes back after a crash');
 is(sql('SELECT notifications FROM cloudsat.waking'), 0, 'and the counts begin anew');
 
 # --- many listeners
@@ -251,7 +246,7 @@ my $crowd = $node->background_psql('postgres');
 $crowd->query_safe("SELECT listen($count)");
 sql(qq{SELECT count(cloudsat.post('bot\@example.com', format('h%s.example.com', i)::cloudsat.address, 'x')) FROM generate_series(1, $count) i},
 	q{SELECT cloudsat.post('bot@example.com', 'example.com', 'to all')});
-wait_until($node, "SELECT pending = 0 AND notified >= $count + 1 FROM cloudsat.waking", 't', 30, "one for each of $count channels is sent");
+wait_until("SELECT pending = 0 AND notified >= $count + 1 FROM cloudsat.waking", 't', 30, "one for each of $count channels is sent");
 is($crowd->query_safe("SELECT count(*), count(DISTINCT ear), count(*) FILTER (WHERE channel = 'h' || ear || '.example.com') FROM heard($count)"),
 	2 * $count . "|$count|$count", "each of $count listeners hears what is for it");
 $crowd->quit;
@@ -261,7 +256,7 @@ $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
-is($standby->safe_psql('postgres', $ready), 'inline', 'no notifier on a standby');
+is(sql($standby, $ready), 'inline', 'no notifier on a standby');
 $node->stop('fast');
 $standby->promote;
 wait_until($standby, $ready, 'batched', 10, 'it begins within 10 s of promotion');
@@ -269,11 +264,11 @@ $standby->stop('fast');
 
 # --- not preloaded
 my $bare = new_node('bare', preload => 0);
-is($bare->safe_psql('postgres', 'SELECT notify, waiting IS NULL AND notifications IS NULL FROM cloudsat.waking'), 'inline|t',
+is(sql($bare, 'SELECT notify, waiting IS NULL AND notifications IS NULL FROM cloudsat.waking'), 'inline|t',
 	'without preloading posts notify by themselves');
-$bare->safe_psql('postgres', 'SELECT cloudsat.start()');
+sql($bare, 'SELECT cloudsat.start()');
 wait_until($bare, q{SELECT state FROM cloudsat.worker_status WHERE kind = 'launcher'}, 'idle', 30, 'start() starts a launcher');
-is($bare->safe_psql('postgres', q{SELECT count(*) FROM cloudsat.worker_status}), 1, 'and no notifier');
+is(sql($bare, q{SELECT count(*) FROM cloudsat.worker_status}), 1, 'and no notifier');
 $bare->stop('fast');
 unlike(slurp_file($_->logfile), qr/TRAP|PANIC|signal 11/, 'nothing broke in ' . $_->name) for $node, $standby, $bare;
 done_testing;

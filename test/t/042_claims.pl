@@ -10,8 +10,6 @@ use Test::More;
 my $node = new_node('claims', conf => "cloudsat.notify = off\nmax_connections = 80\nmax_prepared_transactions = 2\nstatement_timeout = 300s");
 my ($socket, $port) = ($node->host, $node->port);
 
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
-
 # --- fifty at once -----------------------------------------------------------------------------------------------
 sql('CREATE TABLE work (run text, n int, task uuid)', 'CREATE TABLE outcome (run text, n int, won bool)',
 	'CREATE TABLE ready (run text)', q{
@@ -44,11 +42,11 @@ END
 	IPC::Run::run([ 'pgbench', '-n', '-c', '50', '-j', '2', '-t', '1', '-f', $script, '-h', $socket, '-p', $port, 'postgres' ],
 		'>', \$out, '2>', \$err);
 	unlike($err, qr/ERROR|aborted/, "$run: nobody fails") or diag($err);
-	is( sql(qq{SELECT count(*), min(winners), max(winners), min(losers) >= 24 FROM (
+	is(sql(qq{SELECT count(*), min(winners), max(winners), min(losers) >= 24 FROM (
 			SELECT count(*) FILTER (WHERE won) AS winners, count(*) FILTER (WHERE NOT won) AS losers
 			FROM outcome WHERE run = '$run' GROUP BY n) AS o}),
 		"$messages|1|1|t", "$run: each message has one winner");
-	is( sql(qq{SELECT count(*), count(DISTINCT l.message), count(DISTINCT m.before) FROM work AS w
+	is(sql(qq{SELECT count(*), count(DISTINCT l.message), count(DISTINCT m.before) FROM work AS w
 			JOIN cloudsat.claim_log AS l ON l.message = w.task AND l.action = 'claimed'
 			JOIN cloudsat.messages AS m ON m.before = w.task AND m.uuid = l.reply AND m.poster = l.nick WHERE w.run = '$run'}),
 		"$messages|$messages|$messages", "$run: and one entry in the log, with one reply");
@@ -81,7 +79,7 @@ my $holder = qq{
 	CREATE FUNCTION pg_temp.kill() RETURNS bool LANGUAGE sql AS
 		\$\$ SELECT pg_terminate_backend(pid, 30000) FROM cloudsat.connections WHERE nick = 'w2.web.example.com' \$\$;
 };
-is( sql($holder, q{
+is(sql($holder, q{
 		SELECT pg_temp.by_holder(format('cloudsat.claim(%L) IS NOT NULL', :'task'));
 		SELECT pg_temp.state(:'task'), cloudsat.claim(:'task') IS NULL;
 		SELECT pg_temp.kill();
@@ -90,7 +88,7 @@ is( sql($holder, q{
 		SELECT cloudsat.release(:'task', 'end', 'done') IS NOT NULL, pg_temp.state(:'task')}),
 	"t\nlive|t\nt\norphaned|t\nlive|claimed w2.web.example.com, taken_over w1.web.example.com\nt|",
 	'without a lease a claim ends with its connection, and is taken over');
-is( sql($holder, q{
+is(sql($holder, q{
 		SELECT pg_temp.by_holder(format('cloudsat.claim(%L, lease => ''1 hour'') IS NOT NULL', :'task'));
 		SELECT pg_temp.kill();
 		SELECT pg_temp.state(:'task'), cloudsat.claim(:'task') IS NULL;
@@ -98,7 +96,7 @@ is( sql($holder, q{
 		SELECT cloudsat.claim(:'task', 'back', '1 hour') IS NOT NULL, pg_temp.log(:'task')}),
 	"t\nt\nlive|t\nt|claimed w2.web.example.com, renewed w2.web.example.com",
 	'with one it outlives its connection; the same nick goes on with it, nobody else');
-is( sql($holder, q{
+is(sql($holder, q{
 		SELECT pg_temp.by_holder(format('cloudsat.claim(%L, lease => ''200 ms'') IS NOT NULL', :'task'));
 		SELECT FROM pg_temp.lost(:'task');
 		SELECT pg_temp.state(:'task'), cloudsat.claim(:'task', lease => '1 hour') IS NOT NULL;
@@ -125,7 +123,7 @@ sql(q{SELECT FROM cloudsat.register('{w1.web.example.com}')}, 'BEGIN', 'SELECT c
 my $attempt = q{SELECT FROM cloudsat.register('{w3.web.example.com}'); SET lock_timeout = '100ms';
 	SELECT cloudsat.claim(task) IS NOT NULL FROM work WHERE n = 1;};
 like(($node->psql('postgres', $attempt))[2], qr/canceling statement due to lock timeout/, 'a prepared claim makes others wait');
-is( sql(q{SELECT FROM cloudsat.register('{w3.web.example.com}')}, 'SELECT cloudsat.claim(task) IS NOT NULL FROM work WHERE n = 2'),
+is(sql(q{SELECT FROM cloudsat.register('{w3.web.example.com}')}, 'SELECT cloudsat.claim(task) IS NOT NULL FROM work WHERE n = 2'),
 	't', 'but not those of another message');
 sql(q{ROLLBACK PREPARED 'one'});
 is(sql($attempt), 't', 'rolled back, it is free');

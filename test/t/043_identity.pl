@@ -9,15 +9,6 @@ use Test::More;
 
 my $node = new_node('identity', conf => "max_connections = 30\nmax_locks_per_transaction = 512\nautovacuum = off");
 
-# as(ROLE, STATEMENT...): what it prints, or SQLSTATE and message of its first error
-sub as {
-	my ($role, @statements) = @_;
-	my (undef, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n" . join(";\n", @statements),
-		extra_params => [ '-U', $role ]);
-	return $err =~ /(?:ERROR|FATAL):  (\w+: .*)/ ? $1 : $out;
-}
-sub sql { return as('postgres', @_) }
-
 # refused(ROLE, WHAT, STATEMENT...): insufficient privilege, and nothing but that
 sub refused {
 	my ($role, $what, @statements) = @_;
@@ -25,7 +16,7 @@ sub refused {
 	return;
 }
 
-is( sql(q{CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE mallory LOGIN; CREATE ROLE watcher LOGIN;
+is(sql(q{CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE mallory LOGIN; CREATE ROLE watcher LOGIN;
 		CREATE ROLE boss LOGIN; CREATE ROLE stranger LOGIN; GRANT CREATE ON DATABASE postgres TO mallory;
 		CREATE EXTENSION dblink;
 		SELECT cloudsat.enlist('alice', 'task', 'alice.example.com'), cloudsat.enlist('bob', 'server', 'bob.example.com'),
@@ -62,7 +53,7 @@ refused('boss', 'an administrator makes no administrator', q{SELECT cloudsat.enl
 
 # --- a function of mallory's in other sessions: called there, in a trigger, in an index that ANALYZE looks at --------
 my $try = sub { return qq{EXECUTE 'SELECT cloudsat.$_[0]'} };
-is( as('mallory', q{CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC},
+is(as('mallory', q{CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC},
 		q{CREATE FUNCTION evil.run(command text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$
 			DECLARE result text; BEGIN EXECUTE 'SELECT ' || command INTO result; RETURN result; END $$},
 		# quiet while the index is made
@@ -93,10 +84,10 @@ for my $who (sort keys %session) {
 }
 for my $crime (@crimes) {
 	as('mallory', 'TRUNCATE evil.commands', "INSERT INTO evil.commands VALUES (\$\$$crime\$\$)");
-	like(sql('ANALYZE evil.bait'), qr/^(?:42501|55000): /, "ANALYZE runs mallory's function: $crime");
-	like(sql($session{registered}, 'REINDEX TABLE evil.bait'), qr/^(?:42501|55000): /, "REINDEX in a registered session: $crime");
+	like(as('postgres', 'ANALYZE evil.bait'), qr/^(?:42501|55000): /, "ANALYZE runs mallory's function: $crime");
+	like(as('postgres', $session{registered}, 'REINDEX TABLE evil.bait'), qr/^(?:42501|55000): /, "REINDEX in a registered session: $crime");
 }
-is( sql(q{CREATE FUNCTION public.lent() RETURNS uuid LANGUAGE sql SECURITY DEFINER
+is(sql(q{CREATE FUNCTION public.lent() RETURNS uuid LANGUAGE sql SECURITY DEFINER
 			RETURN cloudsat.post('alice.example.com'::cloudsat.address, 'bob.example.com'::cloudsat.address, 'forged'::text)},
 		q{CREATE FUNCTION public.ask() RETURNS uuid LANGUAGE sql SECURITY DEFINER
 			RETURN cloudsat.post('bob.example.com'::cloudsat.address, 'asked'::text)}), '', "an administrator's functions");
@@ -155,7 +146,7 @@ refused('stranger', 'a stranger sees not even the schema', 'SELECT cloudsat.nick
 # a uuid from a channel that is another's
 my $ear = qq{SELECT FROM dblink_connect('ear', 'host=@{[$node->host]} port=@{[$node->port]} dbname=postgres user=mallory');
 	SELECT FROM dblink_exec('ear', 'LISTEN "bob.example.com"');};
-is( sql($ear, $i_am_alice, q{SELECT FROM cloudsat.post('bob.example.com', 'heard')}, q{
+is(sql($ear, $i_am_alice, q{SELECT FROM cloudsat.post('bob.example.com', 'heard')}, q{
 		DO $$
 		DECLARE heard record; BEGIN
 			FOR i IN 1 .. 200 LOOP
@@ -192,7 +183,7 @@ is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE message = 'forged'}), '0',
 
 # --- traps: a schema and temporary objects that take every name before the server's own ------------------------------
 # A name that is not qualified, in what runs with more rights than its caller's, would spring one.
-is( as('mallory', q{
+is(as('mallory', q{
 	CREATE SCHEMA trap;
 	GRANT ALL ON SCHEMA trap TO PUBLIC;
 	CREATE FUNCTION trap.spring() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'sprung as %', current_user; END $$;
@@ -260,7 +251,7 @@ like(as('mallory', $trapped, q{SELECT * FROM pg_roles}), qr/sprung as mallory/, 
 
 my $fake = Cloudsat::FakeBroker->start;
 $fake->tell('/queues', { count => 3, prefix => 'q', messages => 1 });
-$fake->tell('/queue', { name => 'queue/alice@example.com/a', messages => 9000 });
+$fake->queue('queue/alice@example.com/a', messages => 9000);
 $fake->tell('/bindings', { vhost => '/', bindings => [ { source => 'amq.topic', destination => 'q-1', routing_key => 'a.#' } ] });
 sql($fake->server_sql('pulse', enforce => 'on'), q{CREATE ROLE novice LOGIN});
 sql(q{INSERT INTO cloudsat.queue_policies (queue, warn_size) VALUES ('^q-', 1)});
@@ -270,7 +261,7 @@ my $vhost = $broker->vhost;
 my %names = map { $_ => "$_.$$" } qw(one two three);
 END { local $?; $broker->api(DELETE => "/users/$_") for grep { $broker } values %names }
 $broker->amqp('declare', 'plain', 'durable');
-sql(q{ALTER SYSTEM SET cloudsat.smtp_url = 'smtp://127.0.0.1:9'}, 'SELECT FROM pg_reload_conf()');
+settings(smtp_url => 'smtp://127.0.0.1:9');
 sql(Cloudsat::Broker::sql_for('live', 'admin', $broker->{admin_password}, management_url => $broker->management_url,
 	amqp_url => $broker->amqp_url, vhosts => "^$vhost\$", reserved_owners => '^(admin|guardian)\$', admins => 'ops@example.com'));
 sql(qq{INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
@@ -340,27 +331,27 @@ my ($rows) = slurp_file("$dump.sql") =~ /^COPY cloudsat\.enlisted .*?\n(.*?)^\\\
 like($rows, qr/^alice\ttask\talice\.example\.com\t/m, 'a dump has the names of roles');
 unlike($rows, qr/gone\.example\.com|^\d/m, 'and nothing of roles that were dropped');
 my $other = new_node('other', extension => 0);
-$other->safe_psql('postgres', join(';', map { "CREATE ROLE filler$_" } 1 .. 20)); # so that OIDs differ
+sql($other, join(';', map { "CREATE ROLE filler$_" } 1 .. 20)); # so that OIDs differ
 $other->psql('postgres', slurp_file("$dump.roles"), on_error_stop => 0); # postgres is there already
 $other->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'postgres', '-f', "$dump.sql" ], 'restored into another cluster, without an error');
-is( $other->safe_psql('postgres', q{SELECT string_agg(role::text, ' ' ORDER BY role::text COLLATE "C") FROM cloudsat.enlisted}),
+is(sql($other, q{SELECT string_agg(role::text, ' ' ORDER BY role::text COLLATE "C") FROM cloudsat.enlisted}),
 	'"Odd ""One" alice bob boss mallory watcher', 'the same bots');
-isnt($other->safe_psql('postgres', q{SELECT 'alice'::regrole::oid}), sql(q{SELECT 'alice'::regrole::oid}), 'by other numbers');
-is( $other->safe_psql('postgres', q{SELECT FROM cloudsat.register('{alice.example.com}'); SELECT cloudsat.nick()}, extra_params => [ '-U', 'alice' ]),
+isnt(sql($other, q{SELECT 'alice'::regrole::oid}), sql(q{SELECT 'alice'::regrole::oid}), 'by other numbers');
+is(as($other, 'alice', q{SELECT FROM cloudsat.register('{alice.example.com}'); SELECT cloudsat.nick()}),
 	'alice.example.com', 'who register');
 $other->stop;
 
 sql('CREATE DATABASE second');
-$node->safe_psql('second', 'CREATE EXTENSION cloudsat');
+sql_in('second', 'CREATE EXTENSION cloudsat');
 like(($node->psql('second', $i_am_alice, extra_params => [ '-U', 'alice' ]))[2], qr/role "alice" may not register alice.example.com/,
 	'a bot is one in its own database');
-$node->safe_psql('second', q{SELECT cloudsat.enlist('alice', 'task', 'alice.example.org')});
+sql_in('second', q{SELECT cloudsat.enlist('alice', 'task', 'alice.example.org')});
 is(sql(q{SELECT cloudsat.dismiss('alice')}), 't', 'dismissed here');
 like(($node->psql('second', q{SELECT cloudsat.nick()}, extra_params => [ '-U', 'alice' ]))[2], qr/permission denied/, 'is dismissed everywhere');
-is($node->safe_psql('second', q{SELECT cloudsat.enlist('alice', 'task', 'alice.example.org'); SELECT FROM cloudsat.register('{alice.example.org}')}), 'f',
+is(sql_in('second', q{SELECT cloudsat.enlist('alice', 'task', 'alice.example.org'); SELECT FROM cloudsat.register('{alice.example.org}')}), 'f',
 	'until enlisted again');
 $node->safe_psql('second', q{SELECT cloudsat.register('{alice.example.org}')}, extra_params => [ '-U', 'alice' ]);
-is($node->safe_psql('second', q{DROP EXTENSION cloudsat; SELECT pg_has_role('alice', 'cloudsat_task', 'MEMBER')}), 't',
+is(sql_in('second', q{DROP EXTENSION cloudsat; SELECT pg_has_role('alice', 'cloudsat_task', 'MEMBER')}), 't',
 	'DROP EXTENSION leaves roles and memberships');
 $node->stop;
 done_testing();

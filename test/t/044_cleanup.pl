@@ -8,11 +8,6 @@ use Test::More;
 my $node = new_node('cleanup', conf => "max_prepared_transactions = 2\nautovacuum = off\ncloudsat.notify = off");
 my $at = 'host=' . $node->host . ' port=' . $node->port . ' dbname=postgres';
 
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
-
-# what a statement reports besides its result
-sub reports { return ($node->psql('postgres', "\\set VERBOSITY verbose\n" . join(";\n", @_)))[2]; }
-
 # fill(DAY, MESSAGES): a partition of that day, by SQL
 sub fill {
 	my ($day, $count) = @_;
@@ -36,13 +31,13 @@ my ($out, $err) = ('', '');
 my $bots = IPC::Run::start([ 'pgbench', '-n', '-M', 'prepared', '-c', '8', '-T', '60', '-l', "--log-prefix=$log", '-f', $script,
 		'-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>', \$err);
 my $posted = q{SELECT count(*) > %d FROM cloudsat.messages WHERE uuid >= cloudsat.uuid_floor(now() - interval '1 day')};
-wait_until($node, sprintf($posted, 500), 't', 30, 'bots post');
+wait_until(sprintf($posted, 500), 't', 30, 'bots post');
 my $before = sql('CHECKPOINT', 'SELECT pg_current_wal_insert_lsn()');
 my $dropped;
 within(10, 'cleanup of a day', sub { $dropped = sql("SELECT partition, messages BETWEEN 180000 AND 220000, bytes > 30e6 FROM cloudsat.cleanup($since)") });
 is($dropped, 'messages_20200101|t|t', 'returns what it dropped, with an estimate of its messages');
 my $now = sql('SELECT count(*) FROM cloudsat.messages WHERE uuid >= cloudsat.uuid_floor(now())');
-wait_until($node, "SELECT count(*) > $now + 500 FROM cloudsat.messages WHERE uuid > cloudsat.uuid_floor(now() - interval '1 day')", 't', 30,
+wait_until("SELECT count(*) > $now + 500 FROM cloudsat.messages WHERE uuid > cloudsat.uuid_floor(now() - interval '1 day')", 't', 30,
 	'and bots go on posting');
 $bots->signal('INT');
 IPC::Run::finish($bots);
@@ -98,10 +93,10 @@ sql(q{CREATE FUNCTION public.slow() RETURNS event_trigger LANGUAGE plpgsql AS $$
 like(reports("SELECT * FROM cloudsat.cleanup($all)"), qr/NOTICE:  00000: partitions not yet dropped: 2\nHINT:  Call/, 'when a poster waits it stops');
 sql('DROP EVENT TRIGGER slow');
 is(sql($days), '05 06', 'having dropped the oldest one');
-wait_until($node, q{SELECT count(*) FROM cloudsat.messages WHERE message = 'has waited'}, '1', 10, 'and the poster goes on');
+wait_until(q{SELECT count(*) FROM cloudsat.messages WHERE message = 'has waited'}, '1', 10, 'and the poster goes on');
 
 # --- who holds things up -------------------------------------------------------------------------------------------
-is( sql(q{BEGIN; SELECT FROM cloudsat.post('.', '.', 'x'); PREPARE TRANSACTION 'later'},
+is(sql(q{BEGIN; SELECT FROM cloudsat.post('.', '.', 'x'); PREPARE TRANSACTION 'later'},
 		"SELECT FROM dblink_connect('w', '$at application_name=writer'); SELECT FROM dblink_exec('w', 'BEGIN');
 			SELECT FROM dblink('w', 'SELECT cloudsat.post(''.'', ''.'', ''x'')::text') AS r (t text);
 			SELECT FROM dblink_connect('i', '$at application_name=idle'); SELECT FROM dblink_exec('i', 'BEGIN ISOLATION LEVEL REPEATABLE READ');
@@ -111,7 +106,7 @@ is( sql(q{BEGIN; SELECT FROM cloudsat.post('.', '.', 'x'); PREPARE TRANSACTION '
 	'horizon shows open transactions, prepared ones, too, the oldest first, and which of them post');
 sql(q{ROLLBACK PREPARED 'later'});
 sql('CREATE ROLE watcher LOGIN IN ROLE cloudsat_adhoc');
-is( sql("SELECT FROM dblink_connect('w', '$at application_name=writer'); SELECT FROM dblink_exec('w', 'BEGIN');
+is(sql("SELECT FROM dblink_connect('w', '$at application_name=writer'); SELECT FROM dblink_exec('w', 'BEGIN');
 			SELECT FROM dblink('w', 'SELECT cloudsat.post(''.'', ''.'', ''x'')::text') AS r (t text)",
 		'SET SESSION AUTHORIZATION watcher', 'SELECT name, usename, writes FROM cloudsat.horizon'),
 	'writer|' . sql('SELECT session_user') . '|t', 'to cloudsat_adhoc, too, whose transactions they ever are');
@@ -121,8 +116,8 @@ like(reports('SET SESSION AUTHORIZATION watcher', q{SELECT cloudsat.cleanup('1 d
 sql(q{INSERT INTO cloudsat.registered VALUES ('old.example.com', '2020-01-01Z', '{.}', 0, '2020-01-01Z')});
 $node->append_conf('postgresql.conf', "cloudsat.retention = '30 d'\ncloudsat.databases = 'postgres'");
 $node->reload;
-wait_until($node, $days, '', 30, 'the launcher drops what is older than cloudsat.retention');
-wait_until($node, q{SELECT count(*) FROM cloudsat.registered WHERE nick = 'old.example.com'}, '0', 10, 'and prunes the logs');
+wait_until($days, '', 30, 'the launcher drops what is older than cloudsat.retention');
+wait_until(q{SELECT count(*) FROM cloudsat.registered WHERE nick = 'old.example.com'}, '0', 10, 'and prunes the logs');
 like(slurp_file($node->logfile), qr/cloudsat launcher for postgres dropped old partitions of messages: 2/, 'in the log');
 is(sql(q{SELECT count(*) > 1000 FROM cloudsat.messages}), 't', 'and nothing else');
 
@@ -134,7 +129,7 @@ my ($result, $left, $warning);
 (undef, $result, $warning) = $node->psql('postgres', qq{BEGIN; SELECT partition, messages FROM cloudsat.cleanup($all); $detached; COMMIT});
 is($result, "messages_20200101|10\n1", 'what a session drops is detached at first');
 like($warning, qr/WARNING:  could not drop partition "messages_20200102": .*depend/, 'unless a view hangs on it');
-wait_until($node, $detached, 0, 10, 'and dropped by the launcher');
+wait_until($detached, 0, 10, 'and dropped by the launcher');
 is(sql($days), '02', 'the view keeps its partition');
 $node->stop;
 done_testing();

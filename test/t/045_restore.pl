@@ -6,7 +6,6 @@ use warnings;
 use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 # --- what is dumped ------------------------------------------------------------------------------------------------
 my $source = new_node('source', preload => 0, conf => 'cloudsat.notify = off');
@@ -20,7 +19,7 @@ sub reset_xid {
 	return;
 }
 reset_xid($source, 2 * 32768);
-$source->safe_psql('postgres', q{
+sql(q{
 	CREATE ROLE alice LOGIN;
 	SELECT cloudsat.enlist('alice', 'task', 'alice.example.com');
 	INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor(t), t, 'a.example.com', 'b.example.com', 'from ' || t, NULL, NULL, NULL, NULL, pg_current_xact_id()
@@ -37,7 +36,7 @@ $source->safe_psql('postgres', q{
 	CREATE USER MAPPING FOR CURRENT_USER SERVER pulse OPTIONS (user 'guardian', password 'x');
 	SELECT FROM cloudsat.poll('pulse')});
 # a bot that has received a part of one transaction, and to whom more is said while it is away
-is( $source->safe_psql('postgres', q{
+is(sql(q{
 		SELECT FROM cloudsat.register('{bot.example.org}');
 		SELECT count(*) FROM cloudsat.post('ann.example.org', 'bot.example.org', '{m1,m2,m3,m4,m5}'::text[]);
 		SELECT string_agg(message, ' ') FROM cloudsat.receive(2);
@@ -60,7 +59,7 @@ my $goes_on = q{
 
 sub stream {
 	my ($node, $database) = @_;
-	is($node->safe_psql($database, $goes_on) =~ s/\s+/ /gr, 'm3 m4 m5 m6 m7 m8 0', "$database: its stream goes on, nothing lost, repeated or hidden");
+	is(sql_in($node, $database, $goes_on) =~ s/\s+/ /gr, 'm3 m4 m5 m6 m7 m8 0', "$database: its stream goes on, nothing lost, repeated or hidden");
 	return;
 }
 my $rows = q{
@@ -72,7 +71,7 @@ my $rows = q{
 	SELECT md5(string_agg(c::text, '|' ORDER BY c::text)) FROM cloudsat.claim_log AS c;
 	SELECT md5(string_agg(p::text, '|' ORDER BY p::text)) FROM cloudsat.queue_policies AS p;
 };
-my $before = $source->safe_psql('postgres', "SET timezone = 'UTC';$rows");
+my $before = sql("SET timezone = 'UTC';$rows");
 my $dump = $source->basedir . '/dump';
 $source->command_ok([ 'pg_dump', '-f', "$dump.sql", 'postgres' ], 'pg_dump');
 $source->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", 'postgres' ], 'pg_dump -Fc');
@@ -84,7 +83,7 @@ $source->stop;
 my @ways = qw(plain custom parallel sections);
 my $target = new_node('target', extension => 0, conf => 'max_worker_processes = 24');
 $target->psql('postgres', "\\i $dump.roles", on_error_stop => 0);    # the superuser is there already
-$target->safe_psql('postgres', "CREATE DATABASE $_") for @ways;
+sql($target, "CREATE DATABASE $_") for @ways;
 $target->append_conf('postgresql.conf', "cloudsat.databases = '" . join(',', @ways) . q{'});
 $target->reload;
 my $launchers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat launcher'};
@@ -97,22 +96,20 @@ sub said { my ($database, $what) = @_; return slurp_file($target->logfile) =~ /c
 sub looks {
 	my ($database, $more) = @_;
 	my $rounds = "SELECT sum(rounds) FROM cloudsat.worker_status WHERE kind = 'launcher' AND database = '$database'";
-	my $now = $target->safe_psql($database, $rounds);
-	my $end = time + patience(30);
-	until ($target->safe_psql($database, $rounds) >= $now + $more || time > $end) { sleep 0.1; }
+	my $now = sql_in($target, $database, $rounds);
+	wait_for(30, sub { sql_in($target, $database, $rounds) >= $now + $more });
 	return;
 }
 
 sub restored {
 	my ($database) = @_;
-	my $end = time + patience(30);
-	until (said($database, 'found the extension') || time > $end) { sleep 0.1; }
+	wait_for(30, sub { said($database, 'found the extension') });
 	ok(said($database, 'found the extension'), "$database: then the launcher begins");
-	is($target->safe_psql($database, "SET timezone = 'UTC';$rows"), $before, "$database: every message, thread, registration the same");
+	is(sql_in($target, $database, "SET timezone = 'UTC';$rows"), $before, "$database: every message, thread, registration the same");
 	my $guard = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat guard' AND datname = '$database'";
 	wait_until($target, $guard, 1, 30, "$database: and the guard");
 	looks($database, 2);
-	is($target->safe_psql($database, q{SELECT count(*) FROM cloudsat.messages_default; SELECT count(*) FROM cloudsat.maintain()}), "0\n0",
+	is(sql_in($target, $database, q{SELECT count(*) FROM cloudsat.messages_default; SELECT count(*) FROM cloudsat.maintain()}), "0\n0",
 		"$database: the house is kept");
 	is($target->safe_psql($database, q{SELECT cloudsat.register('{app@alice.example.com}')}, extra_params => [ '-U', 'alice' ]),
 		'{app@alice.example.com,alice.example.com,example.com,com,.}', "$database: bots are known");
@@ -125,8 +122,7 @@ my ($before_tables, $rest) = slurp_file("$dump.sql") =~ /\A(.*?\nCREATE EXTENSIO
 my ($in, $out) = ($before_tables, '');
 my $psql = IPC::Run::start([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-h', $target->host, '-p', $target->port, '-d', 'plain' ],
 	'<', \$in, '>', \$out, '2>&1');
-my $end = time + patience(30);
-until (said('plain', 'waits for a session that may be filling the new extension') || time > $end) { $psql->pump_nb; sleep 0.1; }
+wait_for(30, sub { $psql->pump_nb; said('plain', 'waits for a session that may be filling the new extension') });
 ok(said('plain', 'waits'), 'plain: the launcher waits when the extension appears');
 looks('plain', 2);
 $in .= $rest;
@@ -158,7 +154,7 @@ my $older = new_node('older', preload => 0, extension => 0);
 reset_xid($older, 4 * 32768);
 $older->psql('postgres', "\\i $dump.roles", on_error_stop => 0);
 $older->command_ok([ 'pg_restore', '-e', '-d', 'postgres', "$dump.custom" ], 'restored where transaction ids are greater');
-is($older->safe_psql('postgres', "SET timezone = 'UTC';$rows"), $before, 'every message, thread, registration the same');
+is(sql($older, "SET timezone = 'UTC';$rows"), $before, 'every message, thread, registration the same');
 stream($older, 'postgres');
 $older->stop;
 done_testing();

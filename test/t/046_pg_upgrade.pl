@@ -7,7 +7,7 @@ use Test::More;
 
 my $conf = "cloudsat.databases = 'postgres'\ncloudsat.notify = off\nmax_prepared_transactions = 0";
 my $old = new_node('old', conf => $conf);
-$old->safe_psql('postgres', q{
+sql(q{
 	SELECT FROM cloudsat.maintain();
 	CREATE ROLE alice LOGIN;
 	SELECT cloudsat.enlist('alice', 'task', 'alice.example.com');
@@ -22,8 +22,8 @@ my $rows = q{SELECT tableoid::regclass, count(*), md5(string_agg(m::text, '|' OR
 		FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid WHERE e.extname = 'cloudsat' AND d.deptype = 'e';
 	SELECT string_agg(o::regclass::text, ' ' ORDER BY n) FROM pg_extension, unnest(extconfig) WITH ORDINALITY AS c (o, n) WHERE extname = 'cloudsat'};
 my $guard = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cloudsat guard'};
-wait_until($old, $guard, 1, 30, 'a guard runs');
-my $before = $old->safe_psql('postgres', $rows);
+wait_until($guard, 1, 30, 'a guard runs');
+my $before = sql($rows);
 $old->stop;
 my $bindir = $old->config_data('--bindir');
 
@@ -39,10 +39,9 @@ for my $mode ('copy', 'link') {    # after linking the old cluster must not be s
 	like($log, qr/database system is ready/, "$mode: the servers' log");
 	unlike($log, qr/cloudsat (?:supervisor|launcher|guard)/, "$mode: no worker runs meanwhile");
 	$new->start;
-	is($new->safe_psql('postgres', $rows), $before, "$mode: messages, threads, bots and the extension's members are the same");
+	is(sql($new, $rows), $before, "$mode: messages, threads, bots and the extension's members are the same");
 	wait_until($new, $guard, 1, 30, "$mode: workers run afterwards");
-	is( $new->safe_psql('postgres', q{SELECT cloudsat.register('{x.alice.example.com}') IS NOT NULL; SELECT cloudsat.post('bob@example.com', 'x') IS NOT NULL},
-			extra_params => [ '-U', 'alice' ]) . $new->safe_psql('postgres', 'SELECT count(*) FROM cloudsat.maintain()'),
+	is(as($new, 'alice', q{SELECT cloudsat.register('{x.alice.example.com}') IS NOT NULL; SELECT cloudsat.post('bob@example.com', 'x') IS NOT NULL}) . sql($new, 'SELECT count(*) FROM cloudsat.maintain()'),
 		"t\nt0", "$mode: bots go on, and nothing is to be made anew");
 	$new->stop;
 }

@@ -9,7 +9,6 @@ use Test::More;
 
 my $examples = "$FindBin::Bin/../../examples";
 my $node = new_node('examples', conf => "cloudsat.databases = 'postgres'");
-sub sql { return $node->safe_psql('postgres', join(";\n", @_)); }
 
 # what the head of each says an administrator does
 for my $example ('worker.py', 'host.sh') {
@@ -34,7 +33,7 @@ sub bot {
 		local %ENV = (%ENV, environment($login), PGAPPNAME => $name);
 		push @bots, start(\@command, '<', \undef, '>&', \$log{$name});
 	}
-	wait_until($node, "SELECT EXISTS (SELECT FROM cloudsat.connections WHERE application_name = '$name')", 't', 30, "$name registers");
+	wait_until("SELECT EXISTS (SELECT FROM cloudsat.connections WHERE application_name = '$name')", 't', 30, "$name registers");
 	return $bots[-1];
 }
 
@@ -56,26 +55,26 @@ sub replies {
 my @python = ('/usr/bin/python3', "$examples/worker.py");
 my $first = bot('first', 'worker', @python, 'app@i-1.digest.example.com');
 my ($abc, $nothing) = ask('digest.example.com', 'abc', ' ');
-wait_until($node, replies($abc),
+wait_until(replies($abc),
 	'acknowledged on it, end ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 30, 'a task is done');
-wait_until($node, replies($nothing), 'acknowledged on it, problem there is nothing to digest', 30, 'a task fails');
+wait_until(replies($nothing), 'acknowledged on it, problem there is nothing to digest', 30, 'a task fails');
 
 bot('second', 'worker', @python, 'app@i-2.digest.example.com');
 my @tasks = ask('digest.example.com', map { "task $_" } 1 .. 40);
 my $done = sub { 'SELECT count(*) FROM cloudsat.messages WHERE before IN (' . join(', ', map { "'$_'" } @_) . ") AND disposition = 'end'" };
-wait_until($node, $done->(@tasks), 40, 30, 'forty tasks are done by two workers, each by one');
+wait_until($done->(@tasks), 40, 30, 'forty tasks are done by two workers, each by one');
 
 # the connection of one is cut: it comes back, and misses nothing
 sql(q{SELECT pg_terminate_backend(pid) FROM cloudsat.connections WHERE application_name = 'first'});
 my @more = ask('digest.example.com', map { "more $_" } 1 .. 10);
-wait_until($node, $done->(@more), 10, 30, 'a worker without a connection does not hold up the tasks');
-wait_until($node, q{SELECT count(*) FROM cloudsat.connections WHERE application_name IN ('first', 'second')}, 2, 30,
+wait_until($done->(@more), 10, 30, 'a worker without a connection does not hold up the tasks');
+wait_until(q{SELECT count(*) FROM cloudsat.connections WHERE application_name IN ('first', 'second')}, 2, 30,
 	'it connects again');
 
 # both are killed in the middle of a task: what one had claimed, the next one takes over
 $_->kill_kill for @bots;
 @bots = ();
-wait_until($node, 'SELECT count(*) FROM cloudsat.connections', 0, 10, 'the session of a killed bot does not wait on');
+wait_until('SELECT count(*) FROM cloudsat.connections', 0, 10, 'the session of a killed bot does not wait on');
 my ($left) = ask('digest.example.com', 'left alone');
 my ($taken) = ask('digest.example.com', 'taken and dropped');
 sql(q{SET SESSION AUTHORIZATION worker}, q{SELECT FROM cloudsat.register('{app@i-3.digest.example.com}')},
@@ -89,15 +88,15 @@ is(sql($done->($left, $taken)), 2, 'the task that came meanwhile, and the one wh
 # --- host.sh ------------------------------------------------------------------------------------------------------
 my $host = bot('host', 'host', 'bash', "$examples/host.sh", 'app@i-42.web.example.com');
 my ($load, $disk, $other) = ask('i-42.web.example.com', 'load', ' Disk ', q{'; rm -rf / #});
-wait_until($node, replies($load), qr/^end .*load average/, 30, 'it tells the load');
-wait_until($node, replies($disk), qr/^end .*Filesystem/s, 30, 'it tells of the disk');
+wait_until(replies($load), qr/^end .*load average/, 30, 'it tells the load');
+wait_until(replies($disk), qr/^end .*Filesystem/s, 30, 'it tells of the disk');
 $host->signal('TERM');
 $host->finish;
 @bots = ();
-wait_until($node, 'SELECT count(*) FROM cloudsat.connections', 0, 30, 'it is gone');
+wait_until('SELECT count(*) FROM cloudsat.connections', 0, 30, 'it is gone');
 my ($again) = ask('i-42.web.example.com', 'load');
 bot('host', 'host', 'bash', "$examples/host.sh", 'app@i-42.web.example.com');
-wait_until($node, replies($again), qr/^end /, 30, 'what was asked meanwhile, it answers when it is back');
+wait_until(replies($again), qr/^end /, 30, 'what was asked meanwhile, it answers when it is back');
 is(sql("SELECT count(*) FROM cloudsat.messages WHERE before IN ('$load', '$disk', '$other', '$again')"), 3,
 	'each message is answered once, and only what it understands');
 

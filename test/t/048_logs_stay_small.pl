@@ -8,8 +8,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('logs', conf => "autovacuum = off\ntrack_functions = pl\nmax_parallel_workers_per_gather = 0");
-sub sql { return $node->safe_psql('postgres', join "\n;\n", @_) }
-sub becomes { my ($query, $expected, $what) = @_; return wait_until($node, $query, $expected, 30, $what) }
 my $days = q{coalesce(string_agg(extract(day FROM now() - %s + interval '1 h')::text, ' ' ORDER BY %1$s DESC), '')};
 sub ages { my ($table, $column, $where) = @_; return 'SELECT ' . sprintf($days, $column) . " FROM cloudsat.$table WHERE $where" }
 my $live = $node->background_psql('postgres');
@@ -77,7 +75,7 @@ my $in_the_way = $node->background_psql('postgres');
 $in_the_way->query_safe('BEGIN; LOCK TABLE cloudsat.messages IN SHARE UPDATE EXCLUSIVE MODE;');
 my $logged = -s $node->logfile;
 sql('SELECT cloudsat.start()');
-wait_until($node, $kept{events}[0], $kept{events}[1], 90, 'although somebody keeps maintain() from its locks');
+wait_until($kept{events}[0], $kept{events}[1], 90, 'although somebody keeps maintain() from its locks');
 like(slurp_file($node->logfile, $logged), qr/ERROR:  .*lock timeout/, '... of which the log tells');
 $in_the_way->quit;
 sql('SELECT cloudsat.stop()');

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('drivers', conf => 'cloudsat.notify = off');
-$node->safe_psql('postgres', q{CREATE ROLE web LOGIN; CREATE ROLE ops LOGIN;
+sql(q{CREATE ROLE web LOGIN; CREATE ROLE ops LOGIN;
 	SELECT cloudsat.enlist('web', 'task', 'web.example.com'), cloudsat.enlist('web', 'task', 'ops.example.com')});
 
 # what follows each title: a snippet in a language, then its output
@@ -43,11 +43,11 @@ $ENV{PGUSER} = $superuser;
 # strings with a type, as JDBC sends them
 my (undef, undef, $err) = $node->psql('postgres', q{PREPARE p (varchar, varchar) AS SELECT cloudsat.post($1, $2)});
 like($err, qr/function cloudsat\.post\(character varying, character varying\) does not exist/, 'a varchar is no address by itself');
-is($node->safe_psql('postgres', q{PREPARE p (varchar, varchar) AS SELECT cloudsat.post($1::cloudsat.address, $2);
+is(sql(q{PREPARE p (varchar, varchar) AS SELECT cloudsat.post($1::cloudsat.address, $2);
 		PREPARE q (varchar) AS SELECT cloudsat.register($1); PREPARE r (text[]) AS SELECT count(*) FROM cloudsat.inbox($1::cloudsat.address[]);
 		EXECUTE q('web.example.com'); EXECUTE r('{a.example.com}')}), "{web.example.com,example.com,com,.}\n0", '... but with a cast, or in register');
 # the binary forms
-is($node->safe_psql('postgres', q{SELECT convert_from(cloudsat.address_send('App@x.example.com'), 'UTF8'), cloudsat.disposition_send('ignored'), cloudsat.disposition_send('end')}),
+is(sql(q{SELECT convert_from(cloudsat.address_send('App@x.example.com'), 'UTF8'), cloudsat.disposition_send('ignored'), cloudsat.disposition_send('end')}),
 	'app@x.example.com|\\x01|\\x06', 'the binary forms');
 
 done_testing();

@@ -2,6 +2,7 @@
 # confirmed is removed.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use IO::Socket::INET;
 use Test::More;
@@ -9,9 +10,7 @@ use Test::More;
 my $node = new_node('replay', preload => 0);
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub replay { my ($queue, $max, $server) = @_; return "SELECT * FROM cloudsat.replay('" . ($server // 'pulse') . "', '$vhost', '$queue', $max)" }
-sub left { return sql("SELECT count(*) FROM cloudsat.archived_messages WHERE queue = '$_[0]'") }
 # puts messages into the archive, as a guard would: properties in hexadecimal, bodies as an SQL expression over i
 sub store {
 	my ($queue, $count, $properties, $body) = @_;
@@ -27,7 +26,7 @@ sql($broker->server_sql('pulse', amqp_url => $broker->amqps_url, ca_file => $bro
 $broker->amqp('declare', 'plain', 'durable');
 store('plain', 2500, $persistent, 'i::text');
 is(sql(replay('plain', 1000)), '1000|0|', 'a thousand are sent back');
-is(left('plain'), '1500', 'and removed here');
+is(stored('plain'), '1500', 'and removed here');
 is(sql(replay('plain', 1_000_000)), '1500|0|', 'and all the others');
 is($broker->queues->{plain}, 2500, 'the queue has them');
 my @dumped = $broker->amqp('dump', 'plain', 2500);
@@ -71,16 +70,16 @@ is(join(' ', map { (split ' ')[-1] } $broker->amqp('dump', 'ranks', 2)), 'high l
 # --- what the broker does not take stays
 store('nowhere', 5, $persistent, "'body'");
 is(sql(replay('nowhere', 5)), '0|5|the queue does not exist', 'without a queue nothing is lost');
-is(left('nowhere'), '5', 'all of it is still here');
+is(stored('nowhere'), '5', 'all of it is still here');
 $broker->amqp('declare', 'narrow', 'durable', 'x-max-length=3', 'x-overflow=reject-publish');
 store('narrow', 10, $persistent, 'i::text');
 is(sql(replay('narrow', 10)), '3|0|the queue has no room: its max-length is 3', 'a queue that is full');
-is($broker->queues->{narrow} + left('narrow'), 10, 'has what is not here any more');
-is(join(' ', map { (split ' ')[-1] } $broker->amqp('dump', 'narrow', 10)), join(' ', 1 .. 10 - left('narrow')), 'the oldest');
+is($broker->queues->{narrow} + stored('narrow'), 10, 'has what is not here any more');
+is(join(' ', map { (split ' ')[-1] } $broker->amqp('dump', 'narrow', 10)), join(' ', 1 .. 10 - stored('narrow')), 'the oldest');
 $broker->must_api(PUT => '/permissions/' . Cloudsat::Broker::escape($vhost) . '/guardian', { configure => '.*', write => '', read => '.*' });
 store('plain', 5, $persistent, "'body'");
 like(sql(replay('plain', 5)), qr/^0\|5\|.*ACCESS_REFUSED/, 'without the right to write');
-is(left('plain'), '5', 'nothing is removed');
+is(stored('plain'), '5', 'nothing is removed');
 $broker->must_api(PUT => '/permissions/' . Cloudsat::Broker::escape($vhost) . '/guardian', { configure => '.*', write => '^amq\.default$', read => '' });
 is(sql(replay('plain', 5)), '5|0|', 'that right is enough');
 $broker->amqp('get', 'plain', 5);
@@ -88,13 +87,13 @@ $broker->amqp('get', 'plain', 5);
 # --- the transaction around it
 store('plain', 4, $persistent, 'i::text');
 sql('BEGIN; ' . replay('plain', 2) . '; ROLLBACK');
-is(left('plain') . '|' . $broker->queues->{plain}, '4|2', 'rolled back, they are here and there');
+is(stored('plain') . '|' . $broker->queues->{plain}, '4|2', 'rolled back, they are here and there');
 my $taker = $node->background_psql('postgres');
 $taker->query("BEGIN; SELECT count(*) FROM cloudsat.take_archived('pulse', '$vhost', 'plain', 1)");
 is(sql(replay('plain', 10)), '3|0|', 'what somebody else is taking is passed over, without waiting');
 $taker->query('ROLLBACK');
 $taker->quit;
-is(left('plain'), '1', 'and stays when he thinks better of it');
+is(stored('plain'), '1', 'and stays when he thinks better of it');
 is(sql(replay('plain', 10)), '1|0|', 'for the next time');
 
 # --- how to get through

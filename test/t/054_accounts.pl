@@ -2,10 +2,10 @@
 # touch no more than is theirs, and no password stands anywhere that it should not.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $broker = Cloudsat::Broker->new;
 my $sink = mail_sink();
@@ -15,7 +15,6 @@ my $vhost = $broker->vhost;
 my %names = map { $_ => "$_.$$" } qw(alice bob carol dave erin frank grace heidi ivan);
 my ($alice, $bob) = @names{qw(alice bob)};
 
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub fails {
 	my ($query, $pattern, $what) = @_;
 	my ($status, undef, $error) = $node->psql('postgres', "\\set VERBOSITY verbose\n$query");
@@ -28,17 +27,11 @@ sub client {
 }
 sub gone {
 	my ($queue, $what) = @_;
-	my $there = 1;
-	for (1 .. 100) {
-		last if !($there = exists $broker->queues->{$queue});
-		sleep 0.1;
-	}
-	return ok(!$there, $what);
+	return ok(wait_for(10, sub { !exists $broker->queues->{$queue} }), $what);
 }
 sub user { return scalar $broker->api(GET => '/users/' . Cloudsat::Broker::escape($_[0])) }
 sub status { return ($broker->api(GET => '/users/' . Cloudsat::Broker::escape($_[0])))[0] }
 sub five_minutes_pass { return sql(q{UPDATE cloudsat.polls SET users_at = users_at - interval '5 min'}) }
-sub poll { my ($server) = @_; return sql("SELECT queues FROM cloudsat.poll('$server')") }
 END {
 	local $?;
 	$broker->api(DELETE => '/users/' . Cloudsat::Broker::escape($_)) for grep { $broker } values %names, 'zed@example.com';
@@ -159,7 +152,7 @@ is($mail->{subject}, qq{[pulse] Confirm the account "${\ shown_in_mail($erin)}"}
 my $token = token_of($mail);
 is(sql('SELECT count(*) FROM cloudsat.accounts WHERE username = ' . "'$erin'"), '0', 'so far there is nothing');
 is(sql("SELECT count(*) FROM cloudsat.account_requests AS r WHERE r::text ~ '$token'"), '0', 'the token is not in the table');
-wait_until($node, "SELECT state, body IS NULL FROM cloudsat.outbox WHERE kind = 'account'", 'sent|t', 20, 'nor in the outbox, once it is sent');
+wait_until("SELECT state, body IS NULL FROM cloudsat.outbox WHERE kind = 'account'", 'sent|t', 20, 'nor in the outbox, once it is sent');
 fails("SELECT cloudsat.confirm_account('" . reverse($token) . "', 'xxxxxxxx')", qr/22023: invalid token/, 'a wrong token');
 sql("BEGIN; SELECT cloudsat.confirm_account('$token', 'first-one'); ROLLBACK");
 is(sql("SELECT * FROM cloudsat.confirm_account('$token', 'chosen-it')"), "pulse|$erin", 'a token makes the account, also after a rollback');
@@ -217,19 +210,19 @@ is(sql(qq{SET ROLE portal; SET search_path = pg_temp; CREATE TEMP TABLE accounts
 	$names{ivan}, 'and confirm, needs no more than that');
 
 # --- found in the broker
-poll('watched');
+poll('queues', 'watched');
 is(sql(q{SELECT count(*) FROM cloudsat.accounts WHERE server = 'watched'}), '0', 'a guardian that only watches adopts nobody');
 is(sql(q{SELECT consecutive_failures, users_at IS NOT NULL FROM cloudsat.polls WHERE server = 'watched'}), '0|t', 'and that is no fault');
-poll('pulse');
+poll();
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE server = 'pulse' AND origin = 'adopted'"), '0', 'without admins there is nobody to adopt');
 sql(q{ALTER SERVER pulse OPTIONS (ADD admins 'ops@example.com, pager')});
-poll('pulse');
+poll();
 my $mallet = Cloudsat::Broker::escape("mallet.$$\r\nx");
 $names{mallet} = "mallet.$$\r\nx";
 $broker->must_api(PUT => "/users/$_", { password => 'x', tags => '' }) for $names{dave}, $mallet, 'alice.' . $$ . '%40example.com';
 $names{address} = "alice.$$\@example.com";
 five_minutes_pass();
-poll('pulse');
+poll();
 is(sql("SELECT origin, (SELECT string_agg(owner::text, ' ' ORDER BY owner) FROM cloudsat.account_owners AS o WHERE o.username = a.username)
 	FROM cloudsat.accounts AS a WHERE server = 'pulse' AND username = '$names{dave}'"), 'adopted|ops@example.com pager',
 	'a user without an owner is the admins\'');
@@ -242,10 +235,10 @@ like($mail->{body}, qr/^  "\Q${\ shown_in_mail($names{dave})}\E"$/m, 'that says 
 like($mail->{body}, qr/^  "mallet\[\.\]$$\\u000d\\u000ax"$/m, 'whatever they are called');
 is(sql(q{SELECT count(*) FROM cloudsat.messages WHERE chan IN ('ops@example.com', 'pager') AND message ~ 'without an owner'}), '2', 'and on the board');
 $broker->must_api(DELETE => "/users/$_") for $names{dave}, $erin;
-poll('pulse');
+poll();
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$names{dave}'"), '1', 'they are listed now and then');
 five_minutes_pass();
-poll('pulse');
+poll();
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$names{dave}'"), '0', 'an adopted one that is gone is forgotten');
 is(sql("SELECT gone_at IS NOT NULL FROM cloudsat.accounts WHERE username = '$erin'"), 't', 'of others it is noted');
 sql("SELECT cloudsat.create_account('pulse', '$erin', 'xxxxxxxx', '{erin\@example.com}')");
@@ -256,14 +249,14 @@ my $slow = $node->background_psql('postgres');
 $slow->query_safe("BEGIN; SELECT cloudsat.set_account_owners('pulse', '$erin', '{x\@example.com}')");
 $broker->must_api(PUT => "/users/$names{dave}", { password => 'x', tags => '' });
 five_minutes_pass();
-within(10, 'a poll passes by an open transaction', sub { poll('pulse') });
+within(10, 'a poll passes by an open transaction', sub { poll() });
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$names{dave}'"), '0', 'and adopts nobody');
 $slow->query_safe('COMMIT');
 $slow->quit;
-poll('pulse');
+poll();
 is(sql("SELECT count(*) FROM cloudsat.accounts WHERE username = '$names{dave}'"), '1', 'but the next one does');
 sql('ALTER SERVER pulse RENAME TO pulse2');
-poll('pulse2');
+poll('queues', 'pulse2');
 is(sql("SELECT server FROM cloudsat.account_owners WHERE username = '$erin'"), 'pulse2', 'accounts follow a server that is renamed');
 
 # --- a broker that hangs

@@ -1,15 +1,12 @@
 # Which limits a queue is under, and cloudsat.explain_queue(), which says so: what it foretells is what the next poll does.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
 my $node = new_node('policies');
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT changed, events FROM cloudsat.poll('pulse')}) }
-sub queue { my ($name, %fields) = @_; return $fake->tell('/queue', { name => $name, %fields }) }
-sub column { my ($name, $what) = @_; return sql(qq{SELECT $what FROM cloudsat.queues WHERE name = '$name'}) }
 sub policy { return sql("INSERT INTO cloudsat.queue_policies ($_[0]) VALUES ($_[1])") }
 # all of it, or the value of some items
 sub explain {
@@ -42,7 +39,7 @@ sub as_foretold {
 
 my $alice = 'queue/alice@example.com/jobs';
 my $unsaid = 'queue/dora@example.com/none';
-queue($alice, messages => 5);
+$fake->queue($alice, messages => 5);
 sql($fake->server_sql('pulse', timeout => '20s', reserved_owners => '^root@'));
 
 # --- before anything is known
@@ -108,9 +105,9 @@ my @names = ($alice, 'plain', 'queue/root@example.com/x', map { "queue/$_\@examp
 for my $enforce (qw(off on)) {
 	sql("ALTER SERVER pulse OPTIONS (" . ($enforce eq 'on' ? 'SET' : 'ADD') . " enforce '$enforce')");
 	for my $size ($enforce eq 'off' ? (2500, 9000, 1700, 9000, 1600) : (2500, 9000, 0, 2001, 9000)) {
-		queue($_, messages => $size, ready => $size > 8000 ? 3 : $size) for @names;
-		queue('queue/dead@example.com/x', messages => $size, state => $size > 8000 ? 'down' : 'running');
-		queue('stream', messages => $size, type => 'stream');
+		$fake->queue($_, messages => $size, ready => $size > 8000 ? 3 : $size) for @names;
+		$fake->queue('queue/dead@example.com/x', messages => $size, state => $size > 8000 ? 'down' : 'running');
+		$fake->queue('stream', messages => $size, type => 'stream');
 		poll();
 		as_foretold("enforce $enforce, $size messages, second poll");
 		as_foretold("enforce $enforce, $size messages, third poll");
@@ -138,7 +135,7 @@ sql(q{SELECT cloudsat.confirm_enforce('pulse')});
 
 # --- an intention is open: a new policy withdraws it, and it is known before
 my $bob = 'queue/bob@example.com/jobs';
-queue($bob, messages => 9000);
+$fake->queue($bob, messages => 9000);
 poll() for 1 .. 2;
 is(explain($bob, qw(deletion next_poll)), 'intended|deleted', 'an open intention');
 is(outlook($bob), 'up to 8000: delete_withdrawn, above 8000: deleted', 'which the size at the second look decides');
@@ -152,7 +149,7 @@ is(column($bob, 'gone_at, level, exempt'), '|normal|t', 'the queue stays');
 
 # --- how it grows
 my $carol = 'queue/carol@example.com/jobs';
-queue($carol, messages => 1000);
+$fake->queue($carol, messages => 1000);
 poll();
 is(explain($carol, qw(trend time_to_warn_size)), '|', 'a young queue has no trend');
 sql(qq{INSERT INTO cloudsat.queue_history ("time", server, vhost, name, messages, ready)

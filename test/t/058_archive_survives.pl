@@ -3,20 +3,16 @@
 use strict;
 use warnings;
 use Cloudsat::Proxy;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use IO::Socket::INET;
 use Test::More;
-use Time::HiRes ();
 
 my $node = new_node('survives', conf => "cloudsat.databases = 'postgres'");
 my $broker = Cloudsat::Broker->start;
 my $vhost = $broker->vhost;
 my $proxy = Cloudsat::Proxy->start($broker->{amqps_port});
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub becomes { my ($query, $expected, $what) = @_; return wait_until($node, $query, $expected, 30, $what) }
-sub column { my ($queue, $what) = @_; return "SELECT $what FROM cloudsat.queues WHERE name = '$queue'" }
-sub stored { my ($queue) = @_; return "SELECT count(DISTINCT body) FROM cloudsat.archived_messages WHERE queue = '$queue'" }
-sub guard { return "SELECT pid FROM cloudsat.worker_status WHERE kind = 'guard'" }
+sub bodies_sql { my ($queue) = @_; return "SELECT count(DISTINCT body) FROM cloudsat.archived_messages WHERE queue = '$queue'" }
 # every number from 1 to the last is in the archive or in the queue; how often twice
 sub all_there {
 	my ($queue, $last, $what) = @_;
@@ -29,19 +25,15 @@ sub totals { return $broker->api(GET => '/queues/' . Cloudsat::Broker::escape($v
 # waits until the broker has taken back what a connection held that has ended
 sub all_back {
 	my ($queue, $count) = @_;
-	my $end = time + patience(30);
-	until (grep { $_->{name} eq $queue && $_->{messages_ready} == $count } @{ totals() }) { last if time > $end; Time::HiRes::sleep(0.05) }
-	return;
+	return wait_for(30, sub { grep { $_->{name} eq $queue && $_->{messages_ready} == $count } @{ totals() } });
 }
 # waits until all numbers are stored, and has the guard try again at once whenever something failed
 sub without_patience {
 	my ($queue, $count) = @_;
-	for (1 .. 300) {
-		return if sql("SELECT count(DISTINCT body) FROM cloudsat.archived_messages WHERE queue = '$queue'") >= $count;
+	return wait_for(60, sub {
 		sql(q{UPDATE cloudsat.queues SET archive_retry = NULL WHERE archive_retry IS NOT NULL});
-		Time::HiRes::sleep(0.1);
-	}
-	return;
+		return sql(bodies_sql($queue)) >= $count;
+	});
 }
 my $blocker = $node->background_psql('postgres');
 sub block { $blocker->query('BEGIN; LOCK TABLE cloudsat.archived_messages IN SHARE MODE') }
@@ -53,7 +45,7 @@ sub caught {
 
 sql($broker->server_sql('pulse', amqp_url => 'amqps://127.0.0.1:' . $proxy->port, ca_file => $broker->ca_file, poll_interval => '200ms',
 	max_poll_interval => '1s', timeout => '2s', enforce => 'on', warn_size => 0, archive_size => 0, delete_size => 1000000));
-$node->poll_query_until('postgres', q{SELECT count(last_success) = 1 FROM cloudsat.polls}) or die 'no poll';
+first_poll();
 # the guard holds back for 15 s after a broker has come back
 sub trust { sql('UPDATE cloudsat.polls SET up_since = NULL') }
 
@@ -64,12 +56,12 @@ $broker->amqp('declare', 'stopped', 'durable');
 block();
 $broker->amqp('declare', 'ended', 'durable', ',', 'number', 'ended', 800, 1000);
 caught('a batch is taken and not stored');
-my $pid = sql(guard());
+my $pid = guard('pid');
 within(2, 'a guard that is told to end does so', sub {
 	sql("SELECT pg_terminate_backend($pid, 5000)");
 });
 unblock();
-becomes(stored('ended'), '800', 'the next one takes them all');
+becomes(bodies_sql('ended'), '800', 'the next one takes them all');
 is(sql("SELECT count(*), count(DISTINCT body), bool_or(redelivered) FROM cloudsat.archived_messages WHERE queue = 'ended'"), '800|800|t',
 	'each once, some for the second time');
 
@@ -83,10 +75,10 @@ sql("SELECT cloudsat.reply('alice\@example.com', '.', 'it is mine', incident, 'b
 unblock();
 becomes("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$kept' AND event <> 'appeared'",
 	'warned archive_started belayed archived', 'the owner is obeyed');
-my $taken = sql(stored($kept));
+my $taken = sql(bodies_sql($kept));
 cmp_ok($taken, '<=', 1000, 'few messages were taken');
 is($broker->queues->{$kept}, 3000 - $taken, 'the others are where they were');
-is(sql(column($kept, 'level, archive, belayed_by')), 'warned||alice@example.com', 'and stay there');
+is(column($kept, 'level, archive, belayed_by'), 'warned||alice@example.com', 'and stay there');
 all_there($kept, 3000, 'none is lost');
 sql(q{ALTER SERVER pulse OPTIONS (SET poll_interval '200ms', SET max_poll_interval '1s')});
 
@@ -121,15 +113,15 @@ $broker->amqp('declare', 'refused', 'durable', ',', 'number', 'refused', 100, ',
 becomes(q{SELECT string_agg(event || ': ' || (detail->>'reason'), ', ' ORDER BY id) FROM cloudsat.queue_events WHERE name = 'refused' AND event <> 'appeared'},
 	'action_failed: the disk is full of woe', 'a table that refuses is told of');
 is($broker->queues->{refused}, 100, 'the messages are where they were');
-becomes(column('counted', 'archive_failures'), '1', 'of a quorum queue');
+becomes(column_sql('counted', 'archive_failures'), '1', 'of a quorum queue');
 for my $n (2, 3) {
 	sql(q{UPDATE cloudsat.queues SET archive_retry = NULL WHERE name = 'counted'});
-	becomes(column('counted', 'archive_failures'), $n, "attempt $n");
+	becomes(column_sql('counted', 'archive_failures'), $n, "attempt $n");
 }
 sql(q{UPDATE cloudsat.queues SET archive_retry = NULL WHERE name = 'counted'});
-becomes(column('counted', 'archive'), 'withheld', 'that is not tried for ever, because it counts');
+becomes(column_sql('counted', 'archive'), 'withheld', 'that is not tried for ever, because it counts');
 sql(q{DROP TRIGGER refuse ON cloudsat.archived_messages; UPDATE cloudsat.queues SET archive_retry = NULL});
-becomes(stored('refused'), '100', 'once it can be stored, it is');
+becomes(bodies_sql('refused'), '100', 'once it can be stored, it is');
 all_back('counted', 100);
 is((split ' ', ($broker->amqp('dump', 'counted', 1))[0])[-1], '1', 'the others kept their order');
 
@@ -144,7 +136,7 @@ $broker->restart;
 becomes(q{SELECT consecutive_failures FROM cloudsat.polls}, '0', 'it is back');
 trust();
 without_patience('stopped', 600);
-is(sql(stored('stopped')), '600', 'everything is archived');
+is(sql(bodies_sql('stopped')), '600', 'everything is archived');
 
 # --- a broker that hangs delays neither, for long, the polls nor the end of the guard
 my $deaf = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die $!;
@@ -158,7 +150,7 @@ becomes("SELECT cycle > $cycle + 3 FROM cloudsat.polls", 't', 'polls go on');
 is($broker->queues->{deaf}, 100, 'nothing was taken');
 go_to($broker->amqp_url);
 sql('UPDATE cloudsat.queues SET archive_retry = NULL');
-becomes(stored('deaf'), '100', 'until there is a way again');
+becomes(bodies_sql('deaf'), '100', 'until there is a way again');
 go_to('amqp://127.0.0.1:' . $deaf->sockport);
 $broker->amqp('declare', 'late', 'durable', ',', 'number', 'late', 100);
 waits('once more');

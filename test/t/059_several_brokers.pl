@@ -3,6 +3,7 @@
 # a copy of a database deletes nothing before somebody says so; and a promoted standby takes over what was under way.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,24 +15,13 @@ my %fake = map { $_ => Cloudsat::FakeBroker->start } qw(one two mute);
 my @quick = (poll_interval => '200ms', max_poll_interval => '1s', warn_size => 10, delete_size => 100);
 my $thread = q{SELECT string_agg(coalesce(disposition::text, 'post'), ' ' ORDER BY uuid) FROM cloudsat.messages};
 
-sub sql { my ($text, $database) = @_; return $node->safe_psql($database // 'postgres', $text) }
-sub until_true { my ($query, $what, $database) = @_;
-	my $end = time + patience(30);
-	while (time < $end) { return pass($what) if sql($query, $database) eq 't'; select undef, undef, undef, 0.1 }
-	return is(sql($query, $database), 't', $what) }
-sub next_polls { my ($server, $what, $database) = @_;
-	my $cycle = sql("SELECT coalesce(max(cycle), 0) FROM cloudsat.polls WHERE server = '$server'", $database);
-	until_true("SELECT count(*) = 1 FROM cloudsat.polls WHERE server = '$server' AND cycle > $cycle + 2", $what, $database) }
-sub events { my ($queue, $database) = @_;
-	return sql("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$queue' AND event <> 'appeared'", $database) }
+sub next_polls { my ($server, $what, $database) = @_; return more_polls(3, $what, $server, $database) }
 sub until_events { my ($queue, $pattern, $what, $database) = @_;
-	my $end = time + patience(30);
-	select undef, undef, undef, 0.1 until events($queue, $database) =~ $pattern || time > $end;
+	wait_for(30, sub { events($queue, $database) =~ $pattern });
 	return like(events($queue, $database), $pattern, $what) }
 sub asked { my ($fake, $pattern) = @_; return scalar grep { $_ =~ $pattern } @{ $fake->seen->{last} } }
 sub until_asked { my ($fake, $pattern, $what) = @_;
-	my $end = time + patience(30);
-	select undef, undef, undef, 0.05 until asked($fake, $pattern) || time > $end;
+	wait_for(30, sub { asked($fake, $pattern) });
 	return ok(asked($fake, $pattern), $what) }
 sub status { my ($what, $server, $database) = @_; $database //= 'postgres';
 	return "SELECT $what FROM cloudsat.worker_status WHERE database = '$database' AND server = '$server'" }
@@ -41,8 +31,8 @@ kill 'STOP', $fake{mute}{pid}; # connections are taken, by the kernel; nothing i
 sql($fake{$_}->server_sql($_, @quick, enforce => 'on', timeout => '60s')) for qw(one two mute);
 until_true(status(q{state = 'working'}, 'mute'), 'a guard waits for a broker that hangs');
 next_polls($_, "$_ is polled meanwhile") for qw(one two);
-$fake{one}->tell('/queue', { name => 'queue/alice@example.com/a', messages => 50 });
-$fake{two}->tell('/queue', { name => 'b', messages => 500 });
+$fake{one}->queue('queue/alice@example.com/a', messages => 50);
+$fake{two}->queue('b', messages => 500);
 until_events('queue/alice@example.com/a', qr/^warned$/, 'an incident arises');
 until_events('b', qr/^delete_intended deleted$/, 'and is acted upon');
 is(sql(status('count(DISTINCT pid)', 'mute') =~ s/ AND server.*//r . q{ AND kind = 'guard'}), 3, 'each has a process of its own');
@@ -70,7 +60,7 @@ sql('DROP SERVER two CASCADE');
 # --- told otherwise in the middle of a deletion: the broker does not answer the second look before
 my @slow = ('/api/queues/%2F', 'wait', query => 'use_regex', times => 1);
 $fake{one}->behave(@slow);
-$fake{one}->tell('/queue', { name => 'c', messages => 500 });
+$fake{one}->queue('c', messages => 500);
 until_asked($fake{one}, qr/use_regex/, 'a queue is looked at again before it is deleted');
 sql(q{ALTER SERVER one OPTIONS (SET enforce 'off')});
 $fake{one}->tell('/go_on');
@@ -81,10 +71,9 @@ sql(q{ALTER SERVER one OPTIONS (SET enforce 'on')});
 until_events('c', qr/delete_intended deleted$/, 'switched on again, it is deleted');
 $before = asked($fake{one}, qr/use_regex/);
 $fake{one}->behave(@slow);
-$fake{one}->tell('/queue', { name => 'queue/alice@example.com/d', messages => 500 });
+$fake{one}->queue('queue/alice@example.com/d', messages => 500);
 until_events('queue/alice@example.com/d', qr/delete_intended$/, 'another one');
-my $end = time + patience(10);
-select undef, undef, undef, 0.05 until asked($fake{one}, qr/use_regex/) > $before || time > $end;
+wait_for(10, sub { asked($fake{one}, qr/use_regex/) > $before });
 sql('DROP SERVER one CASCADE');
 $fake{one}->tell('/go_on');
 until_true(q{SELECT count(*) = 0 FROM cloudsat.worker_status WHERE kind = 'guard'}, 'the server is dropped: no guard is left');
@@ -118,42 +107,42 @@ like(slurp_file($node->logfile), qr/LOG:  cloudsat guard for one begins: no othe
 # --- a copy of the database points to the same broker
 sql(q{ALTER SERVER one OPTIONS (ADD enforce 'on')});
 until_events('queue/alice@example.com/d', qr/deleted$/, 'the original deletes');
-sql('CREATE DATABASE copy TEMPLATE postgres', 'template1');
+sql_in('template1', 'CREATE DATABASE copy TEMPLATE postgres');
 $node->reload; # so that it is found at once
 until_true(status(q{state = 'standing by' AND note LIKE '%in database "postgres"'}, 'one', 'copy'), 'a copy of the database stands by');
 (undef, undef, $refused) = $node->psql('copy', q{SELECT cloudsat.poll('one')});
 like($refused, qr/already watched\nDETAIL:  It is watched by process \d+ in database "postgres"/, 'poll() is refused there, too');
 sql('SELECT cloudsat.stop()');
 next_polls('one', 'when the original is stopped, the copy takes over', 'copy');
-is(sql(status('note', 'one', 'copy'), 'copy'), 'enforce is held back until confirm_enforce()', 'but with enforce held back');
-is(sql(q{SELECT enforce_held_back FROM cloudsat.polls WHERE server = 'one'}, 'copy'), 't', 'as whoever watches polls sees');
+is(sql_in('copy', status('note', 'one', 'copy')), 'enforce is held back until confirm_enforce()', 'but with enforce held back');
+is(sql_in('copy', q{SELECT enforce_held_back FROM cloudsat.polls WHERE server = 'one'}), 't', 'as whoever watches polls sees');
 like(slurp_file($node->logfile), qr/LOG:  enforce is held back for broker "one"\n.*DETAIL:  It was confirmed for another.*\n.*HINT:  .*cloudsat\.confirm_enforce\('one'\)/, 'which the log tells');
-$fake{one}->tell('/queue', { name => 'e', messages => 500 });
+$fake{one}->queue('e', messages => 500);
 until_events('e', qr/^would_delete$/, 'it only says what it would do', 'copy');
-is(sql(q{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = 'e' AND event = 'would_delete'}, 'copy'), 'enforce is held back', 'and why');
+is(sql_in('copy', q{SELECT detail->>'reason' FROM cloudsat.queue_events WHERE name = 'e' AND event = 'would_delete'}), 'enforce is held back', 'and why');
 next_polls('one', 'for as long as nobody confirms', 'copy');
 is(events('e', 'copy'), 'would_delete', 'it deletes nothing');
-sql('ALTER SERVER one RENAME TO uno', 'copy');
+sql_in('copy', 'ALTER SERVER one RENAME TO uno');
 next_polls('uno', 'under another name', 'copy');
 is(events('e', 'copy'), 'would_delete', 'it deletes nothing either');
-sql('ALTER SERVER uno RENAME TO one', 'copy');
+sql_in('copy', 'ALTER SERVER uno RENAME TO one');
 next_polls('one', 'back again', 'copy');
-is(sql(q{SELECT cloudsat.confirm_enforce('one')}, 'copy'), 't', 'confirm_enforce() says that it was held back');
+is(sql_in('copy', q{SELECT cloudsat.confirm_enforce('one')}), 't', 'confirm_enforce() says that it was held back');
 until_events('e', qr/^would_delete delete_intended deleted$/, 'then it deletes', 'copy');
-is(sql(status('note IS NULL', 'one', 'copy'), 'copy'), 't', 'and the note is gone');
-is(sql(q{SELECT cloudsat.confirm_enforce('one')}, 'copy'), 'f', 'there is nothing left to confirm');
+is(sql_in('copy', status('note IS NULL', 'one', 'copy')), 't', 'and the note is gone');
+is(sql_in('copy', q{SELECT cloudsat.confirm_enforce('one')}), 'f', 'there is nothing left to confirm');
 (undef, undef, $refused) = $node->psql('copy', "\\set VERBOSITY verbose\n\\set ON_ERROR_STOP off\nSELECT cloudsat.confirm_enforce('none'); SELECT cloudsat.confirm_enforce(NULL)");
 like($refused, qr/42704: server "none" does not exist.*22004: /s, 'confirm_enforce() refuses what is no server');
-sql(q{UPDATE cloudsat.polls SET enforce_home = '1/1'}, 'copy');
+sql_in('copy', q{UPDATE cloudsat.polls SET enforce_home = '1/1'});
 until_true(status('note IS NOT NULL', 'one', 'copy'), 'restored once more, it is held back again', 'copy');
-sql(q{ALTER SERVER one OPTIONS (SET enforce 'off')}, 'copy');
+sql_in('copy', q{ALTER SERVER one OPTIONS (SET enforce 'off')});
 next_polls('one', 'with enforce off', 'copy');
-sql(q{ALTER SERVER one OPTIONS (SET enforce 'on')}, 'copy');
-$fake{one}->tell('/queue', { name => 'f', messages => 500 });
+sql_in('copy', q{ALTER SERVER one OPTIONS (SET enforce 'on')});
+$fake{one}->queue('f', messages => 500);
 until_events('f', qr/^delete_intended deleted$/, 'and then on, it is confirmed as well', 'copy');
 
 # --- started by everybody at once
-sql('SELECT cloudsat.stop()', 'copy');
+sql_in('copy', 'SELECT cloudsat.stop()');
 my @sessions = map { $node->background_psql('copy') } 1 .. 3;
 $_->query_safe('SELECT 1') for @sessions;
 $_->{stdin} .= "SELECT cloudsat.start();\n" for @sessions;
@@ -162,21 +151,21 @@ $_->query_safe('SELECT 1') for @sessions;
 next_polls('one', 'three sessions and the supervisor start the workers', 'copy');
 is(sql(q{SELECT count(*), count(*) FILTER (WHERE kind = 'launcher') FROM cloudsat.worker_status WHERE database = 'copy'}), '3|1', 'each is there once');
 $_->quit for @sessions;
-unlike(slurp_file($node->logfile), qr/TRAP|PANIC|signal 11|you don't own a lock/, 'nothing broke meanwhile');
+nothing_broke();
 
 # --- a broker is restarted while it lists its queues; polled by hand
 sql('CREATE DATABASE hand');
-sql('CREATE EXTENSION cloudsat', 'hand');
+sql_in('hand', 'CREATE EXTENSION cloudsat');
 my $fake = $fake{two};
 $fake->tell('/reset');
 my @durable = map { +{ name => "queue/alice\@example.com/$_", messages => 50, type => $_ } } qw(classic quorum);
-sub poll { return sql(q{SELECT queues, events FROM cloudsat.poll('two')}, 'hand') }
+sub poll_by_hand { return sql_in('hand', q{SELECT events FROM cloudsat.poll('two')}) }
 sub poll_in_vain { my (undef, $out) = $node->psql('hand', q{SELECT queues IS NULL, events FROM cloudsat.poll('two')}); return $out }
 sub declare { my ($queue, %fields) = @_; return $fake->tell('/queue', { %$queue, %fields }) }
 declare($_) for @durable, { name => 'brief', durable => \0 }, { name => 'big', messages => 5 };
-sql($fake->server_sql('two', @quick, enforce => 'on'), 'hand');
-poll() for 1 .. 2;
-is(sql($thread, 'hand'), 'post post', 'two incidents');
+sql_in('hand', $fake->server_sql('two', @quick, enforce => 'on'));
+poll_by_hand() for 1 .. 2;
+is(sql_in('hand', $thread), 'post post', 'two incidents');
 $fake->behave('/api/queues/%2F', 'rst_body');
 is(poll_in_vain(), 't|0', 'the broker goes in the middle of a listing: nothing is seen, nothing happens');
 $fake->tell('/accept', { mode => 'rst' });
@@ -188,25 +177,25 @@ declare($durable[0], omit => [qw(messages messages_ready messages_unacknowledged
 declare($durable[1], messages => 0);
 declare({ name => 'big', messages => 500 });
 $fake->tell('/unqueue', { name => 'brief' });
-for (1 .. 3) { is(poll() =~ s/.*\|//r, 0, 'it is back, and what it says at first is not acted upon') }
+for (1 .. 3) { is(poll_by_hand(), 0, 'it is back, and what it says at first is not acted upon') }
 declare($_) for @durable;
-sql(q{UPDATE cloudsat.polls SET up_since = up_since - interval '20 s'}, 'hand');
-is(poll() =~ s/.*\|//r, 1, 'later it is believed');
+sql_in('hand', q{UPDATE cloudsat.polls SET up_since = up_since - interval '20 s'});
+is(poll_by_hand(), 1, 'later it is believed');
 is(events('brief', 'hand'), 'vanished', 'that a transient queue is gone');
-is(sql(q{SELECT string_agg(level::text || ' ' || messages, ', ') FROM cloudsat.queues WHERE incident IS NOT NULL}, 'hand'), 'warned 50, warned 50', 'durable queues are in their incidents as before');
-poll();
+is(sql_in('hand', q{SELECT string_agg(level::text || ' ' || messages, ', ') FROM cloudsat.queues WHERE incident IS NOT NULL}), 'warned 50, warned 50', 'durable queues are in their incidents as before');
+poll_by_hand();
 is(events('big', 'hand'), 'delete_intended', 'and what is too big is to be deleted, two polls later');
 $fake->tell('/unqueue', { name => 'big' });
-poll();
+poll_by_hand();
 
 # nobody saw it go: it was down between two polls
 declare($durable[1], messages => 0);
-is(poll() =~ s/.*\|//r, 0, 'the first 0 of a quorum queue is no number to go by');
+is(poll_by_hand(), 0, 'the first 0 of a quorum queue is no number to go by');
 declare($durable[1]);
-is(poll() =~ s/.*\|//r, 0, 'it was none');
+is(poll_by_hand(), 0, 'it was none');
 declare($durable[1], messages => 0);
-is(poll() =~ s/.*\|//r, 0, 'nor is the next one');
-is(poll() =~ s/.*\|//r, 1, 'the second in a row is');
+is(poll_by_hand(), 0, 'nor is the next one');
+is(poll_by_hand(), 1, 'the second in a row is');
 like(events($durable[1]{name}, 'hand'), qr/recovered$/, 'and ends the incident');
 $node->stop('fast');
 
@@ -217,19 +206,19 @@ $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('second');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
-$node = $primary;
+use_node($primary);
 $fake->behave('/api/queues/%2F/g', 'delete_later', method => 'DELETE');
-$fake->tell('/queue', { name => $_, messages => 500 }) for qw(g h);
+$fake->queue($_, messages => 500) for qw(g h);
 sql($fake->server_sql('pulse', @quick, enforce => 'on'));
 until_asked($fake, qr{^DELETE /api/queues/%2F/[gh]}, 'the primary deletes, and waits for the answer');
 $primary->wait_for_catchup($standby);
 $primary->stop('immediate');
 my $deleted = asked($fake, qr{^DELETE /api/queues/%2F/h}); # which of the two comes first is not said
-$fake->tell('/queue', { name => 'h', messages => 0 }) if !$deleted;
+$fake->queue('h', messages => 0) if !$deleted;
 $fake->behave_well;
 $standby->promote;
 my $promoted = time;
-$node = $standby;
+use_node($standby);
 until_events('g', qr/^delete_intended deleted$/, 'the new primary finishes what was under way');
 until_events('h', $deleted ? qr/^delete_intended deleted$/ : qr/^delete_intended delete_withdrawn$/, 'or withdraws it, as things are now');
 cmp_ok(time - $promoted, '<', patience(10), 'within ten seconds');

@@ -2,6 +2,7 @@
 # goes well, and without one of them it is said clearly what is missing, and nothing else happens.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
@@ -11,9 +12,6 @@ my ($vhost, $user, $password) = ($broker->vhost, "narrow_$$", "secret$$");
 my $place = Cloudsat::Broker::escape($vhost);
 END { local $?; $broker->api(DELETE => "/users/$user") if $broker }
 
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT queues FROM cloudsat.poll('pulse')}) }
-sub column { my ($queue, $what) = @_; return "SELECT $what FROM cloudsat.queues WHERE name = '$queue'" }
 sub fault { return sql(q{SELECT last_error_kind, last_error FROM cloudsat.polls}) }
 sub last_event {
 	my ($queue, $what) = @_;
@@ -30,7 +28,7 @@ sub intend {
 	my ($queue) = @_;
 	for (1 .. 20) {
 		poll();
-		return if sql(column($queue, 'intended_at IS NOT NULL')) eq 't';
+		return if column($queue, 'intended_at IS NOT NULL') eq 't';
 	}
 	return fail("$queue: is to be deleted");
 }
@@ -42,18 +40,18 @@ sql(Cloudsat::Broker::sql_for('pulse', $user, $password, management_url => $brok
 # --- watching: the tag management, and any entry of permissions in the vhost
 user('');
 may();
-is(poll(), '', 'without the tag');
+is(poll('queues'), '', 'without the tag');
 like(fault(), qr/^unauthorized\|.*Not management user/, 'the broker cannot be polled, and the fault says why');
 $broker->must_api(DELETE => "/permissions/$place/$user");
 user('management');
-is(poll(), '', 'without an entry of permissions');
+is(poll('queues'), '', 'without an entry of permissions');
 like(fault(), qr/^unauthorized\|vhosts: the broker shows no virtual host to this user/, 'there is nothing to see, which is a fault');
 may();
-is(poll(), '1', 'with an empty one all is seen');
+is(poll('queues'), '1', 'with an empty one all is seen');
 is(sql('SELECT name, messages, level FROM cloudsat.queues'), 'first|60|normal', 'the queue');
 is(sql('SELECT queue, source, routing_key FROM cloudsat.bindings'), 'first|amq.topic|a.#', 'its binding');
 sql(q{ALTER SERVER pulse OPTIONS (SET vhosts '^mistyped$')});
-is(poll(), '', 'a pattern that matches no virtual host');
+is(poll('queues'), '', 'a pattern that matches no virtual host');
 like(fault(), qr/^not_found\|vhosts: no virtual host .* matches the option vhosts/, 'is a fault, too');
 sql("ALTER SERVER pulse OPTIONS (SET vhosts '^$vhost\$')");
 poll();
@@ -64,7 +62,7 @@ my %refusal = (HTTP => 'status 401: Access refused', AMQP => 'ACCESS_REFUSED - .
 for my $way ('HTTP', 'AMQP') {
 	my $queue = $way eq 'HTTP' ? 'first' : 'second';
 	sql("ALTER SERVER pulse OPTIONS (ADD amqp_url '${\ $broker->amqp_url}')") if $way eq 'AMQP';
-	$broker->amqp('declare', $queue, 'durable', ',', 'publish', $queue, 60) if $way eq 'AMQP';
+	$broker->queue($queue, 60) if $way eq 'AMQP';
 	may(configure => '^other$', read => '.*', write => '.*');
 	intend($queue);
 	poll();
@@ -94,11 +92,11 @@ sql(q{ALTER SERVER pulse OPTIONS (ADD archive_size '30', ADD poll_interval '200m
 may(configure => '.*', read => '^other$', write => '.*');
 $broker->amqp('publish', 'fourth', 40);
 sql('SELECT cloudsat.start()');
-wait_until($node, last_event('fourth', q{detail->>'reason'}), qr/^action_failed\|40\|.*ACCESS_REFUSED.*fourth/, 30, 'without the right to read');
+wait_until(last_event('fourth', q{detail->>'reason'}), qr/^action_failed\|40\|.*ACCESS_REFUSED.*fourth/, 30, 'without the right to read');
 is(sql('SELECT count(*) FROM cloudsat.archived_messages'), 0, 'nothing is taken');
 may(read => '^fourth$');
 again('fourth');
-wait_until($node, 'SELECT count(*) FROM cloudsat.archived_messages', 16, 30, 'with it, messages are archived');
+wait_until('SELECT count(*) FROM cloudsat.archived_messages', 16, 30, 'with it, messages are archived');
 is($broker->queues->{fourth}, 24, 'and the queue has the rest');
 sql('SELECT cloudsat.stop()');
 done_testing;

@@ -7,7 +7,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('rights', extension => 0);
-sub sql { my ($statements, $database) = @_; return $node->safe_psql($database // 'postgres', $statements) }
 sub generous {
 	my ($in) = @_;
 	return join ";\n", map { "ALTER DEFAULT PRIVILEGES $in GRANT ALL ON $_ TO PUBLIC, crowd" } qw(TABLES ROUTINES SEQUENCES TYPES);
@@ -48,17 +47,17 @@ sql('ALTER SYSTEM SET cloudsat.partitions_ahead = 5');
 sql('SELECT pg_reload_conf()');
 sql('SELECT cloudsat.stop()');
 sql('SELECT cloudsat.start()');
-wait_until($node, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'cloudsat.messages'::regclass}, 7, 30, 'the launcher makes more');
+wait_until(q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'cloudsat.messages'::regclass}, 7, 30, 'the launcher makes more');
 is(sql($strangers), 'none', 'as closed as the others');
 
 # --- a restore into a generous database: the rights on row types are in no dump
 sql('CREATE DATABASE restored');
-sql(generous(''), 'restored');
+sql_in('restored', generous(''));
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'a dump');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'restored' ], 'is restored');
-sql('SELECT FROM cloudsat.maintain()', 'restored');
-is(sql($strangers, 'restored'), 'none', 'where maintain() closes the partitions again');
+sql_in('restored', 'SELECT FROM cloudsat.maintain()');
+is(sql_in('restored', $strangers), 'none', 'where maintain() closes the partitions again');
 is(refusal("CREATE TEMP TABLE pin (x $partitions[0])", 'restored'), '42501', 'and their types');
 
 # --- what an update script makes

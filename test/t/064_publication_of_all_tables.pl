@@ -2,20 +2,15 @@
 # the board and the guardian do goes on: bots, guards that warn, archive and delete, maintain() and cleanup().
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('published', conf => "cloudsat.databases = 'postgres'", allows_streaming => 'logical', extension => 0);
-$node->safe_psql('postgres', 'CREATE EXTENSION cloudsat; CREATE PUBLICATION everything FOR ALL TABLES');
+sql('CREATE EXTENSION cloudsat; CREATE PUBLICATION everything FOR ALL TABLES');
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
-sub sql { return $node->safe_psql('postgres', join "\n;\n", @_) }
-sub becomes { my ($query, $expected, $what) = @_; return wait_until($node, $query, $expected, 40, $what) }
-sub events {
-	my ($queue) = @_;
-	return "SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$queue' AND event <> 'appeared'";
-}
 is(sql('SHOW wal_level'), 'logical', 'logical decoding is on');
 sql(q{SELECT pg_create_logical_replication_slot('watcher', 'pgoutput')});
 
@@ -27,9 +22,9 @@ sql("INSERT INTO cloudsat.queue_policies (queue, archive_size) VALUES ('/large\$
 sql($broker->server_sql('pulse', amqp_url => $broker->amqp_url, poll_interval => '200ms', enforce => 'on',
 	warn_size => 10, archive_size => 20, delete_size => 80));
 becomes(q{SELECT queue, source, routing_key FROM cloudsat.bindings}, "$large|amq.topic|a.#", 'bindings are recorded');
-becomes(events($large), 'warned', 'a queue is warned about');
+becomes(events_sql($large), 'warned', 'a queue is warned about');
 $broker->amqp('publish', $large, 100);
-becomes(events($large), 'warned delete_intended deleted', 'and deleted');
+becomes(events_sql($large), 'warned delete_intended deleted', 'and deleted');
 becomes(q{SELECT count(*) >= 44 FROM cloudsat.archived_messages WHERE queue = 'full'}, 't', 'another one archived');
 sql('UPDATE cloudsat.polls SET bindings_at = NULL');
 becomes('SELECT count(*) FROM cloudsat.bindings', 0, 'bindings that are gone go here, too');

@@ -9,7 +9,6 @@ my $bindings = 40_000;
 my $queues = 400;
 my $node = new_node('bindings', conf => "autovacuum = off\nfsync = off\n");
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 # these many, of so many queues
 sub bind_queues {

@@ -1,13 +1,12 @@
 # What a poll does about belays grows with what those say who have a say, whatever others say in the thread.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
 my $node = new_node('strangers', conf => "autovacuum = off\nfsync = off\n");
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT changed, events FROM cloudsat.poll('pulse')}) }
 sub held { return sql(q{SELECT belayed_by FROM cloudsat.queues WHERE name LIKE '%jobs'}) }
 # the shortest of some, so that what else the machine does is not measured; of more, while it is above what it may be
 sub record_ms {
@@ -28,7 +27,7 @@ sub said {
 sql($fake->server_sql('pulse', enforce => 'on', admins => 'ops@example.com'));
 sql('SELECT FROM cloudsat.maintain()');
 poll();
-$fake->tell('/queue', { name => 'queue/alice@example.com/jobs', messages => 3000 });
+$fake->queue('queue/alice@example.com/jobs', messages => 3000);
 poll() for 1 .. 2;
 my $thread = sql(q{SELECT incident FROM cloudsat.queues WHERE name LIKE '%jobs'});
 my $quiet = record_ms();

@@ -2,6 +2,7 @@
 # real RabbitMQ, with a queue that jumps past delete_size.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
@@ -9,24 +10,13 @@ use Test::More;
 my $node = new_node('delay', conf => "fsync = off\ncloudsat.smtp_url = 'smtp://127.0.0.1:1'\n");
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub poll { return sql(q{SELECT events FROM cloudsat.poll('pulse')}) }
-sub column { my ($queue, $what) = @_; return sql("SELECT $what FROM cloudsat.queues WHERE name = '$queue'") }
-sub events {
-	my ($queue) = @_;
-	return sql("SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$queue' AND event <> 'appeared'") // '';
-}
-sub explained {
-	my ($queue, $item) = @_;
-	return sql("SELECT value, detail FROM cloudsat.explain_queue('pulse', '$vhost', '$queue') WHERE item = '$item'");
-}
 # as if so much time had passed since the warning
 sub later { my ($queue, $time) = @_; return sql("UPDATE cloudsat.queues SET delay_from = delay_from - interval '$time' WHERE name = '$queue'") }
 # until the queue's numbers are there
 sub flood {
 	my ($queue, $size) = @_;
-	$broker->amqp('declare', $queue, 'durable', ',', 'publish', $queue, $size);
-	wait_until($node, "SELECT events >= 0 AND (SELECT messages = $size FROM cloudsat.queues WHERE name = '$queue') FROM cloudsat.poll('pulse')", 't', 30,
+	$broker->queue($queue, $size);
+	wait_until("SELECT events >= 0 AND (SELECT messages = $size FROM cloudsat.queues WHERE name = '$queue') FROM cloudsat.poll('pulse')", 't', 30,
 		"$queue has $size messages");
 	return;
 }
@@ -42,9 +32,9 @@ is(events('nobodys'), '', 'nor is a queue deleted whose owner nobody knows');
 is(column('nobodys', 'delay_from IS NOT NULL'), 't', 'of which the delay counts since it is above delete_size');
 like(sql(q{SELECT message FROM cloudsat.messages ORDER BY uuid LIMIT 1}), qr/Above 100 it will be deleted, with all its messages, at the earliest 1 hour after this warning\./,
 	'the warning says how long there is');
-is(explained($held, 'delete_delay') =~ s/00:5\d:\d\d/T/r, '01:00:00|option of server pulse; T of it left', 'the explanation, too');
-is(explained($held, 'next_poll'), 'nothing|not deleted: delete_delay has not passed yet', 'and what keeps it');
-like(explained($held, 'above 100'), qr/^delete_intended\|/, 'and what comes after it');
+is(explained($held, 'delete_delay', $vhost) =~ s/00:5\d:\d\d/T/r, '01:00:00|option of server pulse; T of it left', 'the explanation, too');
+is(explained($held, 'next_poll', $vhost), 'nothing|not deleted: delete_delay has not passed yet', 'and what keeps it');
+like(explained($held, 'above 100', $vhost), qr/^delete_intended\|/, 'and what comes after it');
 
 # --- there is time for a belay
 my $thread = column($held, 'incident');
@@ -75,7 +65,7 @@ poll();
 is(events($slow), 'warned delete_intended delete_withdrawn', 'a longer one withdraws what is intended');
 is(sql(qq{SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE event = 'delete_withdrawn'}), 'delete_delay has not passed yet', 'which is why');
 is(column($slow, 'delete_delay'), '48:00:00', 'the row has the limit in force');
-is(explained($slow, 'delete_delay') =~ s/4[67]:\d\d:\d\d of/T of/r, "48:00:00|policy 2; T of it left", 'and the explanation whose it is');
+is(explained($slow, 'delete_delay', $vhost) =~ s/4[67]:\d\d:\d\d of/T of/r, "48:00:00|policy 2; T of it left", 'and the explanation whose it is');
 
 # --- a warning that did not say that the queue will be deleted gives nobody time
 sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'off')});
@@ -84,7 +74,7 @@ flood($_, 300) for $late, 'nobodys_late';
 poll() for 1 .. 2;
 is(events($late), 'warned would_delete', 'enforce is off: it is warned about');
 is(column($late, 'delay_from IS NULL'), 't', 'and no delay counts');
-is(explained($late, 'delete_delay'), '01:00:00|option of server pulse; counts from when enforce is switched on', 'as the explanation says');
+is(explained($late, 'delete_delay', $vhost), '01:00:00|option of server pulse; counts from when enforce is switched on', 'as the explanation says');
 like(sql(q{SELECT message FROM cloudsat.messages WHERE message LIKE '%/late"%If limits%' ORDER BY uuid LIMIT 1}),
 	qr/If limits were enforced for this broker, it would be deleted, at the earliest 1 hour after the warning\.$/m, 'and what is said in its thread');
 sql(q{ALTER SERVER pulse OPTIONS (SET enforce 'on')});

@@ -6,7 +6,6 @@ use Cloudsat::Test;
 use Test::More;
 
 my $node = new_node('taking', conf => "autovacuum = off\nfsync = off\n");
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 my ($stored, $taken) = (200_000, 50_000);
 sql(qq{INSERT INTO cloudsat.archived_messages (server, vhost, queue, archived_at, exchange, routing_key, redelivered, properties, body)
 	SELECT 'pulse', '/', 'jobs', now(), '', 'jobs', false, '', '' FROM generate_series(1, $stored)});

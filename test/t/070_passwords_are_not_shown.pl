@@ -27,7 +27,7 @@ sub hides {
 	unlike($logged, qr/$secret/, 'in the log, too');
 }
 
-$node->safe_psql('postgres', $fake->server_sql('pulse', timeout => '60s'));
+sql($fake->server_sql('pulse', timeout => '60s'));
 my ($refused) = failure("LOAD 'cloudsat';\nALTER SYSTEM SET cloudsat.smtp_url = 'smtp://u:$secret\@127.0.0.1:25'");
 like($refused, qr/ERROR:  22023: invalid value for parameter "cloudsat.smtp_url"/, 'a mail server with a password in its URL is refused');
 unlike($refused, qr/$secret/, 'without the password');
@@ -37,7 +37,7 @@ my $fault = qr/HV000: request to broker "pulse" failed/;
 hides("SELECT $call", $fault, 'a plain statement');
 hides("DO \$\$BEGIN PERFORM $call; END\$\$", $fault, 'PL/pgSQL');
 hides("DO \$\$BEGIN EXECUTE 'SELECT " . ($call =~ s/'/''/gr) . "'; END\$\$", $fault, 'EXECUTE');
-$node->safe_psql('postgres', "CREATE FUNCTION inner_one() RETURNS void LANGUAGE sql AS \$\$SELECT $call\$\$;
+sql("CREATE FUNCTION inner_one() RETURNS void LANGUAGE sql AS \$\$SELECT $call\$\$;
 	CREATE FUNCTION outer_one() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM inner_one(); END'");
 hides('SELECT outer_one()', $fault, 'a function in a function');
 hides("DO \$\$BEGIN BEGIN PERFORM $call; EXCEPTION WHEN others THEN RAISE; END; END\$\$", $fault, 'an error that is raised again');

@@ -2,6 +2,7 @@
 # to a queue where messages do not live. The rest stays in the archive, with the reason. On a real RabbitMQ.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
@@ -9,9 +10,7 @@ my $node = new_node('limits', preload => 0);
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
 my $path = Cloudsat::Broker::escape($vhost);
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub replay { my ($queue, $max) = @_; return sql("SELECT * FROM cloudsat.replay('pulse', '$vhost', '$queue', $max)") }
-sub left { return sql("SELECT count(*) FROM cloudsat.archived_messages WHERE queue = '$_[0]'") }
 sub store {
 	my ($queue, $count, $body, $properties) = @_;
 	$properties //= '100002';
@@ -33,7 +32,7 @@ $broker->amqp('declare', @$_) for @queues;
 # --- length
 store('policy-a', 420, 'i::text');
 is(replay('policy-a', 1000), '100|0|the queue has no room: its max-length is 100', 'a policy limits the length');
-is(left('policy-a') . '|' . $broker->queues->{'policy-a'}, '320|100', 'no message is lost');
+is(stored('policy-a') . '|' . $broker->queues->{'policy-a'}, '320|100', 'no message is lost');
 is(replay('policy-a', 1000), '0|0|the queue has no room: its max-length is 100', 'a full queue gets nothing');
 is(bodies('policy-a', 30), join(' ', 1 .. 30), 'the oldest were sent first');
 is(replay('policy-a', 1000), '30|0|the queue has no room: its max-length is 100', 'what a consumer has taken makes room');
@@ -46,7 +45,7 @@ store('operator-a', 200, 'i::text');
 is(replay('operator-a', 1000), '70|0|the queue has no room: its max-length is 70', 'an operator policy that is stricter than the argument');
 store('narrow', 10, 'i::text');
 is(replay('narrow', 10), '3|0|the queue has no room: its max-length is 3', 'a queue that refuses more');
-is(left('narrow') . '|' . bodies('narrow', 10), '7|1 2 3', 'has what is not here any more');
+is(stored('narrow') . '|' . bodies('narrow', 10), '7|1 2 3', 'has what is not here any more');
 store('hour', 1200, 'i::text');
 is(replay('hour', 1200), '1000|0|the queue has no room: its max-length is 1000', 'a queue that takes more than is sent between two counts');
 
@@ -54,22 +53,22 @@ is(replay('hour', 1200), '1000|0|the queue has no room: its max-length is 1000',
 store('bytes', 20, "repeat('x', 100)");
 my ($sent) = replay('bytes', 20) =~ /^(\d+)\|0\|the queue has no room: its max-length-bytes is 1000$/;
 cmp_ok($sent, '>=', 9, 'bytes are limited');
-is(left('bytes') + $broker->queues->{bytes}, 20, 'no message is lost');
-is(left('bytes'), 20 - $sent, 'nor sent twice');
+is(stored('bytes') + $broker->queues->{bytes}, 20, 'no message is lost');
+is(stored('bytes'), 20 - $sent, 'nor sent twice');
 is(replay('bytes', 20), '0|0|the queue has no room: its max-length-bytes is 1000', 'at once again');
-is(left('bytes') + $broker->queues->{bytes}, 20, 'no message is lost then, either');
+is(stored('bytes') + $broker->queues->{bytes}, 20, 'no message is lost then, either');
 
 # --- time
 for my $case ([ 'zero', qr/message TTL is below a minute/ ], [ 'brief-a', qr/message TTL is below a minute/ ], [ 'leased', qr/expires after less than a minute/ ]) {
 	my ($queue, $reason) = @$case;
 	store($queue, 5, 'i::text');
 	like(replay($queue, 5), qr/^0\|0\|.*$reason/, "nothing is sent to $queue");
-	is(left($queue), 5, 'all of it stays');
+	is(stored($queue), 5, 'all of it stays');
 }
 store('open', 1, "'soon'", '0100' . '03' . unpack('H*', '500'));
 store('open', 2, "'later'", '0100' . '06' . unpack('H*', '600000'));
 is(replay('open', 10), '2|0|1 stay because they expire within a minute', 'a message that would expire at once stays');
-is(left('open'), 1, 'in the archive');
+is(stored('open'), 1, 'in the archive');
 
 # --- a policy that came a moment ago
 $broker->must_api(PUT => "/policies/$path/short", { pattern => '^policy-', definition => { 'max-length' => 20 }, 'apply-to' => 'queues' });
@@ -80,8 +79,7 @@ is(replay('policy-new', 50), '20|0|the queue has no room: its max-length is 20',
 # waits until the broker says so
 sub eventually {
 	my ($what, $condition) = @_;
-	my $end = time + 60;
-	until ($condition->()) { die "$what: not within 60 s\n" if time > $end; select undef, undef, undef, 0.02 }
+	return wait_for(60, $condition) || die "$what: not within 60 s\n";
 }
 
 # --- a policy that came a moment ago, to a queue that the statistics know: they are up to 10 s behind
@@ -102,7 +100,7 @@ put_policy('operator-policies', 'tight', '^late-op|^\s', { 'max-length' => 20 },
 is(replay('late-operator', 50), '20|0|the queue has no room: its max-length is 20', 'an operator policy that was set a moment ago');
 is(replay('Late-case', 50), '45|0|the queue has no room: its max-length is 45', 'is not that of others: patterns heed letter case');
 $broker->must_api(DELETE => "/operator-policies/$path/$_") for 'loose', 'tight';
-is(left('late-ttl') . '|' . left('late-length') . '|' . left('late-operator'), '50|30|30', 'no message is lost');
+is(stored('late-ttl') . '|' . stored('late-length') . '|' . stored('late-operator'), '50|30|30', 'no message is lost');
 
 # --- and one that comes while messages are sent: the session stands still meanwhile
 $broker->amqp('declare', 'sudden', 'durable');
@@ -118,7 +116,7 @@ put_policy('policies', 'sudden', '^sudden$', { 'max-length' => 1 });
 kill CONT => $pid;
 like($sender->query('SELECT 1'), qr/t\|the limits of the queue became stricter during the replay/, 'limits that became stricter end it');
 $sender->quit;
-cmp_ok(left('sudden'), '>', 0, 'and what was confirmed since the last look is not removed');
+cmp_ok(stored('sudden'), '>', 0, 'and what was confirmed since the last look is not removed');
 
 # --- the guardian's own limits
 sub limits { my ($name, %options) = @_;
@@ -130,7 +128,7 @@ my $strict = limits('strict', warn_size => 100, delete_size => 1000);
 store('own', 1500, 'i::text');
 is($strict->('own', 300), '300|0|', 'what stays below needs no reason');
 is($strict->('own', 1500), '700|0|the queue would exceed its delete_size, 1000, and be deleted', 'the queue is not lifted above delete_size');
-is(left('own') . '|' . $broker->queues->{own}, '500|1000', 'the rest stays');
+is(stored('own') . '|' . $broker->queues->{own}, '500|1000', 'the rest stays');
 is($strict->('own', 1500), '0|0|the queue would exceed its delete_size, 1000, and be deleted', 'as ever');
 bodies('own', 400);
 is($strict->('own', 400), '400|0|', 'what a consumer has taken makes room, as soon as the broker tells that it is done');
@@ -155,5 +153,5 @@ is(bodies('heads', 50), join(' ', 1 .. 15), 'which come in their order');
 sql("ALTER SERVER pulse OPTIONS (SET management_url 'http://127.0.0.1:9')");
 like(($node->psql('postgres', "SELECT cloudsat.replay('pulse', '$vhost', 'policy-a', 5)"))[2],
 	qr/broker "pulse" does not report the limits of the queue: .*\nDETAIL:  The kind of fault is refused\./, 'is an error');
-is(left('policy-a'), 240, 'and nothing is sent');
+is(stored('policy-a'), 240, 'and nothing is sent');
 done_testing;

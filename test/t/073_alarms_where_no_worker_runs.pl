@@ -14,14 +14,13 @@ my ($alarms) = slurp_file(dirname(abs_path(__FILE__)) . '/../../doc/operations.m
 my ($unseen) = $alarms =~ /(SELECT s\.srvname.*?);/s or BAIL_OUT('none of them is on last_success');
 my $node = new_node('narrow', conf => "cloudsat.databases = 'postgres'\nmax_worker_processes = 2");
 my $fake = Cloudsat::FakeBroker->start;
-sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub unseen { return sql("SELECT string_agg(srvname, ',') FROM ($unseen) AS a") }
 
-$node->safe_psql('postgres', $_) for split /;\n/, $alarms;
+sql($_) for split /;\n/, $alarms;
 pass('each alarm is a query');
 sql($fake->server_sql('pulse'));
 is(unseen(), 'pulse', 'a broker that was never seen is told');
-$fake->tell('/queue', { name => 'a', messages => 1 });
+$fake->queue('a', messages => 1);
 sql(q{SELECT FROM cloudsat.poll('pulse')});
 is(unseen(), '', 'not when it is polled');
 sql(q{UPDATE cloudsat.polls SET last_success = last_success - interval '11 min'});

@@ -2,6 +2,7 @@
 # statistics are late, not for a reason that is over, not because messages come faster than they are archived, and not for a fault that passes.
 use strict;
 use warnings;
+use Cloudsat::Guardian;
 use Cloudsat::Test;
 use Test::More;
 
@@ -9,71 +10,50 @@ my $node = new_node('before', conf => "cloudsat.databases = 'postgres'\nfsync = 
 my $broker = Cloudsat::Broker->new;
 my $vhost = $broker->vhost;
 my $path = Cloudsat::Broker::escape($vhost);
-sub sql { return $node->safe_psql('postgres', $_[0]) }
-sub becomes { my ($query, $expected, $what) = @_; return wait_until($node, $query, $expected, 60, $what) }
-sub column { my ($queue, $what) = @_; return "SELECT $what FROM cloudsat.queues WHERE name = '$queue'" }
-sub stored { my ($queue) = @_; return "SELECT count(*) FROM cloudsat.archived_messages WHERE queue = '$queue'" }
-sub events {
-	my ($queue) = @_;
-	return "SELECT string_agg(event, ' ' ORDER BY id) FROM cloudsat.queue_events WHERE name = '$queue' AND event <> 'appeared'";
-}
 sub why { my ($queue) = @_; return "SELECT max(detail ->> 'reason') FROM cloudsat.queue_events WHERE name = '$queue' AND event = 'archive_withheld'" }
-sub explained {
-	my ($queue, $item) = @_;
-	return sql("SELECT value, detail FROM cloudsat.explain_queue('pulse', '$vhost', '$queue') WHERE item = '$item'");
-}
-sub polls { # this many more, whole
-	my ($count) = @_;
-	my $cycle = sql('SELECT cycle FROM cloudsat.polls') + $count;
-	return becomes("SELECT cycle >= $cycle FROM cloudsat.polls", 't', "$count more polls");
-}
 sub told { # waits until the broker's statistics say so of a queue
 	my ($queue, $says) = @_;
-	for (1 .. 300) {
-		return 1 if $says->(scalar $broker->api(GET => "/queues/$path/$queue"));
-		select undef, undef, undef, 0.1;
-	}
-	die "the broker does not tell it of $queue";
+	return wait_for(30, sub { $says->(scalar $broker->api(GET => "/queues/$path/$queue")) }) || die "the broker does not tell it of $queue";
 }
 
 sql($broker->server_sql('pulse', amqp_url => $broker->amqp_url, poll_interval => '500ms', enforce => 'on',
 	warn_size => 100, archive_size => 300, delete_size => 1000));
-$node->poll_query_until('postgres', q{SELECT count(last_success) = 1 FROM cloudsat.polls}) or die 'no poll';
+first_poll();
 
 # --- a reason that goes
 $broker->amqp('declare', 'guarded', 'durable', ',', 'number', 'guarded', 500, 20);
 my $owner = $broker->hold('exclusive', 'guarded');
 $broker->amqp('number', 'guarded', 400, 20);
-becomes(column('guarded', 'archive'), 'withheld', 'a queue with an exclusive consumer is not archived');
-like(explained('guarded', 'above 1000'), qr/delete_intended\|.*not archived: .*; deleted, unless/, 'and would be deleted');
+becomes(column_sql('guarded', 'archive'), 'withheld', 'a queue with an exclusive consumer is not archived');
+like(explained('guarded', 'above 1000', $vhost), qr/delete_intended\|.*not archived: .*; deleted, unless/, 'and would be deleted');
 $owner->finish;
-becomes(column('guarded', 'archive, messages'), '|240', 'when the consumer has gone, it is archived');
+becomes(column_sql('guarded', 'archive, messages'), '|240', 'when the consumer has gone, it is archived');
 $broker->amqp('number', 'guarded', 1200, 20);
-becomes(stored('guarded'), '1860', 'and so it is above delete_size');
-unlike(sql(events('guarded')), qr/delete/, 'a deletion was not intended');
+becomes(stored_sql('guarded'), '1860', 'and so it is above delete_size');
+unlike(events('guarded'), qr/delete/, 'a deletion was not intended');
 
 # --- a consumer that comes with the flood, before the statistics know of it
 $broker->amqp('declare', 'flood', 'durable', ',', 'number', 'flood', 50, 20);
 told('flood', sub { my ($queue) = @_; return ($queue->{messages} // 0) == 50 && $queue->{consumer_details} });
 my $reader = $broker->hold('consume', 'flood', 1, ',', 'number', 'flood', 1500, 20);
-becomes(stored('flood'), '1310', 'a queue is archived when the statistics know its consumer');
-becomes(events('flood'), 'archive_started archived', 'and is not deleted meanwhile');
+becomes(stored_sql('flood'), '1310', 'a queue is archived when the statistics know its consumer');
+becomes(events_sql('flood'), 'archive_started archived', 'and is not deleted meanwhile');
 $reader->finish;
 
 # --- nothing that could be taken
 my $hoarder = $broker->hold('declare', 'hoard', 'durable', ',', 'number', 'hoard', 1500, 20, ',', 'consume', 'hoard', 1500);
 becomes(why('hoard'), 'consumers hold all of its messages, so none can be taken',
 	'what consumers hold can not be archived, which is said');
-becomes(events('hoard'), qr/^archive_withheld .*deleted$/, 'before the queue is deleted');
+becomes(events_sql('hoard'), qr/^archive_withheld .*deleted$/, 'before the queue is deleted');
 $hoarder->finish;
 
 # --- a queue that grows faster than it is archived
 $broker->amqp('declare', 'fast', 'durable', ',', 'publish', 'fast', 60000, 200);
-like(explained('fast', 'above 1000'), qr/not deleted: it is being archived, and the archive has room for more/,
+like(explained('fast', 'above 1000', $vhost), qr/not deleted: it is being archived, and the archive has room for more/,
 	'as long as a queue is archived, it is not to be deleted')
-  if sql(column('fast', 'archive')) eq 'on';
-becomes(stored('fast'), qr/^(59[7-9]..|60000)$/, 'however large a queue is, it is archived');
-becomes(events('fast'), 'archive_started archived', 'and not deleted meanwhile');
+  if column('fast', 'archive') eq 'on';
+becomes(stored_sql('fast'), qr/^(59[7-9]..|60000)$/, 'however large a queue is, it is archived');
+becomes(events_sql('fast'), 'archive_started archived', 'and not deleted meanwhile');
 
 # --- policies that the broker does not tell of at first
 $broker->must_api(PUT => "/policies/$path/limit", { pattern => '^fragile$', definition => { 'delivery-limit' => 1 }, 'apply-to' => 'queues' });
@@ -82,8 +62,8 @@ $broker->amqp('declare', 'fragile', 'durable', 'x-queue-type=quorum', ',', 'numb
 	'declare', 'leased', 'durable', ',', 'number', 'leased', 500, 20);
 becomes(why('fragile'), qr/delivery limit is low/, 'a delivery limit by policy is heeded');
 becomes(why('leased'), qr/it expires if unused/, 'so is an expiry by policy');
-is(sql(stored('fragile')) + sql(stored('leased')), 0, 'and nothing is taken before they are known');
-like(sql(events('fragile')), qr/^archive_withheld\b/, 'nor is the queue deleted before');
+is(stored('fragile') + stored('leased'), 0, 'and nothing is taken before they are known');
+like(events('fragile'), qr/^archive_withheld\b/, 'nor is the queue deleted before');
 
 # --- the reason of this moment
 $broker->amqp('declare', 'other', 'durable', ',', 'number', 'other', 500, 20);
@@ -92,8 +72,8 @@ my $explanation = "SELECT detail FROM cloudsat.explain_queue('pulse', '$vhost', 
 becomes($explanation, 'it has an exclusive consumer', 'a queue is explained by what it is not archived for');
 $broker->must_api(PUT => "/policies/$path/lease", { pattern => '^(leased|other)$', definition => { expires => 600000 }, 'apply-to' => 'queues' });
 becomes($explanation, qr/^it expires if unused/, 'and when that has changed, by the new reason');
-is(sql(events('other')), 'archive_withheld archive_withheld', 'which the audit tells, once');
-is(sql(stored('other')), '0', 'and nothing of it was archived');
+is(events('other'), 'archive_withheld archive_withheld', 'which the audit tells, once');
+is(stored('other'), '0', 'and nothing of it was archived');
 $jealous->finish;
 
 # --- a fault that passes
@@ -103,27 +83,27 @@ sub in_permission { # what the guardian may read
 }
 in_permission('^nothing$');
 $broker->amqp('declare', 'unlucky', 'durable', ',', 'number', 'unlucky', 1500, 20);
-becomes(column('unlucky', 'archive_failures, pending'), '1|deleted', 'an attempt to archive fails');
-polls(3);
-is(sql(events('unlucky')), 'action_failed', 'and the queue is not deleted for that');
+becomes(column_sql('unlucky', 'archive_failures, pending'), '1|deleted', 'an attempt to archive fails');
+more_polls(3, '3 more polls');
+is(events('unlucky'), 'action_failed', 'and the queue is not deleted for that');
 sql(q{UPDATE cloudsat.queues SET archive_failures = 3, archive_retry = now() WHERE name = 'unlucky'});
-becomes(column('unlucky', 'archive_failures'), '4', 'nor when it fails again');
-polls(3);
-is(sql(events('unlucky')), 'action_failed', 'and again');
+becomes(column_sql('unlucky', 'archive_failures'), '4', 'nor when it fails again');
+more_polls(3, '3 more polls');
+is(events('unlucky'), 'action_failed', 'and again');
 in_permission('.*');
 sql(q{UPDATE cloudsat.queues SET archive_retry = now() WHERE name = 'unlucky'});
-becomes(stored('unlucky'), '1260', 'but archived when an attempt goes well');
+becomes(stored_sql('unlucky'), '1260', 'but archived when an attempt goes well');
 in_permission('^nothing$');
 $broker->amqp('declare', 'hopeless', 'durable', ',', 'number', 'hopeless', 500, 20, ',', 'declare', 'rescued', 'durable', ',', 'number', 'rescued', 500, 20);
 becomes(q{SELECT count(*) FROM cloudsat.queues WHERE name IN ('hopeless', 'rescued') AND archive_failures = 1}, '2', 'others fail');
 sql(q{UPDATE cloudsat.queues SET archive_failures = 4, archive_retry = now() WHERE name IN ('hopeless', 'rescued')});
 becomes(q{SELECT count(*) FROM cloudsat.queues WHERE name IN ('hopeless', 'rescued') AND archive_failures = 5}, '2', 'for good');
 $broker->amqp('number', 'hopeless', 1200, 20);
-becomes(events('hopeless'), 'action_failed delete_intended deleted', 'what fails for good does not keep a queue from being deleted');
+becomes(events_sql('hopeless'), 'action_failed delete_intended deleted', 'what fails for good does not keep a queue from being deleted');
 in_permission('.*');
 $broker->amqp('number', 'rescued', 1200, 20);
-becomes(stored('rescued'), '1460', 'there is an attempt before the deletion, however late the next one would be');
-unlike(sql(events('rescued')), qr/delete/, 'and when it goes well, a deletion is not intended');
+becomes(stored_sql('rescued'), '1460', 'there is an attempt before the deletion, however late the next one would be');
+unlike(events('rescued'), qr/delete/, 'and when it goes well, a deletion is not intended');
 
 # --- nobody answers
 sql(qq{ALTER SERVER pulse OPTIONS (SET amqp_url 'amqp://127.0.0.1:1', SET poll_interval '3s')});
@@ -147,9 +127,9 @@ becomes(q{SELECT next_poll > now() + interval '1 min' FROM cloudsat.polls}, 't',
 sql(q{UPDATE cloudsat.queues SET archive = CASE name WHEN 'over' THEN 'withheld' END, archive_at = now() - interval '1 h', intended_at = now()
 	WHERE name IN ('over', 'never_begun'); ALTER SERVER pulse OPTIONS (SET enforce 'on', SET poll_interval '500ms')});
 for my $queue (qw(over never_begun)) {
-	becomes(stored($queue), '1260', "$queue: a deletion is withdrawn where nothing speaks against archiving any more");
+	becomes(stored_sql($queue), '1260', "$queue: a deletion is withdrawn where nothing speaks against archiving any more");
 	is(sql("SELECT detail ->> 'reason' FROM cloudsat.queue_events WHERE name = '$queue' AND event = 'delete_withdrawn'"),
 		'it is being archived, and the archive has room for more', "$queue: that is why");
-	unlike(sql(events($queue)), qr/deleted/, "$queue: and it is not deleted");
+	unlike(events($queue), qr/deleted/, "$queue: and it is not deleted");
 }
 done_testing;

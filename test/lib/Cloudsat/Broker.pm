@@ -3,6 +3,7 @@
 #
 #   my $broker = Cloudsat::Broker->new;          a fresh vhost on the shared node
 #   my $broker = Cloudsat::Broker->start;        a node for this file alone: ->stop, ->kill, ->restart
+#   $broker->queue('q', 3000);                   declares a durable queue, with so many messages; then its arguments
 #   $broker->amqp(qw(declare q , publish q 3000));
 #   $broker->queues;                             { q => 3000 }
 #   $broker->server_sql('pulse', poll_interval => '1s');      CREATE SERVER and USER MAPPING as the guardian
@@ -115,6 +116,8 @@ sub as { my ($self, $user, $password) = @_; return bless { %$self, user => $user
 
 # amqp('declare', 'q', ',', 'publish', 'q', 3000): see test/tools/amqp.cpp; gives what it prints, line by line
 sub amqp { my ($self, @commands) = @_; return split /\n/, tool($self->amqp_command(@commands)) }
+
+sub queue { my ($self, $name, $messages, @arguments) = @_; return $self->amqp('declare', $name, 'durable', @arguments, ',', 'publish', $name, $messages) }
 
 # The same, with the connection held open until ->finish is called on what this gives: for exclusive queues, consumers
 # and unacknowledged messages. Comes back when the commands have run.

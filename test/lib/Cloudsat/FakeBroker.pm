@@ -1,7 +1,9 @@
 # A broker that misbehaves on demand, for a test: test/fake_broker.py, which says what it can be told. Ends with the test.
 #
 #   my $fake = Cloudsat::FakeBroker->start;              or ->start(tls => 1, user => 'u', password => 'p')
-#   $fake->tell('/queue', { name => 'q', messages => 5000 });
+#   $fake->queue('q', messages => 5000);                 declares it, or changes what is told of it
+#   $fake->listed;                                       the names of all queues, sorted
+#   $fake->tell('/queues', { count => 5 });              whatever else it can be told
 #   $fake->behave('/api/vhosts', 'hang');                a request for exactly this path; further keys: times => 1, ...
 #   $fake->seen->{by}{'GET /api/vhosts'};
 #   $fake->server_sql('pulse', poll_interval => '1s');   CREATE SERVER and USER MAPPING
@@ -49,6 +51,8 @@ sub tell {
 	die "fake broker: $path: $answer->{status} $answer->{content}\n" if !$answer->{success};
 	return $json->decode($answer->{content});
 }
+sub queue { my ($self, $name, %fields) = @_; return $self->tell('/queue', { name => $name, %fields }) }
+sub listed { my ($self) = @_; return join ' ', sort @{ $self->tell('/queue_list') } }
 sub behave {
 	my ($self, $path, $behaviour, %more) = @_;
 	return $self->tell('/behave', { path => $path, behaviour => $behaviour, %more });

@@ -2,6 +2,7 @@
 # test.
 #
 #   my $sink = mail_sink(qw(tls auth=me:secret));         from Cloudsat::Test
+#   settings($sink->settings);                            cloudsat's settings to mail to it, without TLS
 #   $sink->{port};  $sink->{ca};                          and the authority that signed its certificate
 #   my $mail = $sink->next('a warning comes');            waits for it; a check
 #   $mail->{subject};  $mail->{'message-id'};             fields of the header, unfolded and decoded
@@ -32,6 +33,8 @@ sub start {
 	chomp(my $port = text("$dir/port"));
 	return bless { dir => $dir, port => $port, ca => "$dir/ca.pem", seen => 0 }, $class;
 }
+
+sub settings { my ($self) = @_; return (smtp_url => "smtp://127.0.0.1:$self->{port}", smtp_tls => 'off', mail_from => 'guardian@example.com') }
 
 sub mails { my ($self) = @_; return map { text($_) } sort glob "$self->{dir}/mail/*.eml" }
 
