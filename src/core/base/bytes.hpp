@@ -1,6 +1,8 @@
-// Small operations on byte strings: ASCII case, and conversions that preserve the order of memcmp.
+// Small operations on byte strings: classes and case of ASCII, and conversions that preserve the order of
+// memcmp.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -9,8 +11,18 @@
 
 namespace cloudsat::core {
 
+constexpr bool is_digit(char byte) noexcept {
+    return byte >= '0' && byte <= '9';
+}
+
 constexpr char ascii_lower(char byte) noexcept {
     return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+}
+
+// Whether a text equals a lower-case word, in any letter case.
+constexpr bool is_word(std::string_view text, std::string_view word) noexcept {
+    return std::equal(text.begin(), text.end(), word.begin(), word.end(),
+                      [](char byte, char expected) { return ascii_lower(byte) == expected; });
 }
 
 inline std::size_t common_prefix(std::string_view a, std::string_view b) noexcept {

@@ -1,6 +1,8 @@
 // Names and classes of faults; see fault.hpp. Pure and without allocation.
 #include "core/base/fault.hpp"
 
+#include "core/base/bytes.hpp"
+
 namespace cloudsat::core {
 namespace {
 
@@ -14,23 +16,9 @@ constexpr bool table_is_in_order() {
 }
 static_assert(table_is_in_order(), "entry_of() indexes fault_table by kind");
 
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 // The media type is the part before the parameters, in any letter case.
 bool is_media_type(std::string_view content_type, std::string_view wanted) noexcept {
-    const auto end = content_type.find_first_of("; \t");
-    const auto type = content_type.substr(0, end);
-    if (type.size() != wanted.size()) {
-        return false;
-    }
-    for (std::size_t i = 0; i < type.size(); ++i) {
-        if (lower(type[i]) != wanted[i]) {
-            return false;
-        }
-    }
-    return true;
+    return is_word(content_type.substr(0, content_type.find_first_of("; \t")), wanted);
 }
 
 DecodeFault check_json(std::string_view content_type, std::string_view body) noexcept {

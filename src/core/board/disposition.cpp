@@ -3,26 +3,15 @@
 
 #include "core/base/bytes.hpp"
 
-#include <algorithm>
-
 namespace cloudsat::core {
-
-namespace {
-
-bool equal_in_any_case(std::string_view text, std::string_view name) noexcept {
-    return std::equal(text.begin(), text.end(), name.begin(), name.end(),
-                      [](char byte, char expected) { return ascii_lower(byte) == expected; });
-}
-
-} // namespace
 
 std::optional<Disposition> parse_disposition(std::string_view text) noexcept {
     for (const DispositionEntry& entry : dispositions) {
-        if (equal_in_any_case(text, entry.name)) {
+        if (is_word(text, entry.name)) {
             return entry.value;
         }
     }
-    if (equal_in_any_case(text, end_alias)) {
+    if (is_word(text, end_alias)) {
         return Disposition::end;
     }
     return std::nullopt;

@@ -49,37 +49,6 @@ constexpr std::size_t columns(char32_t character) {
     return contains(combining, character) ? 0 : contains(wide, character) ? 2 : 1;
 }
 
-struct Character {
-    char32_t value;    // not a Unicode character if the bytes are not UTF-8
-    std::size_t bytes; // at least one
-};
-constexpr char32_t malformed = 0x110000;
-
-// The first character of a non-empty text.
-Character decode(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned lead = byte(0);
-    if (lead < 0x80) {
-        return {lead, 1};
-    }
-    const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() < size) {
-        return {malformed, 1};
-    }
-    char32_t value = lead & (0xFFU >> (size + 1));
-    for (std::size_t i = 1; i < size; ++i) {
-        if (!continues_code_point(text[i])) {
-            return {malformed, 1};
-        }
-        value = value << 6 | (byte(i) & 0x3FU);
-    }
-    constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < least[size] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) {
-        return {malformed, 1};
-    }
-    return {value, size};
-}
-
 void append_number(std::pmr::string& out, std::size_t number) {
     char digits[20];
     const auto end = std::to_chars(std::begin(digits), std::end(digits), number).ptr;
@@ -175,7 +144,7 @@ void ThreadText::draw_text(std::string_view text, std::size_t width) {
         std::size_t needed = columns(next.value);
         if (next.value == '\t') {
             shown = " ";
-        } else if (next.value == malformed || contains(harmful, next.value)) {
+        } else if (next.value == not_utf8 || contains(harmful, next.value)) {
             shown = mark.substitute;
         }
         accents = needed == 0 ? accents + 1 : 0;

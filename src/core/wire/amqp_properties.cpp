@@ -157,10 +157,10 @@ private:
             string(fields.short_string());
             return true;
         case Kind::octet:
-            number(fields.octet());
+            append_json(out_, fields.octet());
             return true;
         case Kind::timestamp:
-            number(fields.qword());
+            append_json(out_, fields.qword());
             return true;
         case Kind::table:
             return nested(fields.long_string(), true);
@@ -232,13 +232,13 @@ private:
             typed("u16", fields.word());
             break;
         case 'I':
-            number(static_cast<std::int32_t>(fields.dword()));
+            append_json(out_, static_cast<std::int32_t>(fields.dword()));
             break;
         case 'i':
             typed("u32", fields.dword());
             break;
         case 'l':
-            number(static_cast<std::int64_t>(fields.qword()));
+            append_json(out_, static_cast<std::int64_t>(fields.qword()));
             break;
         case 'L':
             typed("u64", fields.qword());
@@ -277,14 +277,8 @@ private:
 
     template <class Number> void typed(std::string_view type, Number value) {
         open(type);
-        number(value);
+        append_json(out_, value);
         out_ += '}';
-    }
-
-    template <class Number> void number(Number value) {
-        std::array<char, 40> digits{};
-        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-        out_.append(digits.data(), end);
     }
 
     template <class Number> void floating(std::string_view type, Number value) {
@@ -293,12 +287,7 @@ private:
             open(type);
         }
         if (std::isfinite(value)) {
-            const std::size_t start = out_.size();
-            number(value);
-            // a whole number of type double remains recognizable
-            if (out_.find_first_of(".e", start) == std::pmr::string::npos) {
-                out_ += ".0";
-            }
+            append_json(out_, value);
         } else {
             out_ += std::isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
         }
@@ -331,7 +320,7 @@ private:
 
     void string(std::string_view text) {
         if (is_showable(text)) {
-            quoted(text);
+            append_json(out_, text);
         } else {
             open("string");
             hex(text);
@@ -342,29 +331,12 @@ private:
     // A key cannot be an object: one that text cannot hold is shown in hexadecimal.
     void key(std::string_view text) {
         if (is_showable(text)) {
-            quoted(text);
+            append_json(out_, text);
         } else {
             out_ += "\"!string:";
             hex_digits(text);
             out_ += '"';
         }
-    }
-
-    void quoted(std::string_view text) {
-        out_ += '"';
-        for (const char c : text) {
-            const auto byte = static_cast<unsigned char>(c);
-            if (c == '"' || c == '\\') {
-                out_ += '\\';
-                out_ += c;
-            } else if (byte < 0x20) {
-                out_ += "\\u00";
-                hex_digits({&c, 1});
-            } else {
-                out_ += c;
-            }
-        }
-        out_ += '"';
     }
 
     void hex(std::string_view bytes) {

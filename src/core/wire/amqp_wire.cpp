@@ -2,8 +2,6 @@
 
 #include "core/wire/amqp_wire.hpp"
 
-#include <algorithm>
-
 namespace cloudsat::core::amqp {
 namespace {
 

@@ -40,23 +40,8 @@ std::optional<VhostRow> read_vhost(const dom::element& element) noexcept {
     return row;
 }
 
-// Length of the UTF-8 sequence that starts with this byte; 1 for an invalid first byte.
-std::size_t sequence_size(char first) noexcept {
-    const auto byte = static_cast<unsigned char>(first);
-    if (byte >= 0xF0) {
-        return 4;
-    }
-    if (byte >= 0xE0) {
-        return 3;
-    }
-    return byte >= 0xC0 ? 2 : 1;
-}
-
-bool is_control(std::string_view character) noexcept {
-    const auto byte = static_cast<unsigned char>(character.front());
-    // C1 controls are U+0080 to U+009F: C2 80 to C2 9F.
-    return byte < 0x20 || byte == 0x7F ||
-           (byte == 0xC2 && character.size() == 2 && static_cast<unsigned char>(character[1]) < 0xA0);
+constexpr bool is_control(char32_t character) noexcept {
+    return character < 0x20 || (character >= 0x7F && character < 0xA0);
 }
 
 } // namespace
@@ -109,17 +94,15 @@ std::string_view one_line(std::string_view text, std::size_t max_size, std::pmr:
     std::pmr::string line(arena);
     line.reserve(std::min(text.size(), max_size));
     while (!text.empty()) {
-        const std::size_t size = std::min(sequence_size(text.front()), text.size());
-        const auto character = text.substr(0, size);
-        const bool valid = simdjson::validate_utf8(character.data(), size);
-        const auto piece = !valid                  ? std::string_view("?")
-                           : is_control(character) ? std::string_view(" ")
-                                                   : character;
+        const Character next = decode(text);
+        const auto piece = next.value == not_utf8   ? std::string_view("?")
+                           : is_control(next.value) ? std::string_view(" ")
+                                                    : text.substr(0, next.bytes);
         if (line.size() + piece.size() > max_size) {
             break;
         }
         line += piece;
-        text.remove_prefix(valid ? size : 1);
+        text.remove_prefix(next.bytes);
     }
     return copy_text(arena, line);
 }

@@ -7,9 +7,7 @@
 #include "core/wire/document.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <memory_resource>
-#include <optional>
 #include <span>
 #include <string_view>
 

@@ -4,7 +4,6 @@
 #include "core/base/text.hpp"
 #include "core/wire/url.hpp"
 
-#include <algorithm>
 #include <string>
 
 namespace cloudsat::core {

@@ -1,4 +1,4 @@
-// Input of the decoders: the text of a document, and the number of readable bytes after it.
+// Input and output of the decoders: the text of a document, and a callback for its rows.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,20 @@ inline constexpr std::size_t json_padding = 64;
 struct JsonText {
     std::string_view text;
     std::size_t slack = 0;
+};
+
+// A callback for a row, whose texts live until it returns. A lambda by reference.
+template <class Row> class RowUse {
+public:
+    template <class Use>
+    RowUse(const Use& use) noexcept // NOLINT(google-explicit-constructor)
+        : object_(&use),
+          call_([](const void* object, const Row& row) { (*static_cast<const Use*>(object))(row); }) {}
+    void operator()(const Row& row) const { call_(object_, row); }
+
+private:
+    const void* object_;
+    void (*call_)(const void*, const Row&);
 };
 
 } // namespace cloudsat::core

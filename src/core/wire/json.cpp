@@ -1,7 +1,7 @@
 // Parsing of JSON values for the decoders; see json.hpp.
 #include "core/wire/json.hpp"
 
-#include "core/base/text.hpp"
+#include "core/base/bytes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -54,16 +54,16 @@ public:
             object(v, depth);
             break;
         case dom::element_type::STRING:
-            string(as<std::string_view>(v));
+            append_json(out_, as<std::string_view>(v));
             break;
         case dom::element_type::INT64:
-            number(as<std::int64_t>(v));
+            append_json(out_, as<std::int64_t>(v));
             break;
         case dom::element_type::UINT64:
-            number(as<std::uint64_t>(v));
+            append_json(out_, as<std::uint64_t>(v));
             break;
         case dom::element_type::DOUBLE:
-            number(as<double>(v));
+            append_json(out_, as<double>(v));
             break;
         case dom::element_type::BOOL:
             out_ += as<bool>(v) ? "true" : "false";
@@ -100,48 +100,11 @@ private:
         for (const dom::key_value_pair field : as<dom::object>(v)) {
             out_ += between;
             between = ",";
-            string(field.key);
+            append_json(out_, field.key);
             out_ += ':';
             value(field.value, depth + 1);
         }
         out_ += '}';
-    }
-
-    void string(std::string_view text) {
-        out_ += '"';
-        for (const char c : text) {
-            character(c);
-        }
-        out_ += '"';
-    }
-
-    void character(char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out_ += '\\';
-            out_ += c;
-        } else if (byte == 0) {
-            out_ +=
-                "\xEF\xBF\xBD"; // U+FFFD: jsonb rejects \u0000, and one such argument must not stop a poll
-        } else if (byte < 0x20) {
-            out_ += "\\u00";
-            out_ += hex_digits[byte >> 4];
-            out_ += hex_digits[byte & 15];
-        } else {
-            out_ += c;
-        }
-    }
-
-    template <class Number> void number(Number n) {
-        std::array<char, 32>
-            buffer; // the shortest form of any double or 64-bit integer has at most 24 characters
-        const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), n);
-        const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
-        out_ += text;
-        // A whole number of type double remains recognizable: -0.0 is not an integer, and 2^70 fits none.
-        if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos) {
-            out_ += ".0";
-        }
     }
 
     std::pmr::string& out_;
@@ -225,10 +188,6 @@ bool may_be_odd(simdjson::error_code error) noexcept {
 
 // Less than simdjson's 1024, and far more than max_render_depth.
 constexpr std::size_t max_tame_depth = 1000;
-
-bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
 
 // Size of the number at the beginning of the text, by JSON's grammar; 0 if there is none.
 std::size_t number_size(std::string_view text) noexcept {
@@ -345,6 +304,26 @@ std::string tame(std::string_view text) {
 
 } // namespace
 
+void append_json(std::pmr::string& out, std::string_view text) {
+    out += '"';
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte == 0) {
+            out += "\xEF\xBF\xBD"; // U+FFFD: jsonb rejects \u0000, and one such argument must not stop a poll
+        } else if (byte < 0x20) {
+            out += "\\u00";
+            out += hex_digits[byte >> 4];
+            out += hex_digits[byte & 15];
+        } else {
+            out += c;
+        }
+    }
+    out += '"';
+}
+
 DecodeFault JsonDocument::parse(JsonText text) {
     if (text.text.empty()) {
         return fault_of(simdjson::EMPTY);
@@ -420,26 +399,17 @@ bool is_usable_text(std::string_view text) noexcept {
 
 std::optional<std::string_view> string_in(const dom::element& value) noexcept {
     std::string_view text;
-    if (value.get(text) != simdjson::SUCCESS) {
-        return std::nullopt;
-    }
-    return text;
+    return value.get(text) == simdjson::SUCCESS ? std::optional(text) : std::nullopt;
 }
 
 std::optional<bool> bool_in(const dom::element& value) noexcept {
     bool flag = false;
-    if (value.get(flag) != simdjson::SUCCESS) {
-        return std::nullopt;
-    }
-    return flag;
+    return value.get(flag) == simdjson::SUCCESS ? std::optional(flag) : std::nullopt;
 }
 
 std::optional<std::int64_t> count_in(const dom::element& value) noexcept {
     std::int64_t number = 0;
-    if (value.get(number) != simdjson::SUCCESS || number < 0) {
-        return std::nullopt;
-    }
-    return number;
+    return value.get(number) == simdjson::SUCCESS && number >= 0 ? std::optional(number) : std::nullopt;
 }
 
 std::string_view render_json(std::pmr::memory_resource* arena, const dom::element& value) {

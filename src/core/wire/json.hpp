@@ -8,13 +8,17 @@
 #include "core/base/text.hpp"
 #include "core/wire/document.hpp"
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory_resource>
 #include <optional>
 #include <simdjson.h>
 #include <span>
+#include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace cloudsat::core {
 
@@ -116,6 +120,22 @@ template <class T> std::span<T> make_rows(std::pmr::memory_resource* arena, std:
         return {};
     }
     return {static_cast<T*>(arena->allocate(n * sizeof(T), alignof(T))), n};
+}
+
+// Appends a JSON string. U+0000 becomes U+FFFD.
+void append_json(std::pmr::string& out, std::string_view text);
+
+// Appends a JSON number, finite. A whole number of type double remains recognizable: -0.0 is not an integer,
+// and 2^70 fits none.
+template <class Number>
+requires std::is_arithmetic_v<Number>
+void append_json(std::pmr::string& out, Number number) {
+    char digits[32]; // the shortest form of any double or 64-bit integer has at most 24 characters
+    const std::string_view text(digits, std::to_chars(digits, std::end(digits), number).ptr);
+    out += text;
+    if (std::is_floating_point_v<Number> && text.find_first_of(".e") == std::string_view::npos) {
+        out += ".0";
+    }
 }
 
 // The value as JSON text for any JSON parser, including PostgreSQL's jsonb: U+0000 inside a string becomes

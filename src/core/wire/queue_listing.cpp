@@ -10,54 +10,6 @@
 namespace cloudsat::core {
 namespace {
 
-enum class Field : std::uint8_t {
-    name,
-    vhost,
-    type,
-    state,
-    durable,
-    exclusive,
-    auto_delete,
-    messages,
-    ready,
-    unacknowledged,
-    consumers,
-    memory,
-    arguments,
-    other,
-};
-
-struct FieldName {
-    std::string_view key;
-    Field field;
-};
-
-constexpr std::array field_names{
-    FieldName{"name", Field::name},
-    FieldName{"vhost", Field::vhost},
-    FieldName{"type", Field::type},
-    FieldName{"state", Field::state},
-    FieldName{"durable", Field::durable},
-    FieldName{"exclusive", Field::exclusive},
-    FieldName{"auto_delete", Field::auto_delete},
-    FieldName{"messages", Field::messages},
-    FieldName{"messages_ready", Field::ready},
-    FieldName{"messages_unacknowledged", Field::unacknowledged},
-    FieldName{"consumers", Field::consumers},
-    FieldName{"memory", Field::memory},
-    FieldName{"arguments", Field::arguments},
-};
-
-// A full row has some sixty keys, most of a different length than ours, so a linear search is cheap.
-Field field_of(std::string_view key) noexcept {
-    for (const auto& entry : field_names) {
-        if (entry.key == key) {
-            return entry.field;
-        }
-    }
-    return Field::other;
-}
-
 // The values of one row, as views of the parsed document.
 struct RawRow {
     std::optional<std::string_view> name;
@@ -65,50 +17,49 @@ struct RawRow {
     std::optional<dom::element> arguments;
 };
 
-void read_field(RawRow& raw, Field field, const dom::element& value) noexcept {
-    auto& row = raw.row;
-    switch (field) {
-    case Field::name:
-        raw.name = string_in(value);
-        break;
-    case Field::vhost:
-        row.vhost = string_in(value).value_or("");
-        break;
-    case Field::type:
-        row.type = string_in(value).value_or("");
-        break;
-    case Field::state:
-        row.state = string_in(value).value_or("");
-        break;
-    case Field::durable:
-        row.durable = bool_in(value);
-        break;
-    case Field::exclusive:
-        row.exclusive = bool_in(value);
-        break;
-    case Field::auto_delete:
-        row.auto_delete = bool_in(value);
-        break;
-    case Field::messages:
-        row.messages = count_in(value);
-        break;
-    case Field::ready:
-        row.ready = count_in(value);
-        break;
-    case Field::unacknowledged:
-        row.unacknowledged = count_in(value);
-        break;
-    case Field::consumers:
-        row.consumers = count_in(value);
-        break;
-    case Field::memory:
-        row.memory = count_in(value);
-        break;
-    case Field::arguments:
-        raw.arguments = value.is_object() ? std::optional(value) : std::nullopt;
-        break;
-    case Field::other:
-        break;
+template <auto Member> void read_text(RawRow& raw, const dom::element& value) noexcept {
+    raw.row.*Member = string_in(value).value_or("");
+}
+template <auto Member> void read_flag(RawRow& raw, const dom::element& value) noexcept {
+    raw.row.*Member = bool_in(value);
+}
+template <auto Member> void read_count(RawRow& raw, const dom::element& value) noexcept {
+    raw.row.*Member = count_in(value);
+}
+void read_name(RawRow& raw, const dom::element& value) noexcept {
+    raw.name = string_in(value);
+}
+void read_arguments(RawRow& raw, const dom::element& value) noexcept {
+    raw.arguments = value.is_object() ? std::optional(value) : std::nullopt;
+}
+
+struct Field {
+    std::string_view key;
+    void (*read)(RawRow&, const dom::element&) noexcept;
+};
+constexpr std::array fields{
+    Field{"name", read_name},
+    Field{"vhost", read_text<&QueueRow::vhost>},
+    Field{"type", read_text<&QueueRow::type>},
+    Field{"state", read_text<&QueueRow::state>},
+    Field{"durable", read_flag<&QueueRow::durable>},
+    Field{"exclusive", read_flag<&QueueRow::exclusive>},
+    Field{"auto_delete", read_flag<&QueueRow::auto_delete>},
+    Field{"messages", read_count<&QueueRow::messages>},
+    Field{"messages_ready", read_count<&QueueRow::ready>},
+    Field{"messages_unacknowledged", read_count<&QueueRow::unacknowledged>},
+    Field{"consumers", read_count<&QueueRow::consumers>},
+    Field{"memory", read_count<&QueueRow::memory>},
+    Field{"arguments", read_arguments},
+};
+
+// A full row has some sixty keys, most of a different length than ours, so a linear search is cheap.
+void read_field(RawRow& raw, std::string_view key, const dom::element& value) noexcept {
+    for (const Field& field : fields) {
+        if (field.key == key) {
+            field.read(raw, value);
+            return;
+        }
     }
 }
 
@@ -149,7 +100,7 @@ DecodeFault read_row(const dom::element& element, RawRow& raw) noexcept {
         return {FaultKind::wrong_shape, "a row of the queue listing is not an object"};
     }
     for (const dom::key_value_pair field : object) {
-        read_field(raw, field_of(field.key), field.value);
+        read_field(raw, field.key, field.value);
     }
     if (!raw.name) {
         return {FaultKind::wrong_shape, "a row of the queue listing has no name"};

@@ -44,22 +44,9 @@ struct QueueListing {
 // The arena holds the rows and their texts: release it as a whole. Throws std::bad_alloc if the arena does.
 Result<QueueListing, DecodeFault> read_queue_listing(JsonText text, std::pmr::memory_resource* arena);
 
-// Callback for a row; its texts live until it returns. A lambda by reference.
-class QueueUse {
-public:
-    template <class Use>
-    QueueUse(const Use& use) noexcept // NOLINT(google-explicit-constructor)
-        : object_(&use),
-          call_([](const void* object, const QueueRow& row) { (*static_cast<const Use*>(object))(row); }) {}
-    void operator()(const QueueRow& row) const { call_(object_, row); }
-
-private:
-    const void* object_;
-    void (*call_)(const void*, const QueueRow&);
-};
-
 // The same for a listing of any length, without memory for its rows: calls `use` for each row in order. Reads
 // the document twice, and validates it completely before the first call. Returns the number of unusable rows.
+using QueueUse = RowUse<QueueRow>;
 Result<std::size_t, DecodeFault> for_each_queue(JsonText text, const QueueUse& use);
 
 } // namespace cloudsat::core

@@ -16,6 +16,7 @@
 
 #include "core/base/fault.hpp"
 #include "core/base/result.hpp"
+#include "core/wire/document.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,26 +35,13 @@ struct QueueSizes {
     std::optional<std::int64_t> unacknowledged;
 };
 
-// Callback for a row; its texts live until it returns. A lambda by reference.
-class SizesUse {
-public:
-    template <class Use>
-    SizesUse(const Use& use) noexcept // NOLINT(google-explicit-constructor)
-        : object_(&use),
-          call_([](const void* object, const QueueSizes& row) { (*static_cast<const Use*>(object))(row); }) {}
-    void operator()(const QueueSizes& row) const { call_(object_, row); }
-
-private:
-    const void* object_;
-    void (*call_)(const void*, const QueueSizes&);
-};
-
 // Calls `use` for the queues of all vhosts in the order of the document. Returns the number of unreadable
 // lines and of queues with an ambiguous name. Unless it is 0, the size of some queue is known only to the
 // management API.
 //
 // Rejects a document, before using any of its rows, if it does not announce all three families (it is another
 // page, or was truncated), or does not end with a newline. Throws std::bad_alloc.
+using SizesUse = RowUse<QueueSizes>;
 Result<std::size_t, DecodeFault> for_each_queue_size(std::string_view text, const SizesUse& use);
 
 } // namespace cloudsat::core

@@ -1,6 +1,8 @@
 // Transfer of a mail; see smtp_dialogue.hpp.
 #include "core/wire/smtp_dialogue.hpp"
 
+#include "core/base/bytes.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -20,7 +22,6 @@ bool is_plain(std::string_view address) noexcept {
 
 // 0 if this is not a reply line
 int code_of(std::string_view line) noexcept {
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     if (line.size() < 3 || !std::all_of(line.begin(), line.begin() + 3, is_digit) ||
         (line.size() > 3 && line[3] != ' ' && line[3] != '-')) {
         return 0;

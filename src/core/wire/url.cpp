@@ -1,6 +1,7 @@
 // Encoding and checking of URLs, see url.hpp. libcurl connects, so its parser defines the meaning of a URL.
 #include "core/wire/url.hpp"
 
+#include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
 #include "core/wire/curl_url.hpp"
 
@@ -18,14 +19,8 @@ constexpr std::size_t max_url_size = 2048;
 constexpr bool is_alpha(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
-constexpr bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
 constexpr bool is_hex(char c) noexcept {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 // RFC 3986 §2.3: characters that never need encoding.
@@ -87,9 +82,7 @@ constexpr Scheme amqp_scheme{"amqp", "amqps", 5672, 5671, UrlRule::amqp_scheme, 
 constexpr Scheme mail_scheme{"smtp", "smtps", 25, 465, UrlRule::mail_scheme, UrlRule::mail_path};
 
 bool has_scheme(std::string_view url, std::string_view scheme) noexcept {
-    return url.size() > scheme.size() && url.substr(scheme.size()).starts_with("://") &&
-           std::equal(scheme.begin(), scheme.end(), url.begin(),
-                      [](char a, char b) { return a == lower(b); });
+    return is_word(url.substr(0, scheme.size()), scheme) && url.substr(scheme.size()).starts_with("://");
 }
 
 // Visible ASCII only, without the characters that RFC 3986 excludes from URLs: they can inject lines into
@@ -261,7 +254,7 @@ Result<BaseUrl, UrlRule> check_base_url(std::string_view url, std::pmr::memory_r
 
 std::string_view endpoint_of(const BaseUrl& url, std::pmr::memory_resource* arena) {
     std::pmr::string text(arena);
-    std::transform(url.host.begin(), url.host.end(), std::back_inserter(text), lower);
+    std::transform(url.host.begin(), url.host.end(), std::back_inserter(text), ascii_lower);
     if (text == "127.0.0.1" || text == "::1") {
         text = "localhost";
     }
