@@ -16,7 +16,6 @@ extern "C" {
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
-#include "utils/lsyscache.h"
 }
 
 namespace cloudsat::board {

@@ -3,7 +3,6 @@
 // to be worth their cost.
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 
 #include "board/address.hpp"

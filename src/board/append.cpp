@@ -17,7 +17,6 @@ extern "C" {
 #include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/partcache.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {

@@ -2,8 +2,6 @@
 
 #include "board/bookmark.hpp"
 
-#include <algorithm>
-
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/indexes.hpp"
@@ -16,10 +14,8 @@
 extern "C" {
 #include "access/table.h"
 #include "common/hashfn.h"
-#include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {

@@ -8,10 +8,6 @@
 
 #include "pg/boundary.hpp"
 
-extern "C" {
-#include "datatype/timestamp.h"
-}
-
 namespace cloudsat::board {
 
 struct Bookmark {

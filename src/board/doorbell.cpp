@@ -13,7 +13,6 @@
 #include "board/address.hpp"
 #include "board/doorbell_memory.hpp"
 #include "board/settings.hpp"
-#include "core/board/address.hpp"
 #include "core/board/rung_channels.hpp"
 #include "pg/compat.hpp"
 #include "pg/wait.hpp"
@@ -64,16 +63,6 @@ Notify notify_now() {
     const auto wanted = static_cast<Notify>(settings().notify);
     const bool possible = has_doorbell_memory() && is_notifier_there();
     return wanted == Notify::batched && !possible ? Notify::inline_ : wanted;
-}
-
-void notify_with_commit(core::AddressView chan, const core::Uuid& uuid) {
-    const core::ChannelName name = core::channel(chan);
-    char channel[core::max_channel_size + 1] = {};
-    name.view().copy(channel, core::max_channel_size);
-    const core::UuidText text = core::print(uuid);
-    char payload[text.size() + 1] = {};
-    std::copy(text.begin(), text.end(), payload);
-    Async_Notify(channel, payload); // keeps it until commit
 }
 
 // The transaction has committed and its changes are visible. Nothing here may raise.
@@ -156,6 +145,15 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
 
 } // namespace
 
+void notify(const core::ChannelName& channel, const core::Uuid& uuid) {
+    char name[core::max_channel_size + 1] = {};
+    channel.view().copy(name, core::max_channel_size);
+    const core::UuidText text = core::print(uuid);
+    char payload[text.size() + 1] = {};
+    std::copy(text.begin(), text.end(), payload);
+    Async_Notify(name, payload);
+}
+
 void follow_transactions() {
     RegisterXactCallback(at_transaction_end, nullptr);
     RegisterSubXactCallback(at_subtransaction_end, nullptr);
@@ -165,7 +163,7 @@ void doorbell_ring(Datum chan, const core::Uuid& uuid) {
     const core::AddressView address = address_view(chan);
     const Notify notify = notify_now();
     if (notify == Notify::inline_) {
-        notify_with_commit(address, uuid);
+        board::notify(core::channel(address), uuid); // keeps it until the commit
     }
     core::Ring* ring = has_doorbell_memory() ? ring_of(channel_hash(address)) : nullptr;
     if (ring == nullptr) {

@@ -5,6 +5,7 @@
 
 #include <span>
 
+#include "core/board/address.hpp"
 #include "core/board/uuid7.hpp"
 
 #include "pg/boundary.hpp"
@@ -27,6 +28,9 @@ void doorbell_leave();
 // For posters: rings on the channel of this address when the transaction commits. It never rings before, or
 // after a rollback of the transaction or the savepoint.
 void doorbell_ring(Datum chan, const core::Uuid& uuid);
+
+// A NOTIFY of the transaction: the uuid of a message, on a channel.
+void notify(const core::ChannelName& channel, const core::Uuid& uuid);
 
 // From _PG_init: rings and watches end with their transactions.
 void follow_transactions();

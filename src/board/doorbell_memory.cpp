@@ -22,7 +22,6 @@
 
 extern "C" {
 #include "common/hashfn.h"
-#include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"

@@ -2,8 +2,6 @@
 // core/board/task_state, which implements the rule. Nothing is stored: a task's state always follows from its
 // thread.
 
-#include <initializer_list>
-
 #include "core/board/task_state.hpp"
 
 #include "board/address.hpp"
@@ -15,7 +13,6 @@
 #include "pg/memory.hpp"
 
 extern "C" {
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 }
 

@@ -23,9 +23,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
-#include "utils/uuid.h"
 }
 
 namespace cloudsat::board {

@@ -8,7 +8,6 @@
 extern "C" {
 #include "common/int.h"
 #include "port/pg_bswap.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {

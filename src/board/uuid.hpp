@@ -8,7 +8,6 @@
 #include "pg/boundary.hpp"
 
 extern "C" {
-#include "datatype/timestamp.h"
 #include "utils/uuid.h"
 }
 

@@ -10,7 +10,6 @@
 extern "C" {
 #include "access/twophase.h"
 #include "utils/backend_status.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::pg {

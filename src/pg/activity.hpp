@@ -5,10 +5,6 @@
 
 #include "pg/boundary.hpp"
 
-extern "C" {
-#include "datatype/timestamp.h"
-}
-
 namespace cloudsat::pg {
 
 // A moment after which all transactions have begun that have a number now or get one later. None if that

@@ -5,7 +5,6 @@
 
 #include "core/base/text.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <new>

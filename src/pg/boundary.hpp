@@ -5,6 +5,7 @@
 //   owners              live in a MemoryContext (pg/memory.hpp) or for the whole process, not on a stack;
 #pragma once
 
+#include <concepts>
 #include <span>
 #include <type_traits>
 
@@ -31,6 +32,16 @@ void enter(void (*body)(void*), void* argument);
 // releases the round's resources, and returns false, with the error's message, truncated, in `message`. A
 // FATAL still ends the process.
 bool survive(void (*round)(void*), void* argument, std::span<char> message = {});
+
+// Both for anything that can be called without arguments.
+template <std::invocable Body> void enter(Body body) {
+    static_assert(Plain<Body>);
+    enter([](void* self) { (*static_cast<Body*>(self))(); }, &body);
+}
+template <std::invocable Body> bool survive(Body body, std::span<char> message = {}) {
+    static_assert(Plain<Body>);
+    return survive([](void* self) { (*static_cast<Body*>(self))(); }, &body, message);
+}
 
 } // namespace cloudsat::pg
 

@@ -7,11 +7,19 @@
 #error "cloudsat needs PostgreSQL 15 or newer"
 #endif
 
+extern "C" {
+#include "catalog/pg_database.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/backend_status.h"
+#include "utils/wait_event.h"
+}
+
 // Soft errors exist from 16 on: an input function may report bad input without raising. Before, it raises.
 #if PG_VERSION_NUM >= 160000
-extern "C" {
-#include "nodes/miscnodes.h"
-}
 #define CLOUDSAT_SOFT_ERROR(fcinfo, ...) ereturn((fcinfo)->context, static_cast<Datum>(0), __VA_ARGS__)
 #else
 #define CLOUDSAT_SOFT_ERROR(fcinfo, ...) ereport(ERROR, __VA_ARGS__)
@@ -25,10 +33,6 @@ extern "C" {
 #endif
 
 // Ownership checks of all kinds of objects became one function with 16.
-extern "C" {
-#include "catalog/pg_database.h"
-#include "utils/acl.h"
-}
 #if PG_VERSION_NUM >= 160000
 #define CLOUDSAT_OWNS_DATABASE(database, role) object_ownercheck(DatabaseRelationId, (database), (role))
 #else
@@ -37,14 +41,8 @@ extern "C" {
 
 // WaitEvent names can be registered from 17 on; before, extensions share one.
 #if PG_VERSION_NUM >= 170000
-extern "C" {
-#include "utils/wait_event.h"
-}
 #define CLOUDSAT_WAIT_EVENT(name) WaitEventExtensionNew(name)
 #else
-extern "C" {
-#include "utils/wait_event.h"
-}
 #define CLOUDSAT_WAIT_EVENT(name) PG_WAIT_EXTENSION
 #endif
 
@@ -69,9 +67,6 @@ extern "C" {
 
 // A process's index in the server's array of backend statuses. The array is in order of backend ids, and
 // since 17 of process numbers. Negative if it has none (any more).
-extern "C" {
-#include "storage/proc.h"
-}
 #if PG_VERSION_NUM >= 170000
 #define CLOUDSAT_STATUS_PLACE(process) GetNumberFromPGProc(process)
 #define CLOUDSAT_MY_STATUS_PLACE MyProcNumber
@@ -89,9 +84,6 @@ extern "C" {
 #endif
 
 // What a session reports about itself, by its position in the current list.
-extern "C" {
-#include "utils/backend_status.h"
-}
 #if PG_VERSION_NUM >= 160000
 #define CLOUDSAT_BACKEND_STATUS(place) pgstat_get_local_beentry_by_index(place)
 #else

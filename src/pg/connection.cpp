@@ -6,7 +6,6 @@
 
 extern "C" {
 #include "storage/procarray.h"
-#include "utils/backend_status.h"
 }
 
 namespace cloudsat::pg {

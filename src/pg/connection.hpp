@@ -4,10 +4,6 @@
 
 #include "pg/boundary.hpp"
 
-extern "C" {
-#include "datatype/timestamp.h"
-}
-
 namespace cloudsat::pg {
 
 // On this server, in any database. As of now: takes and uses no snapshot of activity.

@@ -24,17 +24,6 @@ void* allocate(MemoryContext context, std::size_t bytes) {
     return block;
 }
 
-std::size_t reset_record_size() noexcept {
-    return sizeof(MemoryContextCallback);
-}
-
-void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept {
-    auto* callback = static_cast<MemoryContextCallback*>(record);
-    callback->func = destroy;
-    callback->arg = object;
-    MemoryContextRegisterResetCallback(context, callback);
-}
-
 // palloc aligns to MAXALIGN, which may be half of what std::max_align_t, and so every std memory resource
 // user here, requires. In that case the block begins later, and the pointer from palloc is stored before it.
 void* ContextResource::do_allocate(std::size_t bytes, std::size_t alignment) {

@@ -28,10 +28,8 @@ private:
 // name must be a literal.
 MemoryContext new_context(MemoryContext parent, const char* name);
 
-// Memory in the context for an object and its destruction callback. Never raises; throws std::bad_alloc.
+// Memory in the context. Never raises; throws std::bad_alloc.
 void* allocate(MemoryContext context, std::size_t bytes);
-void on_reset(MemoryContext context, void* record, void (*destroy)(void*), void* object) noexcept;
-std::size_t reset_record_size() noexcept;
 
 // Makes a T in the context. It is destroyed when the context is reset or deleted; the destructor must not
 // raise.
@@ -40,12 +38,13 @@ template <class T, class... Arguments> T* make(MemoryContext context, Arguments&
     void* place = allocate(context, sizeof(T));
     if constexpr (std::is_trivially_destructible_v<T>) {
         return new (place) T(std::forward<Arguments>(arguments)...);
-    } else {
-        void* record = allocate(
-            context, reset_record_size()); // before the object exists, so nothing can fail afterwards
+    } else { // first the callback's memory, so nothing can fail once the object exists
+        auto* callback =
+            static_cast<MemoryContextCallback*>(allocate(context, sizeof(MemoryContextCallback)));
         T* object = new (place) T(std::forward<Arguments>(arguments)...);
-        on_reset(
-            context, record, [](void* made) { static_cast<T*>(made)->~T(); }, object);
+        callback->func = [](void* made) { static_cast<T*>(made)->~T(); };
+        callback->arg = object;
+        MemoryContextRegisterResetCallback(context, callback);
         return object;
     }
 }

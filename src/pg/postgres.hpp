@@ -1,5 +1,5 @@
-// The only includer of the server's C headers. Include all std headers before it, and use no std::printf
-// functions after it: the server's port.h turns those names into macros.
+// The server's headers that nearly every file needs. Include all std headers before it, and use no
+// std::printf functions after it: the server's port.h turns those names into macros.
 #pragma once
 
 extern "C" {
@@ -13,6 +13,7 @@ extern "C" {
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif

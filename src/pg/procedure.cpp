@@ -3,7 +3,6 @@
 #include "pg/procedure.hpp"
 
 extern "C" {
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 }

@@ -8,7 +8,6 @@
 
 extern "C" {
 #include "access/xlog.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 }
@@ -30,13 +29,13 @@ void process_utility(PlannedStmt* planned, const char* text, bool read_only_tree
     Way way{planned->utilityStmt, context, InvalidOid, false};
     const bool forgets = is_discard_all(planned->utilityStmt);
     if (has_workers && IsUnderPostmaster && !RecoveryInProgress()) {
-        pg::enter(make_way, &way);
+        pg::enter([&way] { make_way(way); });
     }
     (next_hook != nullptr ? next_hook : standard_ProcessUtility)(
         planned, text, read_only_tree, context, parameters, environment, destination, completion);
     give_back(way);
     if (forgets) {
-        pg::enter([](void*) { board::end_registration(); }, nullptr);
+        pg::enter(board::end_registration);
     }
 }
 

@@ -14,7 +14,6 @@ extern "C" {
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -23,21 +22,15 @@ namespace {
 // Our workers leave in a fraction of a second; if not, the server's own error appears.
 constexpr long leave_milliseconds = 5'000;
 
-struct Option {
-    const char* name;
-    bool given;
-    const char* value; // of a text option
-};
-
-Option find_option(List* options, const char* name) {
+DefElem* find_option(List* options, const char* name) {
     ListCell* cell;
     foreach (cell, options) {
         auto* option = lfirst_node(DefElem, cell);
         if (std::strcmp(option->defname, name) == 0) {
-            return {name, true, option->arg != nullptr ? defGetString(option) : nullptr};
+            return option;
         }
     }
-    return {name, false, nullptr};
+    return nullptr;
 }
 
 // The database that the command needs exclusively; null for every other command.
@@ -46,12 +39,12 @@ const char* database_of(Node* command) {
     case T_DropdbStmt:
         return reinterpret_cast<DropdbStmt*>(command)->dbname;
     case T_CreatedbStmt: {
-        Option source = find_option(reinterpret_cast<CreatedbStmt*>(command)->options, "template");
-        return source.value != nullptr ? source.value : "template1";
+        DefElem* source = find_option(reinterpret_cast<CreatedbStmt*>(command)->options, "template");
+        return source != nullptr && source->arg != nullptr ? defGetString(source) : "template1";
     }
     case T_AlterDatabaseStmt: {
         auto* alter = reinterpret_cast<AlterDatabaseStmt*>(command);
-        return find_option(alter->options, "tablespace").given ? alter->dbname : nullptr;
+        return find_option(alter->options, "tablespace") != nullptr ? alter->dbname : nullptr;
     }
     case T_RenameStmt: {
         auto* rename = reinterpret_cast<RenameStmt*>(command);
@@ -74,19 +67,18 @@ bool may_have_it(const Way& way, Oid database) {
 
 } // namespace
 
-void make_way(void* argument) {
-    auto* way = static_cast<Way*>(argument);
-    const char* name = database_of(way->command);
+void make_way(Way& way) {
+    const char* name = database_of(way.command);
     Oid database = name != nullptr ? get_database_oid(name, true) : InvalidOid;
-    if (!OidIsValid(database) || !may_have_it(*way, database)) {
+    if (!OidIsValid(database) || !may_have_it(way, database)) {
         return;
     }
     if (!hold(database, Manner::for_now)) {
         forget_dropped_databases();
         hold(database, Manner::for_now); // if there is still no room, they may be back too soon
     }
-    way->database = database;
-    way->had_workers = end_all(database, Manner::for_now) > 0;
+    way.database = database;
+    way.had_workers = end_all(database, Manner::for_now) > 0;
     wait_until_nobody_in(database, leave_milliseconds);
 }
 

@@ -17,8 +17,8 @@ struct Way {
     bool had_workers;
 };
 
-// Before and after the command, for a Way, in the form that pg::enter takes.
-void make_way(void* way);
+// Before and after the command.
+void make_way(Way& way);
 void give_back(const Way& way);
 
 } // namespace cloudsat::worker

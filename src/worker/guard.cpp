@@ -24,7 +24,6 @@
 #include "guardian/record.hpp"
 #include "guardian/server.hpp"
 #include "guardian/watch.hpp"
-#include "pg/presence.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
@@ -33,7 +32,6 @@ extern "C" {
 #include "pgstat.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -46,7 +44,6 @@ enum class StandsBy { no, watched, patient };
 struct Guard {
     Oid server;
     uint32 server_hash; // of its key in the catalog's cache
-    MemoryContext tick; // reset each round; frees a cycle's memory
     bool server_changed;
     bool gone;              // the server or the extension no longer exists
     bool locked;            // we hold the server's lock
@@ -134,13 +131,17 @@ core::Contender contender_for(const guardian::Server& server, const guardian::Wa
             .server = state.server};
 }
 
+bool contends(const Member& member, const core::Contender& own) {
+    return member.duty.kind == Kind::guard && member.pid != MyProcPid &&
+           core::conflict(member.contender, own);
+}
+
 // The guard that precedes this one for the wanted watch; null if there is none. A guard that watches without
 // precedence is woken, so that it notices.
 const Member* who_goes_before(const core::Contender& own) {
     const Member* first = nullptr;
     for (const Member& member : roster()) {
-        if (member.duty.kind != Kind::guard || member.pid == MyProcPid ||
-            !core::conflict(member.contender, own)) {
+        if (!contends(member, own)) {
             continue;
         }
         if (core::goes_before(member.contender, own)) {
@@ -159,11 +160,10 @@ bool is_to_give_way() {
     }
     const std::span<const Member> members = roster();
     const Member* own = find_member(members, {Kind::guard, MyDatabaseId, state.server});
-    const bool result = own != nullptr && std::ranges::any_of(members, [&](const Member& member) {
-                            return member.duty.kind == Kind::guard && member.pid != MyProcPid &&
-                                   core::conflict(member.contender, own->contender) &&
-                                   core::goes_before(member.contender, own->contender);
-                        });
+    const bool result =
+        own != nullptr && std::ranges::any_of(members, [&](const Member& member) {
+            return contends(member, own->contender) && core::goes_before(member.contender, own->contender);
+        });
     pfree(const_cast<Member*>(members.data()));
     return result;
 }
@@ -233,44 +233,18 @@ void tell_held_back(const guardian::Server& server) {
     }
 }
 
-struct Action {
-    guardian::Intentions* intentions;
-    guardian::Intention* intention;
-};
-
-void do_deed(void* argument) {
-    auto* action = static_cast<Action*>(argument);
-    guardian::look(*action->intentions, *action->intention);
-    if (action->intention->due) {
+void do_deed(guardian::Intentions& intentions, guardian::Intention& intention) {
+    guardian::look(intentions, intention);
+    if (intention.due) {
         if (!begin_with_server()) {
             return;
         }
-        guardian::reconsider(*action->intentions, *action->intention);
+        guardian::reconsider(intentions, intention);
         commit_transaction();
-        guardian::act(*action->intentions, *action->intention);
+        guardian::act(intentions, intention);
     }
     // Recorded even if the server has been dropped meanwhile.
-    begin_transaction();
-    if (pg::hold_presence() == pg::Presence::present) {
-        guardian::conclude(*action->intentions, *action->intention);
-    }
-    commit_transaction();
-}
-
-struct Batch {
-    guardian::Archiving* archiving;
-    bool settled;
-};
-
-// Stores one batch of messages, and acknowledges it once that is committed.
-void do_batch(void* argument) {
-    auto* batch = static_cast<Batch*>(argument);
-    if (begin_with_server()) {
-        guardian::store(*batch->archiving);
-        commit_transaction();
-        guardian::settle(*batch->archiving);
-        batch->settled = true;
-    }
+    with_extension([&] { guardian::conclude(intentions, intention); });
 }
 
 void archive(guardian::Archiving& archiving) {
@@ -280,14 +254,21 @@ void archive(guardian::Archiving& archiving) {
             guardian::give_back(archiving, "");
             return;
         }
-        Batch batch{&archiving, false};
+        bool settled = false;
+        const auto do_batch = [&] { // stores it, and acknowledges it once that is committed
+            if (begin_with_server()) {
+                guardian::store(archiving);
+                commit_transaction();
+                guardian::settle(archiving);
+                settled = true;
+            }
+        };
         char error[160] = "";
-        if (!pg::survive(do_batch, &batch, error)) {
+        if (!pg::survive(do_batch, error)) {
             guardian::give_back(archiving, error);
-            pg::survive(do_batch, &batch); // which reports the failure
+            pg::survive(do_batch); // which reports the failure
         }
-        if (!batch.settled) { // the extension or the server is being dropped: the messages remain in their
-                              // queue
+        if (!settled) { // the extension or the server is being dropped: the messages remain in their queue
             guardian::give_back(archiving, "");
             return;
         }
@@ -301,19 +282,18 @@ void act() {
         return;
     }
     // read again: enforce may have been switched off during the request
-    const guardian::Server* server = guardian::load_server(state.server, state.tick);
+    const guardian::Server* server = guardian::load_server(state.server, CurrentMemoryContext);
     guardian::Intentions* intentions =
-        guardian::open_intentions(server, guardian::http_of_process(), state.tick);
+        guardian::open_intentions(server, guardian::http_of_process(), CurrentMemoryContext);
     intentions->called_off = called_off;
     guardian::Archiving* archiving =
-        guardian::open_archiving(server, guardian::http_of_process(), state.tick);
+        guardian::open_archiving(server, guardian::http_of_process(), CurrentMemoryContext);
     commit_transaction();
     for (guardian::Intention& intention : intentions->list) {
         if (intentions->unreachable || called_off()) {
             return;
         }
-        Action action{intentions, &intention};
-        pg::survive(do_deed, &action);
+        pg::survive([&] { do_deed(*intentions, intention); });
     }
     guardian::disconnect(*intentions);
     if (archiving != nullptr) {
@@ -321,7 +301,7 @@ void act() {
     }
 }
 
-void poll(void*) {
+void poll() {
     state.server_changed = false; // before the options are read: later changes are for the next poll
     if (is_dismissed()) {
         state.gone = true;
@@ -336,7 +316,7 @@ void poll(void*) {
         state.next_poll = GetCurrentTimestamp() + soon;
         return;
     }
-    const guardian::Server* server = guardian::load_server(state.server, state.tick);
+    const guardian::Server* server = guardian::load_server(state.server, CurrentMemoryContext);
     report_name(server->name);
     if (!have_watch(*server)) {
         commit_transaction();
@@ -345,7 +325,7 @@ void poll(void*) {
     }
     report_state(State::working);
     tell_held_back(*server);
-    guardian::Cycle* cycle = guardian::begin(server, guardian::http_of_process(), state.tick);
+    guardian::Cycle* cycle = guardian::begin(server, guardian::http_of_process(), CurrentMemoryContext);
     commit_transaction();
     pgstat_report_activity(STATE_RUNNING, psprintf("polling broker \"%s\"", server->name));
     guardian::fetch(*cycle);
@@ -368,12 +348,11 @@ bool do_round() {
     if (!state.standing_by) {
         report_state(State::working);
     }
-    bool ok = run_round(poll, nullptr);
+    bool ok = run_round(poll);
     if (state.locked) {
         guardian::unlock_server(state.server); // the session's lock outlives an error
         state.locked = false;
     }
-    MemoryContextReset(state.tick);
     state.errors = ok ? 0 : state.errors + 1;
     if (!ok) {
         if (!OidIsValid(state.watch.server)) {
@@ -394,7 +373,7 @@ void give_memory_back() {
 #endif
 }
 
-void keep_polling(void*) {
+void keep_polling() {
     give_memory_back();
     state.server = begin_service().duty.server;
     begin_transaction();
@@ -402,8 +381,6 @@ void keep_polling(void*) {
     commit_transaction();
     CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, 0);
     CacheRegisterSyscacheCallback(USERMAPPINGOID, mapping_changed, 0);
-    state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextSwitchTo(state.tick);
     for (;;) {
         bool ok = do_round();
         if (state.gone) {
@@ -420,11 +397,6 @@ void keep_polling(void*) {
 }
 
 } // namespace
-} // namespace cloudsat::worker
+WORKER_MAIN(guard, keep_polling);
 
-extern "C" {
-PGDLLEXPORT void cloudsat_guard_main(Datum);
-void cloudsat_guard_main(Datum) {
-    cloudsat::pg::enter(cloudsat::worker::keep_polling, nullptr);
-}
-}
+} // namespace cloudsat::worker

@@ -10,14 +10,13 @@
 //   held, idle --(extension dropped)--> waiting, or the end if start() began it
 
 #include <algorithm>
-#include <cstring>
 
 #include "board/doorbell_memory.hpp"
 #include "board/settings.hpp"
+#include "core/base/find.hpp"
 #include "core/base/restart.hpp"
 #include "core/guardian/fair_share.hpp"
 #include "core/guardian/server_options.hpp"
-#include "pg/presence.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 #include "worker/mailer.hpp"
@@ -26,17 +25,12 @@
 
 extern "C" {
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "pgstat.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -51,7 +45,6 @@ constexpr int upkeep_minutes = 60; // or partition_interval, if that is shorter
 
 struct Launcher {
     Orders orders;
-    MemoryContext tick; // reset each round
     pg::Presence presence;
     Oid extension;        // the one found; with another one the launcher starts over
     TimestampTz appeared; // when it appeared; 0 if it existed from the start
@@ -83,12 +76,7 @@ void relation_changed(Datum, Oid relation) noexcept {
 }
 
 Broker* broker_of(Oid server) {
-    for (Broker& broker : state.brokers) {
-        if (broker.server == server) {
-            return &broker;
-        }
-    }
-    return nullptr;
+    return core::find_in(state.brokers, server, &Broker::server);
 }
 
 // The brokers that can be watched at all. The name identifies our wrapper: names of wrappers are unique in a
@@ -97,8 +85,8 @@ constexpr const char* watchable_servers =
     "SELECT s.oid, s.srvname,"
     " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o"
     "  WHERE o.option_name = 'poll_interval'),"
-    " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o WHERE o.option_name = "
-    "'timeout')"
+    " (SELECT o.option_value FROM pg_options_to_table(s.srvoptions) o"
+    "  WHERE o.option_name = 'timeout')"
     " FROM pg_foreign_server s"
     " JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'rabbitmq'"
     " WHERE EXISTS (SELECT FROM unnest(s.srvoptions) o WHERE o LIKE 'management\\_url=_%')"
@@ -328,16 +316,13 @@ void tend_notifier() {
     const Duty duty{Kind::notifier, MyDatabaseId, InvalidOid};
     const bool wanted = state.presence == pg::Presence::present && board::has_doorbell_memory() &&
                         board::settings().notify == static_cast<int>(board::Notify::batched);
-    bool there = false;
-    for (const Member& member : roster()) {
-        if (member.duty.kind == Kind::notifier && member.duty.database == MyDatabaseId) {
-            there = true;
-            state.notifier.alive(now, member.started_at);
+    const Member* notifier = find_member(roster(), duty);
+    if (notifier != nullptr) {
+        state.notifier.alive(now, notifier->started_at);
+        if (!wanted) {
+            dismiss(duty);
         }
-    }
-    if (there && !wanted) {
-        dismiss(duty);
-    } else if (!there && wanted && state.notifier.due(now) && !is_held(MyDatabaseId)) {
+    } else if (wanted && state.notifier.due(now) && !is_held(MyDatabaseId)) {
         state.notifier.started(now);
         const bool started = start(duty, NameStr(state.database));
         if (!started && !state.exhausted) {
@@ -367,15 +352,13 @@ bool has_others() {
 int64 keep_house(pg::Statement& statement, const char* activity, std::span<const Datum> values) {
     int64 result = 0;
     pgstat_report_activity(STATE_RUNNING, activity);
-    begin_transaction();
-    if (pg::hold_presence() == pg::Presence::present) {
+    with_extension([&] {
         pg::spi_begin();
         statement.run(values);
         bool none = false;
         result = DatumGetInt64(pg::spi_value(0, 1, none));
         pg::spi_end();
-    }
-    commit_transaction();
+    });
     return result;
 }
 
@@ -423,7 +406,7 @@ void upkeep(TimestampTz now) {
     state.next_upkeep = now + interval;
 }
 
-void round(void*) {
+void round() {
     TimestampTz now = GetCurrentTimestamp();
     if (state.catalog_changed || now >= state.next_look) {
         pgstat_report_activity(STATE_RUNNING, "looking for the extension and its servers");
@@ -434,16 +417,17 @@ void round(void*) {
         tend_notifier();
         tend_guards();
     }
-    if (state.presence == pg::Presence::present) {
-        oversee(state.brokers);
+    if (state.presence != pg::Presence::present) {
+        return;
     }
-    if (state.presence == pg::Presence::present && state.detached) {
+    oversee(state.brokers);
+    if (state.detached) {
         drop_detached();
     }
-    if (state.presence == pg::Presence::present && state.unpruned) {
+    if (state.unpruned) {
         prune();
     }
-    if (state.presence == pg::Presence::present && now >= state.next_upkeep) {
+    if (now >= state.next_upkeep) {
         upkeep(now);
     }
 }
@@ -465,23 +449,20 @@ void rest_and_send_mail(long milliseconds) {
     } while (woken != pg::Woken::latch && left > 0);
 }
 
-void keep_launching(void*) {
+void keep_launching() {
     state.orders = begin_service();
     for (int cache : {NAMESPACEOID, FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, USERMAPPINGOID}) {
         CacheRegisterSyscacheCallback(cache, catalog_changed, 0);
     }
     CacheRegisterRelcacheCallback(relation_changed, 0);
-    state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextSwitchTo(state.tick);
     while (!state.over || has_others()) {
-        bool ok = run_round(round, nullptr);
+        bool ok = run_round(round);
         if (!ok) {
             state.catalog_changed = true; // whatever failed: look again
         }
         report_state(!ok                                       ? State::failing
                      : state.presence == pg::Presence::present ? State::idle
                                                                : State::waiting);
-        MemoryContextReset(state.tick);
         rest_and_send_mail(ok ? tick_milliseconds : failed_milliseconds);
     }
     ereport(LOG, errhidecontext(true),
@@ -489,11 +470,6 @@ void keep_launching(void*) {
 }
 
 } // namespace
-} // namespace cloudsat::worker
+WORKER_MAIN(launcher, keep_launching);
 
-extern "C" {
-PGDLLEXPORT void cloudsat_launcher_main(Datum);
-void cloudsat_launcher_main(Datum) {
-    cloudsat::pg::enter(cloudsat::worker::keep_launching, nullptr);
-}
-}
+} // namespace cloudsat::worker

@@ -1,5 +1,5 @@
-// Sends mail, see mailer.hpp. core/mail_plan decides which notices become a mail, and core/mail_text writes
-// it.
+// Sends mail, see mailer.hpp. core/guardian/mail_plan decides which notices become a mail, and mail_text
+// writes it.
 
 #include "worker/mailer.hpp"
 
@@ -18,14 +18,12 @@
 #include "net/smtp.hpp"
 #include "pg/memory.hpp"
 #include "pg/password_file.hpp"
-#include "pg/presence.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
 #include "pgstat.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -146,11 +144,6 @@ struct Mailer {
 };
 
 Mailer state;
-
-struct Draft {
-    core::MailHead head;
-    std::span<core::NoticeText> notices;
-};
 
 // One log line per change, not per attempt.
 void note_fault(std::string_view words) {
@@ -387,9 +380,8 @@ bool choose(TimestampTz now) {
 
 // The text of the chosen mail. The same notices make the same mail, whenever it is sent.
 std::string_view compose() {
-    std::span<core::NoticeText> notices;
     const Datum values[] = {UUIDPGetDatum(&state.mail)};
-    notices = allocate<core::NoticeText>(texts_of_mail.run(values));
+    const auto notices = allocate<core::NoticeText>(texts_of_mail.run(values));
     for (std::size_t i = 0; i < notices.size(); ++i) {
         notices[i] = {text_at(i, 1), text_at(i, 2)};
     }
@@ -404,15 +396,9 @@ std::string_view compose() {
 }
 
 net::SmtpTls tls_level() {
-    switch (static_cast<guardian::SmtpTls>(guardian::settings().smtp_tls)) {
-    case guardian::SmtpTls::off:
-        return net::SmtpTls::off;
-    case guardian::SmtpTls::opportunistic:
-        return net::SmtpTls::opportunistic;
-    case guardian::SmtpTls::require:
-        break;
-    }
-    return net::SmtpTls::required;
+    using enum net::SmtpTls;
+    constexpr net::SmtpTls levels[] = {off, opportunistic, required}; // in the order of guardian::SmtpTls
+    return levels[guardian::settings().smtp_tls];
 }
 
 // Looks for due mail, and starts to hand it over.
@@ -423,27 +409,24 @@ void look(TimestampTz now) {
         note_fault("cloudsat.mail_from is not set");
         return;
     }
-    begin_transaction();
-    if (pg::hold_presence() != pg::Presence::present) {
-        commit_transaction();
-        state.next_look = now + look_interval;
-        return;
-    }
     const bool credentials = *settings.smtp_user != '\0' && *settings.smtp_password_file != '\0';
-    std::string_view password, text;
-    pg::spi_begin();
-    const bool chosen = choose(now);
-    if (chosen) {
-        text = compose();
-        if (credentials) { // in a transaction, which closes the file after any error
-            password = pg::read_password(settings.smtp_password_file);
+    bool chosen = false;
+    std::string_view text;
+    char secret[1025] = ""; // a copy: SPI memory ends with SPI, and the password is short
+    const pg::Presence presence = with_extension([&] {
+        pg::spi_begin();
+        chosen = choose(now);
+        if (chosen) {
+            text = compose();
+            if (credentials) { // in a transaction, which closes the file after any error
+                pg::read_password(settings.smtp_password_file).copy(secret, sizeof secret - 1);
+            }
         }
+        pg::spi_end();
+    });
+    if (presence != pg::Presence::present) {
+        state.next_look = now + look_interval;
     }
-    // objects in SPI memory end with it; the text is in ours, and the password is short
-    char secret[1025] = "";
-    password.copy(secret, sizeof secret - 1);
-    pg::spi_end();
-    commit_transaction();
     if (!chosen) {
         return;
     }
@@ -469,9 +452,7 @@ void record(TimestampTz now) {
                                                                         : "waiting";
     // notices not yet offered in a mail become due again in the next look, when the mail server works
     const bool delayed = reply.fate == MailFate::postponed || reply.fate == MailFate::unknown;
-    begin_transaction();
-    const pg::Presence presence = pg::hold_presence();
-    if (presence == pg::Presence::present) {
+    const pg::Presence presence = with_extension([&] {
         pg::spi_begin();
         const Datum values[] = {
             UUIDPGetDatum(&state.mail),
@@ -483,8 +464,7 @@ void record(TimestampTz now) {
         const bool nulls[] = {false, false, false, false, reply.fate != MailFate::sent, false};
         record_fate.run(values, nulls);
         pg::spi_end();
-    }
-    commit_transaction();
+    });
     if (presence == pg::Presence::busy) { // a session is altering the extension: the reply is kept
         state.retry_at = now + look_interval;
         return;
@@ -503,7 +483,7 @@ void record(TimestampTz now) {
     }
 }
 
-void turn(void*) {
+void turn() {
     TimestampTz now = GetCurrentTimestamp();
     if (state.smtp == nullptr) {
         state.smtp = pg::make<net::Smtp>(TopMemoryContext);
@@ -537,7 +517,7 @@ void tend_mail() {
         state.context = pg::new_context(TopMemoryContext, "cloudsat mail");
     }
     MemoryContext before = MemoryContextSwitchTo(state.context);
-    const bool ok = pg::survive(turn, nullptr);
+    const bool ok = pg::survive(turn);
     MemoryContextSwitchTo(before);
     MemoryContextReset(state.context);
     state.errors = ok ? 0 : state.errors + 1;

@@ -7,18 +7,14 @@
 //     asleep --(a notification)--> sends at once --> rests for an interval --(notifications)--> sends ...
 //        ^-------------------------------------------(none)-----|
 
-#include <algorithm>
-
+#include "board/doorbell.hpp"
 #include "board/doorbell_memory.hpp"
-#include "pg/wait.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
-#include "commands/async.h"
 #include "pgstat.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -59,16 +55,7 @@ bool is_queue_too_full() {
     return stuck;
 }
 
-void notify(const board::Notification& notification) {
-    char channel[core::max_channel_size + 1] = {};
-    notification.channel.view().copy(channel, core::max_channel_size);
-    const core::UuidText text = core::print(notification.uuid);
-    char payload[text.size() + 1] = {};
-    std::copy(text.begin(), text.end(), payload);
-    Async_Notify(channel, payload);
-}
-
-void send(void*) {
+void send() {
     const std::span<const board::Notification> notifications =
         board::take_notifications({state.room, board::most_notifications});
     state.unsent = notifications.size();
@@ -78,7 +65,7 @@ void send(void*) {
     begin_transaction();
     const bool stuck = is_queue_too_full();
     for (const board::Notification& notification : stuck ? notifications.first(0) : notifications) {
-        notify(notification);
+        board::notify(notification.channel, notification.uuid);
     }
     commit_transaction();
     if (!stuck) {
@@ -87,14 +74,12 @@ void send(void*) {
     }
 }
 
-void keep_notifying(void*) {
+void keep_notifying() {
     begin_service();
     // listeners do not hear a NOTIFY that a server crash loses in any case
     SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
     state.room = static_cast<board::Notification*>(
         MemoryContextAllocZero(TopMemoryContext, sizeof(board::Notification) * board::most_notifications));
-    MemoryContext tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextSwitchTo(tick);
     board::serve_queue();
     while (!is_dismissed()) {
         if (board::begin_sleep()) {
@@ -106,23 +91,18 @@ void keep_notifying(void*) {
         report_state(State::working);
         pgstat_report_activity(STATE_RUNNING, "notifying those who LISTEN");
         state.unsent = 0;
-        const bool well = run_round(send, nullptr);
+        const bool well = run_round(send);
         board::count_dropped(state.unsent);
         if (!well) {
             report_state(State::failing);
         }
-        MemoryContextReset(tick);
         rest(well ? interval_milliseconds : 50 * interval_milliseconds);
     }
     ereport(LOG, errhidecontext(true), errmsg("%s ends", MyBgworkerEntry->bgw_name));
 }
 
 } // namespace
-} // namespace cloudsat::worker
 
-extern "C" {
-PGDLLEXPORT void cloudsat_notifier_main(Datum);
-void cloudsat_notifier_main(Datum) {
-    cloudsat::pg::enter(cloudsat::worker::keep_notifying, nullptr);
-}
-}
+WORKER_MAIN(notifier, keep_notifying);
+
+} // namespace cloudsat::worker

@@ -7,20 +7,13 @@
 #include <cstring>
 #include <memory_resource>
 
-#include "guardian/cycle.hpp"
 #include "guardian/enforcement.hpp"
 #include "guardian/outbox.hpp"
 #include "guardian/server.hpp"
 #include "pg/memory.hpp"
-#include "pg/presence.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
 #include "worker/process.hpp"
-
-extern "C" {
-#include "catalog/pg_type.h"
-#include "utils/timestamp.h"
-}
 
 namespace cloudsat::worker {
 namespace {
@@ -60,51 +53,36 @@ pg::Statement last_success(R"(
     WHERE p.server = $1)",
                            {TEXTOID});
 
-struct Telling {
-    const Broker* broker;
-    const char* cause; // null if it is guarded
-};
-
-void tell_polls(void* argument) {
-    const auto& [broker, cause] = *static_cast<Telling*>(argument);
-    begin_transaction();
-    if (pg::hold_presence() == pg::Presence::present) {
-        const char* here = guardian::home_of_enforcement();
-        const Datum name = pg::to_text(NameStr(broker->name));
-        const Datum values[] = {name, pg::to_text(psprintf("%s/%u", here, broker->server)), pg::to_text(here),
-                                pg::to_text(cause != nullptr ? cause : ""),
-                                Int32GetDatum(failures_of_unguarded)};
-        pg::spi_begin();
-        if (cause != nullptr) {
-            note_unguarded.run(values);
-        } else {
-            note_guarded.run({values, 1});
-        }
-        pg::spi_end();
+// In both, the cause is null if the broker is guarded.
+void tell_polls(const Broker& broker, const char* cause) {
+    const char* here = guardian::home_of_enforcement();
+    const Datum name = pg::to_text(NameStr(broker.name));
+    const Datum values[] = {name, pg::to_text(psprintf("%s/%u", here, broker.server)), pg::to_text(here),
+                            pg::to_text(cause != nullptr ? cause : ""), Int32GetDatum(failures_of_unguarded)};
+    pg::spi_begin();
+    if (cause != nullptr) {
+        note_unguarded.run(values);
+    } else {
+        note_guarded.run({values, 1});
     }
-    commit_transaction();
+    pg::spi_end();
 }
 
-void tell_admins(void* argument) {
-    const auto& [broker, cause] = *static_cast<Telling*>(argument);
-    begin_transaction();
-    if (pg::hold_presence() == pg::Presence::present) {
-        const guardian::Server* server = guardian::load_options(broker->server, CurrentMemoryContext);
-        auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
-        auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
-        pg::spi_begin();
-        const Datum name[] = {pg::to_text(server->name)};
-        bool never = last_success.run(name, {}, true, 1) == 0;
-        const Datum success = never ? 0 : pg::spi_value(0, 1, never);
-        guardian::tell_admins(*server,
-                              {.failures = cause != nullptr ? failures_of_unguarded : 0,
-                               .before = failures_of_unguarded,
-                               .last_success = never ? 0 : DatumGetTimestampTz(success),
-                               .fault = cause != nullptr ? cause : ""},
-                              GetCurrentTimestamp(), arena);
-        pg::spi_end();
-    }
-    commit_transaction();
+void tell_admins(const Broker& broker, const char* cause) {
+    const guardian::Server* server = guardian::load_options(broker.server, CurrentMemoryContext);
+    auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
+    auto* arena = pg::make<std::pmr::monotonic_buffer_resource>(CurrentMemoryContext, memory);
+    pg::spi_begin();
+    const Datum name[] = {pg::to_text(server->name)};
+    bool never = last_success.run(name, {}, true, 1) == 0;
+    const Datum success = never ? 0 : pg::spi_value(0, 1, never);
+    guardian::tell_admins(*server,
+                          {.failures = cause != nullptr ? failures_of_unguarded : 0,
+                           .before = failures_of_unguarded,
+                           .last_success = never ? 0 : DatumGetTimestampTz(success),
+                           .fault = cause != nullptr ? cause : ""},
+                          GetCurrentTimestamp(), arena);
+    pg::spi_end();
 }
 
 // Another server's guard holds the watch that this one wants, and polls the broker.
@@ -147,9 +125,9 @@ const char* cause_of(const Broker& broker, std::span<const Member> members) {
 }
 
 void tell(const Broker& broker, const char* cause) {
-    Telling telling{&broker, cause};
-    pg::survive(tell_polls, &telling);
-    pg::survive(tell_admins, &telling);
+    for (auto* told : {tell_polls, tell_admins}) {
+        pg::survive([&] { with_extension([&] { told(broker, cause); }); });
+    }
 }
 
 void tell_unguarded(Broker& broker, const char* cause, TimestampTz now) {

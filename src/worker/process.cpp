@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "pg/compat.hpp"
-#include "pg/wait.hpp"
+#include "pg/memory.hpp"
 
 extern "C" {
 #include "pgstat.h"
@@ -15,7 +15,6 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -26,6 +25,7 @@ constexpr int restart_seconds = 5;
 
 unsigned reloads_so_far = 0;
 MemoryContext context_outside; // the parent of memory, inside and outside transactions
+MemoryContext round_memory;
 
 struct Setting {
     const char* name;
@@ -101,8 +101,7 @@ Orders begin_service() {
     if (OidIsValid(orders.duty.database)) {
         BackgroundWorkerInitializeConnectionByOid(orders.duty.database, InvalidOid, 0);
     } else {
-        BackgroundWorkerInitializeConnection(nullptr, nullptr,
-                                             0); // to no database: the shared catalogs are enough
+        BackgroundWorkerInitializeConnection(nullptr, nullptr, 0); // the shared catalogs are enough
     }
     report_connected();
 
@@ -112,6 +111,8 @@ Orders begin_service() {
     SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
     // A reload may have come before our handler was installed.
     ProcessConfigFile(PGC_SIGHUP);
+    round_memory = pg::new_context(TopMemoryContext, "cloudsat round");
+    MemoryContextSwitchTo(round_memory);
     return orders;
 }
 
@@ -135,7 +136,7 @@ void commit_async() {
                       false);
 }
 
-bool run_round(void (*work)(void*), void* argument) {
+bool run_round(void (*work)()) {
     constexpr int most_failures = 10;
     static int failures = 0;
     // so that each log line names its process
@@ -143,9 +144,10 @@ bool run_round(void (*work)(void*), void* argument) {
                              nullptr};
     error_context_stack = &who;
     char error[160] = "";
-    bool well = pg::survive(work, argument, error);
+    const bool well = pg::survive(work, error);
     error_context_stack = who.previous;
     report_round(well, error);
+    MemoryContextReset(round_memory);
     failures = well ? 0 : failures + 1;
     if (failures >= most_failures) {
         ereport(LOG, errmsg("%s ends after %d failures in a row", MyBgworkerEntry->bgw_name, failures),

@@ -2,6 +2,7 @@
 // policy.
 #pragma once
 
+#include "pg/presence.hpp"
 #include "pg/wait.hpp"
 #include "worker/roster.hpp"
 
@@ -32,7 +33,7 @@ bool launch(const Orders& orders, const char* about, Restarted restarted,
             BackgroundWorkerHandle** handle = nullptr);
 
 // Starts a worker: signals, duty, connection, settings. Ends the process if its duty is not available.
-// Returns its orders.
+// Returns its orders. From now on the current context is that of a round.
 Orders begin_service();
 
 // A short transaction with a snapshot, around a worker's use of the database. It never waits for another
@@ -41,9 +42,20 @@ void begin_transaction();
 void commit_transaction();
 void commit_async(); // this transaction's commit need not wait for the disk
 
-// Does a piece of work, handles its errors, and records them on the roster. After many consecutive failures
-// the process ends, because a new one may succeed.
-bool run_round(void (*work)(void*), void* argument);
+// A transaction that runs the body if the extension is there, which then stays until the commit.
+template <class Body> pg::Presence with_extension(Body body) {
+    begin_transaction();
+    const pg::Presence presence = pg::hold_presence();
+    if (presence == pg::Presence::present) {
+        body();
+    }
+    commit_transaction();
+    return presence;
+}
+
+// Does a piece of work, handles its errors, records them on the roster, and frees its memory. After many
+// consecutive failures the process ends, because a new one may succeed.
+bool run_round(void (*work)());
 
 // The end of a round: shows the process as idle in pg_stat_activity and waits. Rereads the settings after a
 // reload, and processes other sessions' catalog invalidations, so callbacks have run when it returns. A
@@ -56,3 +68,13 @@ unsigned reloads();
 uint32 wait_event();
 
 } // namespace cloudsat::worker
+
+// Defines the function with which the postmaster starts a worker of this kind.
+#define WORKER_MAIN(kind, body)                                                                              \
+    extern "C" {                                                                                             \
+    PGDLLEXPORT void cloudsat_##kind##_main(Datum);                                                          \
+    void cloudsat_##kind##_main(Datum) {                                                                     \
+        cloudsat::pg::enter(body);                                                                           \
+    }                                                                                                        \
+    }                                                                                                        \
+    static_assert(true)

@@ -6,8 +6,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "pg/text.hpp"
-#include "pg/wait.hpp"
+#include "core/base/find.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
@@ -17,7 +16,6 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::worker {
@@ -116,30 +114,16 @@ template <class F> auto locked(LWLockMode mode, F&& body) {
     }
 }
 
-bool same(const Duty& a, const Duty& b) {
-    return a.kind == b.kind && a.database == b.database && a.server == b.server;
-}
-
 bool works_in(const Duty& duty, Oid database) {
     return duty.kind != Kind::none && duty.kind != Kind::supervisor && duty.database == database;
 }
 
 Slot* find(const Duty& duty) {
-    for (Slot& slot : slots()) {
-        if (same(slot.member.duty, duty)) {
-            return &slot;
-        }
-    }
-    return nullptr;
+    return core::find_in(slots(), duty, [](const Slot& slot) { return slot.member.duty; });
 }
 
 Hold* find_hold(Oid database) {
-    for (Hold& entry : holds()) {
-        if (entry.database == database) {
-            return &entry;
-        }
-    }
-    return nullptr;
+    return core::find_in(holds(), database, &Hold::database);
 }
 
 Claim claimable(const Duty& duty, TimestampTz now) {
@@ -250,8 +234,7 @@ Claim claim(const Duty& duty, Origin origin) {
                 mine->member.duty = duty;
                 mine->member.origin = origin;
                 mine->member.pid = MyProcPid;
-                mine->member.started_at = now;
-                mine->member.since = now;
+                mine->member.started_at = mine->member.since = now;
                 mine->latch = MyLatch;
             }
         }
@@ -328,9 +311,7 @@ std::span<const Member> roster() {
 }
 
 const Member* find_member(std::span<const Member> members, const Duty& duty) {
-    const auto found =
-        std::ranges::find_if(members, [&](const Member& member) { return same(member.duty, duty); });
-    return found != members.end() ? &*found : nullptr;
+    return core::find_in(members, duty, &Member::duty);
 }
 
 bool on_duty(const Duty& duty) {
@@ -421,39 +402,16 @@ bool is_held(Oid database) {
 }
 
 const char* kind_name(Kind kind) {
-    switch (kind) {
-    case Kind::supervisor:
-        return "supervisor";
-    case Kind::launcher:
-        return "launcher";
-    case Kind::guard:
-        return "guard";
-    case Kind::notifier:
-        return "notifier";
-    case Kind::none:
-        break;
-    }
-    return "none";
+    constexpr const char* names[] = {"none", "supervisor", "launcher", "guard", "notifier"};
+    return names[static_cast<int>(kind)];
 }
 
 namespace {
 
 const char* state_name(State state) {
-    switch (state) {
-    case State::starting:
-        return "starting";
-    case State::waiting:
-        return "waiting for the extension";
-    case State::idle:
-        return "idle";
-    case State::working:
-        return "working";
-    case State::failing:
-        return "failing";
-    case State::standing_by:
-        return "standing by";
-    }
-    return "unknown";
+    constexpr const char* names[] = {"starting",   "waiting for the extension", "idle", "working", "failing",
+                                     "standing by"};
+    return names[static_cast<int>(state)];
 }
 
 // Texts come from processes in other databases, possibly with another encoding: then only their ASCII is

@@ -13,10 +13,6 @@
 #include "core/guardian/precedence.hpp"
 #include "pg/boundary.hpp"
 
-extern "C" {
-#include "datatype/timestamp.h"
-}
-
 namespace cloudsat::worker {
 
 enum class Kind : int { none, supervisor, launcher, guard, notifier };
@@ -27,6 +23,7 @@ struct Duty {
     Kind kind;
     Oid database; // InvalidOid for the supervisor
     Oid server;   // InvalidOid but for guards
+    friend bool operator==(const Duty&, const Duty&) = default;
 };
 
 // One process, as of the time of reading.
@@ -65,8 +62,7 @@ enum class Claim {
 Claim claim(const Duty& duty, Origin origin);
 
 // Reports of a process that has taken a duty; each applies to the calling process.
-void report_connected(); // until then the process ends with code 0 in any case: see leave() in
-                         // roster.cpp
+void report_connected(); // until then the process ends with code 0 in any case
 void report_name(const char* name);
 void report_state(State state);
 void report_note(const char* note);

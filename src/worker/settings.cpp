@@ -7,8 +7,6 @@
 #include "pg/boundary.hpp"
 
 extern "C" {
-#include "access/xact.h"
-#include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
 }

@@ -1,7 +1,6 @@
 // start() and stop() control this database's workers by hand. Both act immediately, not at commit, because
 // processes are not transactional. (A launcher started together with CREATE EXTENSION waits for its commit.)
 
-#include "pg/wait.hpp"
 #include "worker/process.hpp"
 #include "worker/settings.hpp"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/find.hpp"
 #include "core/base/restart.hpp"
 #include "worker/process.hpp"
 #include "worker/settings.hpp"
@@ -18,9 +19,7 @@ extern "C" {
 #include "catalog/pg_database.h"
 #include "pgstat.h"
 #include "utils/inval.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "utils/varlena.h"
 }
 
@@ -43,7 +42,6 @@ struct Place {
 };
 
 struct Supervisor {
-    MemoryContext tick; // reset each round
     MemoryContext places_memory;
     std::span<Place> places;
     char* list; // the value of cloudsat.databases from which the places were made
@@ -57,13 +55,9 @@ void databases_changed(Datum, int, uint32) noexcept {
     state.databases_changed = true;
 }
 
-Place* place_named(std::span<Place> places, const char* name) {
-    for (Place& place : places) {
-        if (std::strcmp(NameStr(place.name), name) == 0) {
-            return &place;
-        }
-    }
-    return nullptr;
+Place* place_named(std::span<Place> places, std::string_view name) {
+    return core::find_in(places, name,
+                         [](const Place& place) { return std::string_view(NameStr(place.name)); });
 }
 
 // Rebuilds the places if the setting changed. The state of a name that stays is kept.
@@ -149,12 +143,7 @@ void find_databases() {
 }
 
 Place* place_of(Oid database) {
-    for (Place& place : state.places) {
-        if (place.database == database) {
-            return &place;
-        }
-    }
-    return nullptr;
+    return core::find_in(state.places, database, &Place::database);
 }
 
 // Ends launchers that cloudsat.databases no longer lists; those begun by start() stay.
@@ -209,7 +198,7 @@ void start_missing(TimestampTz now) {
     note_room();
 }
 
-void round(void*) {
+void round() {
     read_list();
     if (state.databases_changed) {
         find_databases();
@@ -228,16 +217,12 @@ void round(void*) {
     start_missing(now);
 }
 
-void supervise(void*) {
+void supervise() {
     begin_service();
     CacheRegisterSyscacheCallback(DATABASEOID, databases_changed, 0);
-    state.tick = AllocSetContextCreate(TopMemoryContext, "cloudsat tick", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextSwitchTo(state.tick);
     for (;;) {
         pgstat_report_activity(STATE_RUNNING, "looking after cloudsat.databases");
-        const bool well = run_round(round, nullptr);
-        report_state(well ? State::idle : State::failing);
-        MemoryContextReset(state.tick);
+        report_state(run_round(round) ? State::idle : State::failing);
         rest(look_milliseconds);
     }
 }
@@ -253,11 +238,6 @@ void register_supervisor() {
     RegisterBackgroundWorker(&worker);
 }
 
-} // namespace cloudsat::worker
+WORKER_MAIN(supervisor, supervise);
 
-extern "C" {
-PGDLLEXPORT void cloudsat_supervisor_main(Datum);
-void cloudsat_supervisor_main(Datum) {
-    cloudsat::pg::enter(cloudsat::worker::supervise, nullptr);
-}
-}
+} // namespace cloudsat::worker
