@@ -63,6 +63,8 @@ constexpr std::int64_t most_between_counts = 500;
 
 // Statistics of a queue are up to 10 s old, and those of a new queue do not exist yet.
 constexpr std::int64_t statistics_timeout = 12 * core::micros_per_second;
+// The broker collects the number of bytes apart from the number of messages, up to 5 s later (measured).
+constexpr std::int64_t bytes_delay = 6 * core::micros_per_second;
 constexpr long pause_ms = 500;
 constexpr std::int64_t look_interval = core::micros_per_second;
 
@@ -271,12 +273,42 @@ bool reckon(Replay& r, std::int64_t max) {
            (!detail.max_bytes && room.least >= std::min(room.most, max));
 }
 
+// How long the queue has been as it is reported.
+class Stillness {
+public:
+    // Since the first look with the same numbers.
+    std::int64_t after_look(std::int64_t ready, std::int64_t bytes, TimestampTz now) {
+        if (since_ == 0 || ready != ready_ || bytes != bytes_) {
+            ready_ = ready;
+            bytes_ = bytes;
+            since_ = now;
+        }
+        return now - since_;
+    }
+    void end() { since_ = 0; }
+
+private:
+    std::int64_t ready_ = 0, bytes_ = 0;
+    TimestampTz since_ = 0;
+};
+
+// Whether a relevant number of the statistics lags behind the queue.
+bool lags(Replay& r, std::int64_t max, Stillness& still) {
+    if (!reckon(r, max)) {
+        still.end();
+        return true;
+    }
+    return r.limits.detail.max_bytes &&
+           still.after_look(r.ready, r.first_bytes, GetCurrentTimestamp()) < bytes_delay;
+}
+
 // Reads the limits of the queue and the distance from them; waits for the broker's statistics if they are
 // needed. Sets a reason if nothing may be sent. If the limits cannot be read, nothing is sent: that is an
 // error.
 void find_limits(Replay& r, std::int64_t max) {
     pg::make<Hangup>(r.context, &http_of_process());
     const TimestampTz end = GetCurrentTimestamp() + std::min(statistics_timeout, r.server->options.timeout);
+    Stillness still;
     for (;;) {
         look(r);
         if (r.limits.known == Known::fault) {
@@ -288,8 +320,9 @@ void find_limits(Replay& r, std::int64_t max) {
         if (r.limits.known == Known::missing || (counts(r) && !count_ready(r))) {
             return; // AMQP will report it
         }
-        const bool behind = !reckon(r, max);
-        if ((r.limits.known == Known::yes && !behind) || GetCurrentTimestamp() >= end) {
+        const bool behind = lags(r, max, still);
+        const TimestampTz latest = end + (r.limits.detail.max_bytes ? bytes_delay : 0);
+        if ((r.limits.known == Known::yes && !behind) || GetCurrentTimestamp() >= latest) {
             const core::QueueDetail& detail = r.limits.detail;
             const std::string_view why = core::reason_to_keep(detail);
             if (!why.empty() || (behind && detail.max_bytes)) {

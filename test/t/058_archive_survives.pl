@@ -21,11 +21,10 @@ sub all_there {
 	return is(join(' ', grep { !$seen{$_} } 1 .. $last), '', $what);
 }
 sub go_to { return sql("ALTER SERVER pulse OPTIONS (SET amqp_url '$_[0]')") }
-sub totals { return $broker->api(GET => '/queues/' . Cloudsat::Broker::escape($vhost) . '?disable_stats=true&enable_queue_totals=true') }
 # waits until the broker has taken back what a connection held that has ended
 sub all_back {
 	my ($queue, $count) = @_;
-	return wait_for(30, sub { grep { $_->{name} eq $queue && $_->{messages_ready} == $count } @{ totals() } });
+	return wait_for(30, sub { ($broker->amqp('count', $queue))[0] == $count });
 }
 # waits until all numbers are stored, and has the guard try again at once whenever something failed
 sub without_patience {

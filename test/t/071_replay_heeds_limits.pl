@@ -59,6 +59,7 @@ is(replay('bytes', 20), '0|0|the queue has no room: its max-length-bytes is 1000
 is(stored('bytes') + $broker->queues->{bytes}, 20, 'no message is lost then, either');
 
 # --- time
+$broker->amqp('declare', @$_) for grep { $_->[0] eq 'leased' } @queues;    # renews its lease
 for my $case ([ 'zero', qr/message TTL is below a minute/ ], [ 'brief-a', qr/message TTL is below a minute/ ], [ 'leased', qr/expires after less than a minute/ ]) {
 	my ($queue, $reason) = @$case;
 	store($queue, 5, 'i::text');

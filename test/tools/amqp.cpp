@@ -14,6 +14,8 @@
 //                                 encoding), size of the body, and its beginning
 //   exclusive QUEUE               consumes exclusively, with a prefetch of 1, and acknowledges nothing
 //   consume QUEUE COUNT           takes COUNT and does not acknowledge them
+//   count QUEUE                   prints how many messages are ready; unlike the management API's, this number is
+//                                 never late
 //   delete QUEUE                  prints how many messages went with it
 //   hold                          prints `holding`, and keeps the connection until standard input ends
 #if __has_include(<rabbitmq-c/amqp.h>)
@@ -241,6 +243,13 @@ public:
         }
     }
 
+    void count(const Words& words) {
+        const amqp_queue_declare_ok_t* queue =
+            amqp_queue_declare(connection_, channel, bytes(words[1]), 1, 0, 0, 0, amqp_empty_table);
+        must(amqp_get_rpc_reply(connection_), "count " + words[1]);
+        std::printf("%u\n", queue->message_count);
+    }
+
     void dump(const Words& words) {
         const std::uint64_t count = count_of(words, 2);
         for (std::uint64_t i = 0; i < count; ++i) {
@@ -385,6 +394,8 @@ void run(Client& client, const Words& words) {
         client.rich(words);
     } else if (command == "dump") {
         client.dump(words);
+    } else if (command == "count") {
+        client.count(words);
     } else if (command == "exclusive") {
         client.exclusive(words);
     } else if (command == "get") {
