@@ -189,22 +189,43 @@ TimestampTz end_of_lease(TimestampTz now, Datum lease) {
     return end;
 }
 
-void require_heard(const Found& message) {
-    if (is_subscribed(message.chan) || is_administrator()) {
+// A caller of claim or release: the session with its registration, or an address that the call names.
+struct Caller {
+    Datum address; // the claimer: the nick, or the named one; a release by the session needs none
+    bool is_session;
+
+    bool hears(Datum chan) const {
+        return is_administrator() ||
+               (is_session ? is_subscribed(chan) : core::within(address_view(address), address_view(chan)));
+    }
+    bool is(Datum nick) const {
+        return is_session ? is_own(nick) : address_view(nick) == address_view(address);
+    }
+};
+
+void require_heard(const Caller& caller, const Found& message) {
+    if (caller.hears(message.chan)) {
         return;
     }
     const core::UuidText text = core::print(message.uuid);
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-            errmsg("message %.*s is not on a subscription of this session", static_cast<int>(text.size()),
-                   text.data()),
-            errdetail("A session can claim only messages that it hears."));
+            errmsg(caller.is_session ? "message %.*s is not on a subscription of this session"
+                                     : "message %.*s is not on a subscription of %s",
+                   static_cast<int>(text.size()), text.data(),
+                   caller.is_session ? "" : address_cstring(address_view(caller.address))),
+            errdetail(caller.is_session ? "A session can claim only messages that it hears."
+                                        : "An address can claim only messages that it hears."));
 }
 
-[[noreturn]] void refuse_release(const core::Uuid& message, const Entry* newest, bool has_nick) {
+[[noreturn]] void refuse_release(const Caller& caller, const core::Uuid& message, const Entry* newest,
+                                 bool has_nick) {
     const core::UuidText text = core::print(message);
     const bool is_held_now = newest != nullptr && newest->action != core::ClaimAction::released;
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("this session has not claimed message %.*s", static_cast<int>(text.size()), text.data()),
+            errmsg(caller.is_session ? "this session has not claimed message %.*s"
+                                     : "message %.*s is not claimed by %s",
+                   static_cast<int>(text.size()), text.data(),
+                   caller.is_session ? "" : address_cstring(address_view(caller.address))),
             newest == nullptr         ? errdetail("It is not claimed.")
             : is_held_now && has_nick ? errdetail("Another connection of %s holds it, without a lease.",
                                                   address_cstring(address_view(newest->nick)))
@@ -214,38 +235,25 @@ void require_heard(const Found& message) {
     pg_unreachable();
 }
 
-} // namespace
-} // namespace cloudsat::board
-
-using namespace cloudsat;
-
-static Datum claim(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.claim()");
-    pg::require_argument(fcinfo, 0, "message");
-    pg::require_argument(fcinfo, 1, "note");
-    const Datum nick = board::own_nick();
-    const Datum note = PG_GETARG_DATUM(1);
-    board::check_size(note);
-    const core::Uuid uuid = board::from_datum(PG_GETARG_DATUM(0));
-    const bool has_lease = !PG_ARGISNULL(2);
-
-    board::Appender messages = board::open_board();
-    const board::Found message = board::find_message(messages.table, uuid);
-    board::require_heard(message);
-    board::Appender log = board::open_log();
-    board::lock_claims(uuid);
-    board::Entry newest{};
-    const bool is_known = board::read_newest(log.table, uuid, newest);
+// Takes the message if the rule allows it. Returns whether it is the claimer's, and the reply that took it.
+bool take(const Caller& caller, const core::Uuid& uuid, Datum note, const Datum* lease, core::Uuid& reply) {
+    check_size(note);
+    Appender messages = open_board();
+    const Found message = find_message(messages.table, uuid);
+    require_heard(caller, message);
+    Appender log = open_log();
+    lock_claims(uuid);
+    Entry newest{};
+    const bool is_known = read_newest(log.table, uuid, newest);
     const TimestampTz now = GetCurrentTimestamp();
-    const TimestampTz lease_until = has_lease ? board::end_of_lease(now, PG_GETARG_DATUM(2)) : 0;
-    const bool has_nick = is_known && board::address_view(nick) == board::address_view(newest.nick);
+    const TimestampTz lease_until = lease != nullptr ? end_of_lease(now, *lease) : 0;
+    const bool has_nick = is_known && address_view(caller.address) == address_view(newest.nick);
     const core::ClaimAnswer answer =
-        is_known ? core::answer_claim(board::facts(newest, now), board::claimer_as(has_nick, newest))
+        is_known ? core::answer_claim(facts(newest, now), claimer_as(has_nick, newest))
                  : core::ClaimAnswer::take;
 
-    core::Uuid reply{};
     if (answer == core::ClaimAnswer::take || answer == core::ClaimAnswer::take_over) {
-        reply = board::write_reply(messages, nick, message, core::Disposition::acknowledged, note);
+        reply = write_reply(messages, caller.address, message, core::Disposition::acknowledged, note);
     } else if (answer == core::ClaimAnswer::renew) {
         reply = newest.reply;
     }
@@ -253,66 +261,105 @@ static Datum claim(PG_FUNCTION_ARGS) {
         const core::ClaimAction action = answer == core::ClaimAnswer::take    ? core::ClaimAction::claimed
                                          : answer == core::ClaimAnswer::renew ? core::ClaimAction::renewed
                                                                               : core::ClaimAction::taken_over;
-        board::append_entry(log, message, is_known ? &newest : nullptr, now,
-                            {.action = action,
-                             .disposition = core::Disposition::acknowledged,
-                             .reply = reply,
-                             .nick = nick,
-                             .lease_until = has_lease ? &lease_until : nullptr});
+        append_entry(log, message, is_known ? &newest : nullptr, now,
+                     {.action = action,
+                      .disposition = core::Disposition::acknowledged,
+                      .reply = reply,
+                      .nick = caller.address,
+                      .lease_until = lease != nullptr ? &lease_until : nullptr});
     }
-    board::append_end(log);
-    board::append_end(messages);
-    if (answer == core::ClaimAnswer::refuse) {
+    append_end(log);
+    append_end(messages);
+    return answer != core::ClaimAnswer::refuse;
+}
+
+// Returns the reply.
+core::Uuid give_up(const Caller& caller, const core::Uuid& uuid, core::Disposition disposition, Datum note) {
+    check_size(note);
+    Appender messages = open_board();
+    const Found message = find_message(messages.table, uuid);
+    Appender log = open_log();
+    lock_claims(uuid);
+    Entry newest{};
+    const bool is_known = read_newest(log.table, uuid, newest);
+    const TimestampTz now = GetCurrentTimestamp();
+    const bool has_nick = is_known && caller.is(newest.nick);
+    const core::ClaimEntry held = is_known ? facts(newest, now) : core::ClaimEntry{};
+    if (!is_known || !core::is_held(held) ||
+        !(is_administrator() || core::may_release(held, claimer_as(has_nick, newest)))) {
+        require_heard(caller, message); // an error may name the holder only to those that hear the message
+        refuse_release(caller, uuid, is_known ? &newest : nullptr, has_nick);
+    }
+    // in the holder's name, because it is the holder whose work ends
+    const core::Uuid reply = write_reply(messages, newest.nick, message, disposition, note);
+    append_entry(log, message, &newest, now,
+                 {.action = core::ClaimAction::released,
+                  .disposition = disposition,
+                  .reply = reply,
+                  .nick = newest.nick,
+                  .lease_until = nullptr});
+    append_end(log);
+    append_end(messages);
+    return reply;
+}
+
+Caller require_enlisted(Datum address) {
+    require_may_speak_as(address_view(address));
+    return {address, false};
+}
+
+Datum claim(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.claim()");
+    pg::require_argument(fcinfo, 0, "message");
+    pg::require_argument(fcinfo, 1, "note");
+    const Caller caller{own_nick(), true};
+    const Datum lease = PG_GETARG_DATUM(2);
+    core::Uuid reply{};
+    if (!take(caller, from_datum(PG_GETARG_DATUM(0)), PG_GETARG_DATUM(1), PG_ARGISNULL(2) ? nullptr : &lease,
+              reply)) {
         PG_RETURN_NULL();
     }
-    return board::copy_datum(reply);
+    return copy_datum(reply);
 }
-SQL_FUNCTION(claim);
 
-static Datum release(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.release()");
+// Without a registration, so there is no connection that could hold it: only a lease.
+Datum claim_as(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.claim_as()");
+    pg::require_argument(fcinfo, 0, "claimer");
+    pg::require_argument(fcinfo, 1, "message");
+    pg::require_argument(fcinfo, 2, "lease");
+    pg::require_argument(fcinfo, 3, "note");
+    const Caller caller = require_enlisted(PG_GETARG_DATUM(0));
+    const Datum lease = PG_GETARG_DATUM(2);
+    core::Uuid reply{};
+    if (!take(caller, from_datum(PG_GETARG_DATUM(1)), PG_GETARG_DATUM(3), &lease, reply)) {
+        PG_RETURN_NULL();
+    }
+    return copy_datum(reply);
+}
+
+Datum release(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.release()");
     pg::require_argument(fcinfo, 0, "message");
     pg::require_argument(fcinfo, 1, "disposition");
     pg::require_argument(fcinfo, 2, "note");
-    const bool may_release_all = board::is_administrator();
-    if (!may_release_all) {
-        board::own_nick(); // 55000 without a registration
+    if (!is_administrator()) {
+        own_nick(); // 55000 without a registration
     }
-    const core::Uuid uuid = board::from_datum(PG_GETARG_DATUM(0));
-    const core::Disposition disposition = board::disposition_value(PG_GETARG_DATUM(1));
-    const Datum note = PG_GETARG_DATUM(2);
-    board::check_size(note);
-
-    board::Appender messages = board::open_board();
-    const board::Found message = board::find_message(messages.table, uuid);
-    board::Appender log = board::open_log();
-    board::lock_claims(uuid);
-    board::Entry newest{};
-    const bool is_known = board::read_newest(log.table, uuid, newest);
-    const TimestampTz now = GetCurrentTimestamp();
-    const bool has_nick = is_known && board::is_own(newest.nick);
-    const core::ClaimEntry held = is_known ? board::facts(newest, now) : core::ClaimEntry{};
-    if (!is_known || !core::is_held(held) ||
-        !(may_release_all || core::may_release(held, board::claimer_as(has_nick, newest)))) {
-        board::require_heard(message); // an error may name the holder only to sessions that hear the message
-        board::refuse_release(uuid, is_known ? &newest : nullptr, has_nick);
-    }
-    // in the holder's name, because it is the holder whose work ends
-    const core::Uuid reply = board::write_reply(messages, newest.nick, message, disposition, note);
-    board::append_entry(log, message, &newest, now,
-                        {.action = core::ClaimAction::released,
-                         .disposition = disposition,
-                         .reply = reply,
-                         .nick = newest.nick,
-                         .lease_until = nullptr});
-    board::append_end(log);
-    board::append_end(messages);
-    return board::copy_datum(reply);
+    return copy_datum(give_up({Datum{}, true}, from_datum(PG_GETARG_DATUM(0)),
+                              disposition_value(PG_GETARG_DATUM(1)), PG_GETARG_DATUM(2)));
 }
-SQL_FUNCTION(release);
 
-namespace cloudsat::board {
-namespace {
+Datum release_as(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.release_as()");
+    pg::require_argument(fcinfo, 0, "claimer");
+    pg::require_argument(fcinfo, 1, "message");
+    pg::require_argument(fcinfo, 2, "disposition");
+    pg::require_argument(fcinfo, 3, "note");
+    const Caller caller = require_enlisted(PG_GETARG_DATUM(0));
+    return copy_datum(give_up(caller, from_datum(PG_GETARG_DATUM(1)), disposition_value(PG_GETARG_DATUM(2)),
+                              PG_GETARG_DATUM(3)));
+}
 
 Datum _is_connected(PG_FUNCTION_ARGS) {
     // A standby does not know the primary's connections. It reports none as lost, because no claim can be
@@ -322,6 +369,10 @@ Datum _is_connected(PG_FUNCTION_ARGS) {
 
 } // namespace
 
+SQL_FUNCTION(claim);
+SQL_FUNCTION(claim_as);
+SQL_FUNCTION(release);
+SQL_FUNCTION(release_as);
 SQL_FUNCTION(_is_connected);
 
 } // namespace cloudsat::board

@@ -50,6 +50,23 @@ COMMENT ON FUNCTION cloudsat.release IS
     'releases a claim with a reply: end and belay close the message permanently, others free it; returns '
     'the uuid of the reply';
 
+-- The same without a registration, for sessions that a pooler shares: the role must be enlisted for the
+-- claimer's address at each call, and only a lease holds the claim.
+CREATE FUNCTION cloudsat.claim_as(claimer cloudsat.address, message uuid,
+                                  lease interval, note text DEFAULT 'claimed')
+    RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_claim_as';
+COMMENT ON FUNCTION cloudsat.claim_as IS
+    'takes a message for an address for which the role is enlisted, without a registration, until the lease '
+    'expires, and replies acknowledged; returns the uuid of the reply, or null if another holder has it';
+
+CREATE FUNCTION cloudsat.release_as(claimer cloudsat.address, message uuid,
+                                    disposition cloudsat.disposition, note text)
+    RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_release_as';
+COMMENT ON FUNCTION cloudsat.release_as IS
+    'releases a claim of that address like release(message, disposition, note), without a registration';
+
 CREATE FUNCTION _cloudsat.is_connected(pid int4, backend_start timestamptz) RETURNS bool
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cloudsat__is_connected';
 COMMENT ON FUNCTION _cloudsat.is_connected IS 'whether that connection still exists';

@@ -176,15 +176,28 @@ void require_may_start_threads() {
         errhint("Use cloudsat.reply(), or ask an administrator to dismiss it and to enlist it as task."));
 }
 
-void require_may_register(std::span<const core::AddressView> addresses) {
-    for_both_users([addresses](Oid user) {
+namespace {
+
+// For bots and administrators. `format` names the refused role and address.
+void require_enlisted_for(std::span<const core::AddressView> addresses, const char* format) {
+    for_both_users([addresses, format](Oid user) {
         if (is_administrator(user)) {
             return;
         }
         if (const core::AddressView* beyond = first_beyond(user, addresses); beyond != nullptr) {
-            refuse(user, "role \"%s\" may not register %s", *beyond);
+            refuse(user, format, *beyond);
         }
     });
+}
+
+} // namespace
+
+void require_may_register(std::span<const core::AddressView> addresses) {
+    require_enlisted_for(addresses, "role \"%s\" may not register %s");
+}
+
+void require_may_speak_as(const core::AddressView& address) {
+    require_enlisted_for({&address, 1}, "role \"%s\" may not post as %s");
 }
 
 void require_may_read(std::span<const core::AddressView> addresses) {

@@ -30,6 +30,7 @@ void require_may_start_threads();
 // as server or task, or the user is an administrator; cloudsat_adhoc may read any. Otherwise raise 42501 with
 // the enlisted addresses. They read rows committed by now, at any isolation level.
 void require_may_register(std::span<const core::AddressView> addresses);
+void require_may_speak_as(const core::AddressView& address);
 void require_may_read(std::span<const core::AddressView> addresses);
 
 // The same check of one role, as a result.

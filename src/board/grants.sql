@@ -30,7 +30,8 @@ $do$;
 GRANT EXECUTE ON FUNCTION cloudsat.nick, cloudsat.addresses, cloudsat.subscriptions
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT EXECUTE ON FUNCTION cloudsat.current_snapshot,
-    cloudsat.inbox(cloudsat.address[], pg_snapshot), cloudsat.inbox(cloudsat.address, pg_snapshot),
+    cloudsat.inbox(cloudsat.address[], pg_snapshot),
+    cloudsat.inbox(cloudsat.address, pg_snapshot),
     cloudsat.inbox(text[], pg_snapshot), cloudsat.inbox(text, pg_snapshot)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
@@ -40,12 +41,16 @@ GRANT EXECUTE ON FUNCTION cloudsat.receive, cloudsat.bookmark,
     cloudsat.register(cloudsat.address[], bool), cloudsat.register(cloudsat.address, bool),
     cloudsat.register(text[], bool), cloudsat.register(text, bool),
     cloudsat.reply(uuid, cloudsat.disposition, text),
-    cloudsat.reply(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition)
+    cloudsat.reply(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition),
+    cloudsat.reply_as(cloudsat.address, uuid, cloudsat.disposition, text),
+    cloudsat.reply_as(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition),
+    cloudsat.reply_many_as
     TO cloudsat_server, cloudsat_task;
 GRANT EXECUTE ON PROCEDURE cloudsat.wait TO cloudsat_server, cloudsat_task;
 
 -- claiming
-GRANT EXECUTE ON FUNCTION cloudsat.claim, cloudsat.release TO cloudsat_server, cloudsat_task;
+GRANT EXECUTE ON FUNCTION cloudsat.claim, cloudsat.claim_as, cloudsat.release, cloudsat.release_as
+    TO cloudsat_server, cloudsat_task;
 GRANT SELECT ON cloudsat.claims, cloudsat.orphaned_claims
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 GRANT EXECUTE ON FUNCTION _cloudsat.is_connected
@@ -54,7 +59,9 @@ GRANT EXECUTE ON FUNCTION _cloudsat.is_connected
 -- starting threads; a server may call post() to get the error that names the right kind
 GRANT EXECUTE ON FUNCTION cloudsat.post(cloudsat.address, text),
     cloudsat.post(cloudsat.address, cloudsat.address, text),
-    cloudsat.post(cloudsat.address, cloudsat.address, text[])
+    cloudsat.post(cloudsat.address, cloudsat.address, text[]),
+    cloudsat.post_as(cloudsat.address, cloudsat.address, text),
+    cloudsat.post_as(cloudsat.address, cloudsat.address, text[])
     TO cloudsat_server, cloudsat_task;
 
 -- walking threads

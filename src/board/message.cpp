@@ -191,90 +191,192 @@ static Datum post(PG_FUNCTION_ARGS) {
 }
 SQL_FUNCTION(post);
 
-static Datum post_from(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.post()");
-    board::require_may_start_threads();
+namespace cloudsat::board {
+namespace {
+
+// Whether the caller may use the poster's address: one of the session's own, or any for which the role is
+// enlisted.
+using CheckPoster = void (*)(Datum poster);
+
+void require_enlisted(Datum poster) {
+    require_may_speak_as(address_view(poster));
+}
+
+Datum post_one(FunctionCallInfo fcinfo, CheckPoster check) {
+    require_writable("cloudsat.post()");
+    require_may_start_threads();
     pg::require_argument(fcinfo, 0, "poster");
     pg::require_argument(fcinfo, 1, "chan");
     pg::require_argument(fcinfo, 2, "message");
     const Datum poster = PG_GETARG_DATUM(0);
-    board::require_own(poster);
+    check(poster);
     const Datum message = PG_GETARG_DATUM(2);
-    board::check_size(message);
-    return board::write_one(poster, PG_GETARG_DATUM(1), message);
+    check_size(message);
+    return write_one(poster, PG_GETARG_DATUM(1), message);
 }
-SQL_FUNCTION(post_from);
 
-// All are posted in the first call, before any uuid is returned: a caller that stops reading must not lose
-// messages.
-static Datum post_many(PG_FUNCTION_ARGS) {
+pg::Elements require_messages(Datum array) {
+    const pg::Elements messages = pg::elements(array, TEXTOID);
+    for (std::size_t i = 0; i < messages.values.size(); ++i) {
+        if (messages.nulls[i]) {
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("messages must not contain null"),
+                    errdetail("Element %zu is null.", i + 1));
+        }
+        check_size(messages.values[i]);
+    }
+    return messages;
+}
+
+// The result of a call that writes many messages. All are written in the first call, before any uuid is
+// returned: a caller that stops reading must not lose messages.
+template <class Write> Datum put_uuids(FunctionCallInfo fcinfo, Write write_all) {
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext* call = SRF_FIRSTCALL_INIT();
-        board::require_writable("cloudsat.post()");
-        board::require_may_start_threads();
-        pg::require_argument(fcinfo, 0, "poster");
-        pg::require_argument(fcinfo, 1, "chan");
-        pg::require_argument(fcinfo, 2, "messages");
-        const Datum poster = PG_GETARG_DATUM(0);
-        const Datum chan = PG_GETARG_DATUM(1);
-        board::require_own(poster);
-        const pg::Elements messages = pg::elements(PG_GETARG_DATUM(2), TEXTOID);
-        for (std::size_t i = 0; i < messages.values.size(); ++i) {
-            if (messages.nulls[i]) {
-                ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                        errmsg("messages must not contain null"), errdetail("Element %zu is null.", i + 1));
-            }
-            board::check_size(messages.values[i]);
-        }
-        auto* uuids = static_cast<core::Uuid*>(
-            MemoryContextAllocHuge(call->multi_call_memory_ctx,
-                                   sizeof(core::Uuid) * std::max<std::size_t>(messages.values.size(), 1)));
-        board::Appender board = board::open_board();
-        for (std::size_t i = 0; i < messages.values.size(); ++i) {
-            CHECK_FOR_INTERRUPTS();
-            uuids[i] = board::write(board, poster, chan, messages.values[i], nullptr);
-        }
-        board::append_end(board);
-        call->user_fctx = uuids;
-        call->max_calls = messages.values.size();
+        const std::span<core::Uuid> uuids = write_all([call](std::size_t count) {
+            return std::span(static_cast<core::Uuid*>(MemoryContextAllocHuge(
+                                 call->multi_call_memory_ctx,
+                                 sizeof(core::Uuid) * std::max<std::size_t>(count, 1))),
+                             count);
+        });
+        call->user_fctx = uuids.data();
+        call->max_calls = uuids.size();
     }
     FuncCallContext* call = SRF_PERCALL_SETUP();
     if (call->call_cntr < call->max_calls) {
         // read before the macro, which counts up first
         const core::Uuid uuid = static_cast<const core::Uuid*>(call->user_fctx)[call->call_cntr];
-        SRF_RETURN_NEXT(call, board::copy_datum(uuid));
+        SRF_RETURN_NEXT(call, copy_datum(uuid));
     }
     SRF_RETURN_DONE(call);
 }
-SQL_FUNCTION(post_many);
 
-static Datum reply(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.reply()");
-    pg::require_argument(fcinfo, 0, "parent");
-    pg::require_argument(fcinfo, 1, "disposition");
-    pg::require_argument(fcinfo, 2, "message");
-    const Datum poster = board::own_nick();
-    const Datum message = PG_GETARG_DATUM(2);
-    board::check_size(message);
-    return board::write_one_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
+Datum post_many(FunctionCallInfo fcinfo, CheckPoster check) {
+    return put_uuids(fcinfo, [fcinfo, check](auto room) {
+        require_writable("cloudsat.post()");
+        require_may_start_threads();
+        pg::require_argument(fcinfo, 0, "poster");
+        pg::require_argument(fcinfo, 1, "chan");
+        pg::require_argument(fcinfo, 2, "messages");
+        const Datum poster = PG_GETARG_DATUM(0);
+        check(poster);
+        const pg::Elements messages = require_messages(PG_GETARG_DATUM(2));
+        const std::span<core::Uuid> uuids = room(messages.values.size());
+        Appender board = open_board();
+        for (std::size_t i = 0; i < uuids.size(); ++i) {
+            CHECK_FOR_INTERRUPTS();
+            uuids[i] = write(board, poster, PG_GETARG_DATUM(1), messages.values[i], nullptr);
+        }
+        append_end(board);
+        return uuids;
+    });
 }
-SQL_FUNCTION(reply);
 
-static Datum reply_from(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.reply()");
+Datum reply_one(FunctionCallInfo fcinfo, CheckPoster check) {
+    require_writable("cloudsat.reply()");
     pg::require_argument(fcinfo, 0, "poster");
     pg::require_argument(fcinfo, 1, "chan");
     pg::require_argument(fcinfo, 2, "message");
     pg::require_argument(fcinfo, 3, "parent");
     pg::require_argument(fcinfo, 4, "disposition");
     const Datum poster = PG_GETARG_DATUM(0);
-    board::require_own(poster);
+    check(poster);
     const Datum chan = PG_GETARG_DATUM(1);
     const Datum message = PG_GETARG_DATUM(2);
-    board::check_size(message);
-    return board::write_one_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
+    check_size(message);
+    return write_one_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
 }
+
+Datum post_from(FunctionCallInfo fcinfo) {
+    return post_one(fcinfo, require_own);
+}
+Datum post_as(FunctionCallInfo fcinfo) {
+    return post_one(fcinfo, require_enlisted);
+}
+Datum post_many_from(FunctionCallInfo fcinfo) {
+    return post_many(fcinfo, require_own);
+}
+Datum post_many_as(FunctionCallInfo fcinfo) {
+    return post_many(fcinfo, require_enlisted);
+}
+Datum reply_from(FunctionCallInfo fcinfo) {
+    return reply_one(fcinfo, require_own);
+}
+Datum reply_to_as(FunctionCallInfo fcinfo) {
+    return reply_one(fcinfo, require_enlisted);
+}
+
+Datum reply_as(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.reply_as()");
+    pg::require_argument(fcinfo, 0, "poster");
+    pg::require_argument(fcinfo, 1, "parent");
+    pg::require_argument(fcinfo, 2, "disposition");
+    pg::require_argument(fcinfo, 3, "message");
+    const Datum poster = PG_GETARG_DATUM(0);
+    require_enlisted(poster);
+    const Datum message = PG_GETARG_DATUM(3);
+    check_size(message);
+    return write_one_reply(poster, nullptr, message, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
+}
+
+// One message for each parent.
+Datum reply_many_as(FunctionCallInfo fcinfo) {
+    return put_uuids(fcinfo, [fcinfo](auto room) {
+        require_writable("cloudsat.reply_many_as()");
+        pg::require_argument(fcinfo, 0, "poster");
+        pg::require_argument(fcinfo, 1, "parents");
+        pg::require_argument(fcinfo, 2, "disposition");
+        pg::require_argument(fcinfo, 3, "messages");
+        const Datum poster = PG_GETARG_DATUM(0);
+        require_enlisted(poster);
+        const core::Disposition disposition = disposition_value(PG_GETARG_DATUM(2));
+        const pg::Elements parents = pg::elements(PG_GETARG_DATUM(1), UUIDOID);
+        const pg::Elements messages = require_messages(PG_GETARG_DATUM(3));
+        if (parents.values.size() != messages.values.size()) {
+            ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                    errmsg("parents and messages must have the same number of elements"),
+                    errdetail("There are %zu parents and %zu messages.", parents.values.size(),
+                              messages.values.size()));
+        }
+        const std::span<core::Uuid> uuids = room(messages.values.size());
+        Appender board = open_board();
+        for (std::size_t i = 0; i < uuids.size(); ++i) {
+            CHECK_FOR_INTERRUPTS();
+            if (parents.nulls[i]) {
+                ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("parents must not contain null"), errdetail("Element %zu is null.", i + 1));
+            }
+            const Found parent = find_message(board.table, from_datum(parents.values[i]));
+            uuids[i] = write_reply(board, poster, parent, disposition, messages.values[i]);
+        }
+        append_end(board);
+        return uuids;
+    });
+}
+
+Datum reply(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.reply()");
+    pg::require_argument(fcinfo, 0, "parent");
+    pg::require_argument(fcinfo, 1, "disposition");
+    pg::require_argument(fcinfo, 2, "message");
+    const Datum poster = own_nick();
+    const Datum message = PG_GETARG_DATUM(2);
+    check_size(message);
+    return write_one_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
+}
+
+} // namespace
+
+SQL_FUNCTION(post_from);
+SQL_FUNCTION(post_as);
+SQL_FUNCTION(post_many_from);
+SQL_FUNCTION(post_many_as);
+SQL_FUNCTION(reply);
 SQL_FUNCTION(reply_from);
+SQL_FUNCTION(reply_as);
+SQL_FUNCTION(reply_to_as);
+SQL_FUNCTION(reply_many_as);
+
+} // namespace cloudsat::board
 
 static Datum refuse_update(PG_FUNCTION_ARGS) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {

@@ -81,7 +81,7 @@ COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, text) IS
 
 CREATE FUNCTION cloudsat.post(poster cloudsat.address, chan cloudsat.address, messages text[])
     RETURNS SETOF uuid
-    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_many';
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_many_from';
 COMMENT ON FUNCTION cloudsat.post(cloudsat.address, cloudsat.address, text[]) IS
     'posts many messages, each starting a thread; returns their uuids in order';
 
@@ -96,3 +96,44 @@ CREATE FUNCTION cloudsat.reply(poster cloudsat.address, chan cloudsat.address, m
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_from';
 COMMENT ON FUNCTION cloudsat.reply(cloudsat.address, cloudsat.address, text, uuid, cloudsat.disposition) IS
     'replies to a message as one of this session''s addresses, on any channel; returns the uuid of the reply';
+
+-- The same without a registration, for sessions that a pooler shares: the role must be enlisted for the
+-- poster's address at each call.
+CREATE FUNCTION cloudsat.post_as(poster cloudsat.address, chan cloudsat.address, message text)
+    RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_as';
+COMMENT ON FUNCTION cloudsat.post_as(cloudsat.address, cloudsat.address, text) IS
+    'starts a thread on a channel as an address for which the role is enlisted, without a registration; '
+    'returns the message''s uuid';
+
+CREATE FUNCTION cloudsat.post_as(poster cloudsat.address, chan cloudsat.address, messages text[])
+    RETURNS SETOF uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_post_many_as';
+COMMENT ON FUNCTION cloudsat.post_as(cloudsat.address, cloudsat.address, text[]) IS
+    'posts many messages like post_as(poster, chan, message), each starting a thread; returns their uuids in '
+    'order';
+
+CREATE FUNCTION cloudsat.reply_as(poster cloudsat.address, parent uuid,
+                                  disposition cloudsat.disposition, message text)
+    RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_as';
+COMMENT ON FUNCTION cloudsat.reply_as(cloudsat.address, uuid, cloudsat.disposition, text) IS
+    'replies to a message, on its poster''s channel, as an address for which the role is enlisted, without a '
+    'registration; returns the uuid of the reply';
+
+CREATE FUNCTION cloudsat.reply_as(poster cloudsat.address, chan cloudsat.address, message text,
+                                  parent uuid, disposition cloudsat.disposition)
+    RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_to_as';
+COMMENT ON FUNCTION cloudsat.reply_as(cloudsat.address, cloudsat.address, text, uuid,
+                                      cloudsat.disposition) IS
+    'replies to a message like reply_as(poster, parent, disposition, message), on any channel';
+
+-- A name of its own: untyped literals could not choose between uuid and uuid[].
+CREATE FUNCTION cloudsat.reply_many_as(poster cloudsat.address, parents uuid[],
+                                       disposition cloudsat.disposition, messages text[])
+    RETURNS SETOF uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_reply_many_as';
+COMMENT ON FUNCTION cloudsat.reply_many_as IS
+    'replies to many messages like reply_as(poster, parent, disposition, message), one text for each; '
+    'returns the uuids of the replies in order';
