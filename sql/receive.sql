@@ -216,7 +216,7 @@ DROP SCHEMA regress_cloudsat_trap CASCADE;
 -- eras: restored into another cluster, the board's transactions lie before all that come
 SELECT bool_and(system_identifier = (SELECT system_identifier FROM pg_control_system())) AS ours FROM cloudsat.eras WHERE era = 0;
 SELECT pg_temp.say('h1.example.com', 'before the restore');
-INSERT INTO cloudsat.eras VALUES (1, 42, now());
+INSERT INTO cloudsat.eras VALUES (1, 42, 1, NULL, '3', now());
 SELECT pg_temp.say('h1.example.com', 'after the restore');
 SELECT era, system_identifier = 42 AS other FROM cloudsat.eras ORDER BY era;
 SELECT message, xact::text::numeric >= 2 * 2::numeric ^ 48 AS later FROM cloudsat.messages WHERE message LIKE '% the restore' ORDER BY uuid;
@@ -229,7 +229,7 @@ SELECT message FROM cloudsat.receive();
 SELECT message FROM cloudsat.inbox('{y.h7.example.com}', :'upto');
 SELECT split_part(upto::text, ':', 2)::numeric > 2 * 2::numeric ^ 48 AS later FROM cloudsat.inbox('{y.h7.example.com}', :'upto');
 -- the row of an era that was rolled back
-INSERT INTO cloudsat.eras VALUES (3, 43, now());
+INSERT INTO cloudsat.eras VALUES (3, 43, 1, NULL, '3', now());
 BEGIN;
 SELECT pg_temp.say('h1.example.com', 'never');
 SAVEPOINT s;

@@ -30,9 +30,9 @@ $do$;
 GRANT EXECUTE ON FUNCTION cloudsat.nick, cloudsat.addresses, cloudsat.subscriptions
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT EXECUTE ON FUNCTION cloudsat.current_snapshot,
-    cloudsat.inbox(cloudsat.address[], pg_snapshot),
-    cloudsat.inbox(cloudsat.address, pg_snapshot),
-    cloudsat.inbox(text[], pg_snapshot), cloudsat.inbox(text, pg_snapshot)
+    cloudsat.inbox(cloudsat.address[], pg_snapshot, int4, interval),
+    cloudsat.inbox(cloudsat.address, pg_snapshot, int4, interval),
+    cloudsat.inbox(text[], pg_snapshot, int4, interval), cloudsat.inbox(text, pg_snapshot, int4, interval)
     TO cloudsat_server, cloudsat_task, cloudsat_adhoc;
 GRANT SELECT ON cloudsat.inbox TO cloudsat_server, cloudsat_task, cloudsat_adhoc, cloudsat_admin;
 

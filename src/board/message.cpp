@@ -108,8 +108,7 @@ Link link_to(const Found& parent, core::Disposition disposition) {
 
 core::Uuid write(Appender& board, Datum poster, Datum chan, Datum message, const Link* link) {
     // The number before the uuid, so no message is older than its transaction's number (see core::Floor)
-    const std::uint64_t era = began_era_offset();
-    const std::uint64_t xact = era + U64FromFullTransactionId(GetTopFullTransactionId());
+    const core::Xact xact = began_xact(U64FromFullTransactionId(GetTopFullTransactionId()));
     const core::Uuid uuid = new_uuid();
     Datum values[message_fields] = {};
     bool nulls[message_fields];
@@ -233,10 +232,10 @@ template <class Write> Datum put_uuids(FunctionCallInfo fcinfo, Write write_all)
     if (SRF_IS_FIRSTCALL()) {
         FuncCallContext* call = SRF_FIRSTCALL_INIT();
         const std::span<core::Uuid> uuids = write_all([call](std::size_t count) {
-            return std::span(static_cast<core::Uuid*>(MemoryContextAllocHuge(
-                                 call->multi_call_memory_ctx,
-                                 sizeof(core::Uuid) * std::max<std::size_t>(count, 1))),
-                             count);
+            return std::span(
+                static_cast<core::Uuid*>(MemoryContextAllocHuge(
+                    call->multi_call_memory_ctx, sizeof(core::Uuid) * std::max<std::size_t>(count, 1))),
+                count);
         });
         call->user_fctx = uuids.data();
         call->max_calls = uuids.size();

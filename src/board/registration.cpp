@@ -123,6 +123,12 @@ const Registration* mine() {
     if (in_force() != nullptr && !speaks_for_session()) {
         refuse_stranger();
     }
+    if (RecoveryInProgress()) {
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("this session is not registered"),
+                errdetail("A session of a standby cannot register."),
+                errhint("Use cloudsat.inbox(addresses, since), which needs no registration."));
+    }
     const Registration* last = in_session();
     const char* role = last != nullptr ? GetUserNameFromId(last->role, true) : nullptr;
     const bool is_lost = last != nullptr && last->role == GetOuterUserId();
@@ -542,9 +548,24 @@ static Datum addresses(PG_FUNCTION_ARGS) {
 }
 SQL_FUNCTION(addresses);
 
+// On a standby an inbox would be empty without a reason. Once for each statement: each partition may ask.
+static void notice_standby() {
+    static TimestampTz noticed = 0;
+    if (!RecoveryInProgress() || noticed == GetCurrentStatementStartTimestamp()) {
+        return;
+    }
+    noticed = GetCurrentStatementStartTimestamp();
+    ereport(NOTICE, errmsg("this session has no subscriptions"),
+            errdetail("A session of a standby cannot register."),
+            errhint("Use cloudsat.inbox(addresses, since), which needs no registration."));
+}
+
 static Datum subscriptions(PG_FUNCTION_ARGS) {
     (void)fcinfo;
     const board::Registration* own = board::mine();
+    if (own == nullptr) {
+        notice_standby();
+    }
     return board::copy(own != nullptr ? own->subscriptions : std::span<Datum>());
 }
 SQL_FUNCTION(subscriptions);

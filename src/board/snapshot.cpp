@@ -7,6 +7,8 @@
 extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "libpq/pqformat.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
@@ -18,30 +20,47 @@ std::uint64_t next_transaction() {
     return U64FromFullTransactionId(ReadNextFullTransactionId());
 }
 
-core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset) {
+core::SnapshotView snapshot_view(Snapshot snapshot, std::span<const core::Era> eras) {
     const std::uint64_t next = next_transaction(); // later than all in the snapshot
     // During recovery all transactions known to be in progress are in subxip, including subtransactions.
     // Those never wrote a row under their own number, and all others are there even after an overflow.
-    const TransactionId* xids = snapshot->takenDuringRecovery ? snapshot->subxip : snapshot->xip;
-    const auto given = static_cast<std::size_t>(snapshot->takenDuringRecovery ? snapshot->subxcnt : 0) +
-                       (snapshot->takenDuringRecovery ? 0 : snapshot->xcnt);
-    const std::uint64_t xmax = core::widen(snapshot->xmax, next);
-    auto* numbers = static_cast<std::uint64_t*>(palloc(sizeof(std::uint64_t) * (given + 1)));
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < given; ++i) {
-        numbers[count++] = core::widen(xids[i], next);
-    }
+    const bool recovering = snapshot->takenDuringRecovery;
+    const std::span<const TransactionId> xids(recovering ? snapshot->subxip : snapshot->xip,
+                                              recovering ? static_cast<std::size_t>(snapshot->subxcnt)
+                                                         : snapshot->xcnt);
     // A snapshot omits its own transaction, even if that is below xmax
-    if (const TransactionId own = GetTopTransactionIdIfAny(); TransactionIdIsValid(own)) {
-        numbers[count++] = core::widen(own, next);
-    }
+    const TransactionId own = GetTopTransactionIdIfAny();
+    const auto each = [&](auto add) {
+        for (const TransactionId xid : xids) {
+            core::each_number(eras, core::widen(xid, next), add);
+        }
+        if (TransactionIdIsValid(own)) {
+            core::each_number(eras, core::widen(own, next), add);
+        }
+    };
+    std::size_t most = 0;
+    each([&most](core::Xact) { ++most; });
+    auto* numbers = static_cast<core::Xact*>(palloc(sizeof(core::Xact) * (most + 1)));
+    std::size_t count = 0;
+    each([&](core::Xact number) { numbers[count++] = number; });
     std::sort(numbers, numbers + count);
     count = static_cast<std::size_t>(std::unique(numbers, numbers + count) - numbers);
+    const core::Xact xmax = core::on_board_clock(eras.back().number, core::widen(snapshot->xmax, next));
     count = static_cast<std::size_t>(std::lower_bound(numbers, numbers + count, xmax) - numbers);
-    for (std::size_t i = 0; i < count; ++i) {
-        numbers[i] += offset;
+    return {xmax, {numbers, count}};
+}
+
+// Each transaction that has ended has written its number to the WAL, also if it was rolled back.
+void keep_numbers() {
+    if (RecoveryInProgress()) {
+        return; // it replays only what is durable where it was assigned
     }
-    return {xmax + offset, {numbers, count}};
+    XLogRecPtr end = GetXLogInsertRecPtr();
+    // At the end of a page it counts the header of the next page, which is not written yet.
+    if (const XLogRecPtr in_page = end % XLOG_BLCKSZ; in_page <= SizeOfXLogLongPHD) {
+        end -= in_page;
+    }
+    XLogFlush(end);
 }
 
 // The layout of a pg_snapshot is internal to the server. Its binary form is not: the number of transactions

@@ -15,9 +15,13 @@ extern "C" {
 
 namespace cloudsat::board {
 
-// The transactions of an MVCC snapshot, each number shifted to the caller's clock by `offset`. Its own
-// transaction counts as in progress. palloc'd.
-core::SnapshotView snapshot_view(Snapshot snapshot, std::uint64_t offset);
+// The transactions of an MVCC snapshot on the board clock. Its own transaction counts as in progress.
+// palloc'd.
+core::SnapshotView snapshot_view(Snapshot snapshot, std::span<const core::Era> eras);
+
+// Makes durable that the transactions of all earlier snapshots have their numbers, so that no crash lets the
+// server assign one again. For snapshots that outlive the server.
+void keep_numbers();
 
 // The next transaction number to be assigned.
 std::uint64_t next_transaction();

@@ -5,7 +5,6 @@
 #include "board/stream.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <new>
 #include <optional>
 
@@ -16,11 +15,12 @@
 #include "board/board_clock.hpp"
 #include "board/bookmark.hpp"
 #include "board/doorbell.hpp"
-#include "board/enlistment.hpp"
+#include "board/inbox_row.hpp"
 #include "board/registration.hpp"
 #include "board/session_state.hpp"
 #include "board/snapshot.hpp"
 #include "board/stream_reader.hpp"
+#include "board/timeout.hpp"
 #include "board/uuid.hpp"
 
 #include "pg/activity.hpp"
@@ -29,7 +29,6 @@
 #include "pg/text.hpp"
 
 extern "C" {
-#include "common/int.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -81,14 +80,18 @@ void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionI
 
 // A moment, and the transaction numbers assigned by then.
 struct Moment {
-    std::uint64_t era;
+    std::span<const core::Era> eras;
     TimestampTz time;
     core::Xact next; // read after the time
 };
 
+core::Xact next_xact_of(std::span<const core::Era> eras) {
+    return core::on_board_clock(eras.back().number, next_transaction());
+}
+
 Moment this_moment() {
-    Moment now{era_offset(), GetCurrentTimestamp(), 0};
-    now.next = now.era + next_transaction();
+    Moment now{eras(), GetCurrentTimestamp(), 0};
+    now.next = next_xact_of(now.eras);
     return now;
 }
 
@@ -132,7 +135,7 @@ void begin_stream(Datum nick) {
     }
     Snapshot snapshot =
         RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const core::PositionView here{snapshot_view(snapshot, now.era), std::nullopt};
+    const core::PositionView here{snapshot_view(snapshot, now.eras), std::nullopt};
     UnregisterSnapshot(snapshot);
     floor.raise(here.received, now.time, now.next);
     put_position(++last_stream, here, floor);
@@ -187,27 +190,6 @@ struct Rest {
 Rest rest;
 constexpr std::size_t most_rest = 10'000;
 
-// The columns of cloudsat.inbox, which the results consist of; inbox() has one more.
-constexpr Field result_fields[] = {Field::uuid,        Field::timestamp, Field::poster,
-                                   Field::chan,        Field::message,   Field::before,
-                                   Field::disposition, Field::root,      Field::depth};
-
-void fill(const MessageRow& row, Datum* values, bool* nulls) {
-    slot_getallattrs(row.slot()); // all at once
-    for (std::size_t i = 0; i < std::size(result_fields); ++i) {
-        values[i] = row.value(result_fields[i], nulls[i]);
-    }
-}
-
-void put_message(ReturnSetInfo* result, const MessageRow& row, Datum upto = 0) {
-    Datum values[std::size(result_fields) + 1];
-    bool nulls[std::size(result_fields) + 1];
-    fill(row, values, nulls);
-    values[std::size(result_fields)] = upto;
-    nulls[std::size(result_fields)] = false;
-    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 // Rows of a result, copied when found: fetching them again would take half as long as finding them. Only for
 // batches of limited size, whose rows fit into memory.
 class KeptRows {
@@ -220,7 +202,7 @@ public:
     }
     std::uint64_t keep(const MessageRow& row) {
         ExecClearTuple(filled_);
-        fill(row, filled_->tts_values, filled_->tts_isnull);
+        fill_inbox_row(row, filled_->tts_values, filled_->tts_isnull);
         ExecStoreVirtualTuple(filled_);
         return reinterpret_cast<std::uintptr_t>(ExecCopySlotMinimalTuple(filled_));
     }
@@ -417,7 +399,7 @@ void Look::put(ReturnSetInfo* result) {
         }
         batch.fetch();
         for (int i = 0; i < batch.count(); ++i) {
-            put_message(result, batch.row(i));
+            put_inbox_row(result, batch.row(i));
         }
     }
 }
@@ -438,7 +420,7 @@ void Look::move() {
 
 void Look::open(Sees sees) {
     reader_.open_settled(sees);
-    seen_ = snapshot_view(reader_.snapshot(), now_.era);
+    seen_ = snapshot_view(reader_.snapshot(), now_.eras);
 }
 
 bool Look::finds_any() {
@@ -479,32 +461,6 @@ static_assert(pg::Plain<Look>);
 
 // --- waiting ---------------------------------------------------------------
 
-// In microseconds, with an upper limit.
-std::int64_t duration_of(const Interval& interval) {
-    constexpr std::int64_t most_days = INT64_MAX / USECS_PER_DAY;
-    const std::int64_t days =
-        std::clamp(std::int64_t{interval.month} * DAYS_PER_MONTH + interval.day, -most_days, most_days);
-    std::int64_t all = 0;
-    if (pg_add_s64_overflow(days * USECS_PER_DAY, interval.time, &all)) {
-        return days < 0 ? INT64_MIN : INT64_MAX;
-    }
-    return all;
-}
-
-std::int64_t require_timeout(const Interval& interval) {
-    const std::int64_t timeout = duration_of(interval);
-    if (timeout < 0) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout must not be negative"));
-    }
-    return timeout;
-}
-
-std::int64_t steady_microseconds() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 // The context of one look at a time. It is kept, with a first block that usually fits a batch: a new context
 // for each look would allocate system memory each time, and free it.
 MemoryContext look_memory() {
@@ -526,24 +482,6 @@ template <class F> auto look_in_memory(const Request& request, F take) {
     const auto taken = take(look);
     MemoryContextSwitchTo(caller);
     return taken;
-}
-
-// The remaining time of a timeout, in microseconds.
-class Countdown {
-public:
-    explicit Countdown(std::int64_t timeout) : timeout_(timeout), began_(steady_microseconds()) {}
-    std::int64_t left() const { return timeout_ - (steady_microseconds() - began_); }
-
-private:
-    std::int64_t timeout_, began_;
-};
-
-// Waits until it rings, at most a second of the remaining time. Returns whether it rang.
-bool wait_a_piece(std::int64_t left) {
-    const std::int64_t piece = std::min<std::int64_t>(left / 1000 + 1, 1000);
-    const std::int64_t began = steady_microseconds();
-    doorbell_wait(static_cast<long>(piece));
-    return (steady_microseconds() - began) / 1000 + 1 < piece;
 }
 
 // A batch as soon as there is one, at the latest after that many microseconds. Without a wait it uses the
@@ -579,7 +517,7 @@ void receive_within(FunctionCallInfo fcinfo, const Request& request, std::int64_
             watches = true;
             continue;
         }
-        rang = wait_a_piece(left);
+        rang = wait_for_ring(left);
     }
     if (watches) {
         doorbell_leave();
@@ -608,7 +546,7 @@ Datum wait(FunctionCallInfo fcinfo) {
         if (found || left <= 0) {
             break;
         }
-        (void)wait_a_piece(left);
+        (void)wait_for_ring(left);
     }
     doorbell_leave();
     MemoryContextReset(look_memory());
@@ -620,13 +558,10 @@ Datum receive(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "max");
     pg::require_argument(fcinfo, 1, "timeout");
     pg::require_argument(fcinfo, 2, "include_own");
-    const int32 max = PG_GETARG_INT32(0);
-    if (max < 1) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max must be at least 1"));
-    }
+    const std::size_t max = require_max(PG_GETARG_INT32(0));
     const std::int64_t timeout = require_timeout(*PG_GETARG_INTERVAL_P(1));
-    const Request request{static_cast<std::size_t>(max), PG_GETARG_BOOL(2) ? Own::include : Own::leave_out,
-                          own_addresses(), own_subscriptions()};
+    const Request request{max, PG_GETARG_BOOL(2) ? Own::include : Own::leave_out, own_addresses(),
+                          own_subscriptions()};
     InitMaterializedSRF(fcinfo, 0);
     receive_within(fcinfo, request, timeout);
     return static_cast<Datum>(0);
@@ -637,7 +572,7 @@ Datum bookmark(FunctionCallInfo fcinfo) {
     pg::require_argument(fcinfo, 0, "force");
     const Datum nick = own_nick();
     Position* here = position.current();
-    (void)began_era_offset();
+    (void)began_xact(0); // a position of this era needs its row
     core::PositionView reached = here->view();
     core::Floor floor = here->floor;
     const std::optional<Bookmark> newest = lock_newest_bookmark(nick);
@@ -653,57 +588,10 @@ Datum bookmark(FunctionCallInfo fcinfo) {
     PG_RETURN_VOID();
 }
 
-// The snapshot of a reader that looks now, on the board clock.
-Datum current_snapshot(FunctionCallInfo fcinfo) {
-    (void)fcinfo;
-    const std::uint64_t era = era_offset();
-    Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const Datum now = pg_snapshot_datum(snapshot_view(snapshot, era));
-    UnregisterSnapshot(snapshot);
-    return now;
-}
-
-// All messages now on the channels that were not in `since`.
-void put_inbox(FunctionCallInfo fcinfo, std::span<const Datum> subscriptions, core::SnapshotView since) {
-    StreamReader reader;
-    const std::uint64_t era = era_offset();
-    reader.open_settled(MessageReader::Sees::latest);
-    const core::SnapshotView seen = snapshot_view(reader.snapshot(), era);
-    if (since.xmax > era + next_transaction()) {
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("since lies in the future"),
-                errdetail("It was not made by this board, or the board was restored to an earlier time."),
-                errhint("Pass the value of the column upto, or null for all messages."));
-    }
-    const Datum upto = pg_snapshot_datum(seen);
-    reader.start(subscriptions, {since, seen}, std::nullopt);
-    core::Xact xact = 0;
-    Place place = 0;
-    while (const std::optional<MessageRow> row = reader.next(UINT64_MAX, xact, place)) {
-        put_message(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo), *row, upto);
-    }
-    reader.close();
-}
-
-Datum inbox_of(FunctionCallInfo fcinfo) {
-    const std::span<const core::AddressView> addresses = read_addresses(fcinfo, 0);
-    require_may_read(addresses);
-    const std::span<const Datum> subscriptions = subscriptions_to(addresses);
-    const core::SnapshotView since =
-        PG_ARGISNULL(1) ? core::SnapshotView{} : pg_snapshot_view(PG_GETARG_DATUM(1));
-    InitMaterializedSRF(fcinfo, 0);
-    if (!subscriptions.empty()) {
-        put_inbox(fcinfo, subscriptions, since);
-    }
-    return static_cast<Datum>(0);
-}
-
 } // namespace
 
 SQL_FUNCTION(receive);
 SQL_FUNCTION(wait);
 SQL_FUNCTION(bookmark);
-SQL_FUNCTION(current_snapshot);
-SQL_FUNCTION(inbox_of);
 
 } // namespace cloudsat::board

@@ -48,36 +48,41 @@ COMMENT ON FUNCTION cloudsat.bookmark IS
     'saves this session''s stream position under its nick, from which register() resumes. Unless force is '
     'true, anything further that the nick''s newest bookmark has received is kept';
 
--- One for each type of address argument, as for register.
-CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_snapshot DEFAULT NULL)
+-- One for each type of address argument, as for register. PARALLEL UNSAFE like the others.
+CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address[], since pg_snapshot DEFAULT NULL,
+                               max int4 DEFAULT NULL, timeout interval DEFAULT '0')
     RETURNS TABLE (uuid uuid, "timestamp" timestamptz, poster cloudsat.address, chan cloudsat.address,
                    message text, before uuid, disposition cloudsat.disposition, root uuid, depth int4,
                    upto pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
-COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_snapshot) IS
-    'messages on the suffixes of these addresses that are not in since; upto is the next since';
-CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address, since pg_snapshot DEFAULT NULL)
+COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address[], pg_snapshot, int4, interval) IS
+    'messages on the suffixes of these addresses that are not in since: all, or those of the first '
+    'transactions, about max; upto is the next since. Waits up to timeout for the first one';
+CREATE FUNCTION cloudsat.inbox(addresses cloudsat.address, since pg_snapshot DEFAULT NULL,
+                               max int4 DEFAULT NULL, timeout interval DEFAULT '0')
     RETURNS TABLE (uuid uuid, "timestamp" timestamptz, poster cloudsat.address, chan cloudsat.address,
                    message text, before uuid, disposition cloudsat.disposition, root uuid, depth int4,
                    upto pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
-COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address, pg_snapshot) IS
-    'messages on the suffixes of an address that are not in since, like inbox(address[], pg_snapshot)';
-CREATE FUNCTION cloudsat.inbox(addresses text[], since pg_snapshot DEFAULT NULL)
+COMMENT ON FUNCTION cloudsat.inbox(cloudsat.address, pg_snapshot, int4, interval) IS
+    'messages on the suffixes of an address that are not in since, like inbox(address[], ...)';
+CREATE FUNCTION cloudsat.inbox(addresses text[], since pg_snapshot DEFAULT NULL,
+                               max int4 DEFAULT NULL, timeout interval DEFAULT '0')
     RETURNS TABLE (uuid uuid, "timestamp" timestamptz, poster cloudsat.address, chan cloudsat.address,
                    message text, before uuid, disposition cloudsat.disposition, root uuid, depth int4,
                    upto pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
-COMMENT ON FUNCTION cloudsat.inbox(text[], pg_snapshot) IS
-    'messages on the suffixes of these addresses that are not in since, like inbox(address[], pg_snapshot)';
-CREATE FUNCTION cloudsat.inbox(addresses text, since pg_snapshot DEFAULT NULL)
+COMMENT ON FUNCTION cloudsat.inbox(text[], pg_snapshot, int4, interval) IS
+    'messages on the suffixes of these addresses that are not in since, like inbox(address[], ...)';
+CREATE FUNCTION cloudsat.inbox(addresses text, since pg_snapshot DEFAULT NULL,
+                               max int4 DEFAULT NULL, timeout interval DEFAULT '0')
     RETURNS TABLE (uuid uuid, "timestamp" timestamptz, poster cloudsat.address, chan cloudsat.address,
                    message text, before uuid, disposition cloudsat.disposition, root uuid, depth int4,
                    upto pg_snapshot)
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_inbox_of';
-COMMENT ON FUNCTION cloudsat.inbox(text, pg_snapshot) IS
+COMMENT ON FUNCTION cloudsat.inbox(text, pg_snapshot, int4, interval) IS
     'messages on the suffixes of an address, or of those of an array literal, that are not in since, like '
-    'inbox(address[], pg_snapshot)';
+    'inbox(address[], ...)';
 
 CREATE FUNCTION cloudsat.current_snapshot() RETURNS pg_snapshot
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cloudsat_current_snapshot';

@@ -56,6 +56,22 @@ TEST(BoardClock, EraStandsInFront) {
     EXPECT_GT(static_cast<std::int64_t>(on_board_clock(max_era, (Xact{1} << 48) - 1)), 0);
 }
 
+std::vector<Xact> numbers_of(const std::vector<Era>& eras, std::uint64_t full_xid) {
+    std::vector<Xact> numbers;
+    each_number(eras, full_xid, [&numbers](Xact number) { numbers.push_back(number); });
+    return numbers;
+}
+
+TEST(BoardClock, ATransactionFromBeforeAnEraMayBelongToAnEarlierOne) {
+    const std::vector<Era> eras{{3, 0}, {4, 100}, {6, 200}};
+    EXPECT_EQ(numbers_of(eras, 200), (std::vector{on_board_clock(6, 200)}));
+    EXPECT_EQ(numbers_of(eras, 199), (std::vector{on_board_clock(6, 199), on_board_clock(4, 199)}));
+    EXPECT_EQ(numbers_of(eras, 100), (std::vector{on_board_clock(6, 100), on_board_clock(4, 100)}));
+    EXPECT_EQ(numbers_of(eras, 99),
+              (std::vector{on_board_clock(6, 99), on_board_clock(4, 99), on_board_clock(3, 99)}));
+    EXPECT_EQ(numbers_of({{0, UINT64_MAX}}, 7), (std::vector{Xact{7}}));
+}
+
 TEST(BoardClock, WidensRelativeToTheNext) {
     EXPECT_EQ(widen(5, 10), 5U);
     EXPECT_EQ(widen(10, 10), 10U);
@@ -491,6 +507,30 @@ TEST(Stream, OneOfTwoConnectionsGoesOnWhereEitherWas) {
         two.run(150);
         ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed;
     }
+}
+
+std::vector<Candidate> candidates(std::initializer_list<Xact> xacts) {
+    std::vector<Candidate> all;
+    for (const Xact xact : xacts) {
+        all.push_back({xact, id(all.size()), 0});
+    }
+    return all;
+}
+
+TEST(WholeTransactions, EndBeforeTheFirstThatDoesNotFit) {
+    EXPECT_EQ(whole_transactions({}, 2).end, UINT64_MAX);
+    const WholeTransactions all = whole_transactions(candidates({5, 5, 6}), 3);
+    EXPECT_EQ(all.count, 3U);
+    EXPECT_EQ(all.end, UINT64_MAX);
+    const WholeTransactions some = whole_transactions(candidates({5, 5, 6, 6}), 3);
+    EXPECT_EQ(some.count, 2U);
+    EXPECT_EQ(some.end, 6U);
+    const WholeTransactions exact = whole_transactions(candidates({5, 5, 6}), 2);
+    EXPECT_EQ(exact.count, 2U);
+    EXPECT_EQ(exact.end, 6U);
+    const WholeTransactions large = whole_transactions(candidates({5, 5, 5}), 2);
+    EXPECT_EQ(large.count, 0U) << "none fits: the caller takes the first transaction as a whole";
+    EXPECT_EQ(large.end, 6U);
 }
 
 TEST(Position, CoversWhatIsLess) {

@@ -106,6 +106,19 @@ PositionView advance(SnapshotView received, SnapshotView now, std::span<const Ca
     return after;
 }
 
+WholeTransactions whole_transactions(std::span<const Candidate> first, std::size_t most) noexcept {
+    if (first.size() <= most) {
+        return {first.size(), UINT64_MAX};
+    }
+    const Xact stays = first[most].xact;
+    const auto end =
+        std::ranges::lower_bound(first, stays, {}, [](const Candidate& candidate) { return candidate.xact; });
+    if (end == first.begin()) {
+        return {0, next_xact(stays)};
+    }
+    return {static_cast<std::size_t>(end - first.begin()), stays};
+}
+
 void Floor::raise(SnapshotView received, std::int64_t now, Xact next) noexcept {
     if (later_next != 0 && received.xmin() >= later_next) {
         time = later_time;

@@ -19,12 +19,32 @@ namespace cloudsat::core {
 
 using Xact = std::uint64_t;
 
-// The board clock: each cluster counts its transactions anew, so the cluster's era precedes the count. 48
-// bits hold the server's 64-bit count for 65,536 rounds of its 32-bit one.
+// The board clock: after a crash, a promotion or a restore, transaction numbers may be assigned a second
+// time, so the era precedes the number. 48 bits hold the server's 64-bit count for 65,536 rounds of its
+// 32-bit one.
 inline constexpr int era_shift = 48;
 inline constexpr std::uint32_t max_era = 0x7FFE; // keeps the clock positive as a signed number
 constexpr Xact on_board_clock(std::uint32_t era, std::uint64_t full_xid) noexcept {
     return Xact{era} << era_shift | full_xid;
+}
+
+// An era of the present cluster, in which transactions from `next` on began; earlier ones may belong to it or
+// to an earlier era.
+struct Era {
+    std::uint32_t number = 0;
+    std::uint64_t next = 0;
+};
+
+// The numbers on the board clock that a transaction in progress may have: usually one, more only for a
+// prepared transaction that may be older than an era. No other transaction of this cluster has them.
+// `eras` are those of this cluster, ascending, at least one. Calls add(number) for each.
+template <class F> void each_number(std::span<const Era> eras, std::uint64_t full_xid, F add) {
+    for (std::size_t i = eras.size(); i > 0; --i) {
+        add(on_board_clock(eras[i - 1].number, full_xid));
+        if (full_xid >= eras[i - 1].next) {
+            return;
+        }
+    }
 }
 
 // The 64-bit id of a 32-bit one that is at most half a round old: the greatest such below `next`, the next
@@ -137,6 +157,14 @@ private:
 // the numbers, as for unite.
 PositionView advance(SnapshotView received, SnapshotView now, std::span<const Candidate> first,
                      std::size_t most, std::span<Xact> room) noexcept;
+
+// How far a batch of about `most` messages goes if it takes whole transactions only: `first` are the most + 1
+// first candidates in order (or all, if fewer).
+struct WholeTransactions {
+    std::size_t count = 0; // of the candidates; 0 if even the first transaction has more than `most`
+    Xact end = UINT64_MAX; // the batch has all wanted messages of the transactions before this one
+};
+WholeTransactions whole_transactions(std::span<const Candidate> first, std::size_t most) noexcept;
 
 // The time since which every transaction that a position lacks has been running. Messages get their uuids
 // after their transaction's number, so a position lacks none from before, and a reader need not look there.

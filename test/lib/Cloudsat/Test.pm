@@ -60,11 +60,11 @@ sub init_node {
 	return $node;
 }
 
-# new_node(name, preload => 1, extension => 1, conf => '', allows_streaming => 0)
+# new_node(name, preload => 1, extension => 1, conf => q{}, allows_streaming => 0, has_archiving => 0)
 sub new_node {
 	my ($name, %options) = @_;
 	%options = (preload => 1, extension => 1, conf => q{}, %options);
-	my $node = init_node($name, allows_streaming => $options{allows_streaming} // 0);
+	my $node = init_node($name, map { $_ => $options{$_} // 0 } qw(allows_streaming has_archiving));
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'cloudsat'") if $options{preload};
 	$node->append_conf('postgresql.conf', $options{conf});
 	$node->start;
