@@ -14,7 +14,8 @@
 //                                 encoding), size of the body, and its beginning
 //   exclusive QUEUE               consumes exclusively, with a prefetch of 1, and acknowledges nothing
 //   consume QUEUE COUNT           takes COUNT and does not acknowledge them
-//   count QUEUE                   prints how many messages are ready; unlike the management API's, this number is
+//   count QUEUE                   prints how many messages are ready; unlike the management API's, this
+//   number is
 //                                 never late
 //   delete QUEUE                  prints how many messages went with it
 //   hold                          prints `holding`, and keeps the connection until standard input ends
