@@ -258,11 +258,11 @@ List* MessageReader::partitions_since(const core::Uuid* floor) const {
 void MessageReader::start_replies(Datum root) {
     end_replies();
     wanted_root_ = root;
-    // The order of their bounds is the order of time, so replies mostly come in the order of their uuids.
-    PartitionDesc descriptor = RelationGetPartitionDesc(table_, true);
-    for (int i = 0; i < descriptor->nparts; ++i) {
-        partitions_ = lappend_oid(partitions_, descriptor->oids[i]);
-    }
+    // A reply is later than its root. In order of time, so replies mostly come in the order of their uuids.
+    const core::Uuid uuid = from_datum(root);
+    const std::optional<core::Uuid> floor =
+        core::uuid_time(uuid) ? uuid_floor_of(timestamp_of(uuid) - clock_margin) : std::nullopt;
+    partitions_ = partitions_since(floor ? &*floor : nullptr);
 }
 
 std::optional<MessageRow> MessageReader::next_reply(Place& place) {

@@ -161,10 +161,6 @@ namespace {
 
 // --- receiving -------------------------------------------------------------
 
-// A clock that steps back may give messages uuids from before the floor, and they would be missed. It may
-// step back by this much.
-constexpr std::int64_t clock_margin = USECS_PER_DAY;
-
 std::optional<core::Uuid> floor_uuid(const core::Floor& floor) {
     return floor.time ? uuid_floor_of(*floor.time - clock_margin) : std::nullopt;
 }

@@ -22,6 +22,9 @@ TimestampTz timestamp_of(const core::Uuid& uuid);
 // The smallest uuid of an instant, if there is one.
 std::optional<core::Uuid> uuid_floor_of(TimestampTz time);
 
+// How far a clock may step back without readers missing messages that then get earlier uuids.
+inline constexpr std::int64_t clock_margin = USECS_PER_DAY;
+
 // In halves, as core compares them.
 core::MessageId message_id(Datum uuid);
 core::Uuid uuid_of(const core::MessageId& id);

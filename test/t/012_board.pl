@@ -242,6 +242,15 @@ is(sql(q{SELECT FROM cloudsat.register('{a.example.com}'); DO $$ BEGIN FOR i IN 
 		PERFORM cloudsat.register('{b.example.com}'); COMMIT; END LOOP; END $$;
 		SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'cloudsat registration'}),
 	'1', 'an old registration is forgotten when the new one is committed');
+
+# --- walking a thread looks where its replies can be -----------------------------------------------------------------
+my $old = sql(q{INSERT INTO cloudsat.messages SELECT cloudsat.uuid_floor('2020-02-02Z'), '2020-02-02Z', '.', '.', 'old', NULL, NULL, NULL, NULL,
+	pg_current_xact_id() RETURNING uuid});
+sql('SELECT FROM cloudsat.maintain()');
+my $locks_it = q{SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'cloudsat.messages_20200202'::regclass};
+my $new = sql(q{SELECT cloudsat.post('ann.example.org', 'h1.example.com', 'new')});
+is(sql('BEGIN', "SELECT count(*) FROM cloudsat.thread('$new')", $locks_it, "SELECT count(*) FROM cloudsat.thread('$old')", $locks_it, 'COMMIT') =~ s/\s+/ /gr,
+	'1 0 1 1', 'not in partitions that ended before it began');
 $node->stop;
 
 # --- without preloading ------------------------------------------------------------------------------------------
