@@ -154,6 +154,7 @@ look($reader, $first);
 $reader->{since} = "'" . sql($first, 'SELECT cloudsat.current_snapshot()') . "'";
 $first->stop('immediate');
 $behind->promote;
+$behind->restart;    # so that only its timeline tells
 post($behind, 2000, 2400);
 exact($reader, $behind, 'after an asynchronous failover');
 is(eras($behind), '0:1 1:2', 'the first writer after the promotion began an era');
