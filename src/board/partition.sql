@@ -145,7 +145,9 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.messages INCLUDING ALL, '
                    -- spares ATTACH the look at every row
-                   'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L))',
+                   'CONSTRAINT attaching CHECK (uuid >= %L AND uuid < %L)) '
+                   -- Rows never change: vacuum freezes them in the pass in which it finds them visible.
+                   'WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05)',
                    partition, cloudsat.uuid_floor(lower(period)), cloudsat.uuid_floor(upper(period)));
     EXECUTE format('ALTER TABLE cloudsat.%I ADD CONSTRAINT %I PRIMARY KEY (uuid)', partition,
                    partition || '_pkey');

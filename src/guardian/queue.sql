@@ -230,7 +230,10 @@ AS $body$
 DECLARE
     why text;
 BEGIN
-    EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS)', partition);
+    -- Rows never change: vacuum freezes them in the pass in which it finds them visible.
+    EXECUTE format('CREATE TABLE cloudsat.%I (LIKE cloudsat.queue_history INCLUDING COMMENTS) '
+                   'WITH (autovacuum_freeze_min_age = 0, autovacuum_vacuum_insert_scale_factor = 0.05)',
+                   partition);
     EXECUTE format('ALTER TABLE cloudsat.%I REPLICA IDENTITY FULL', partition);
     EXECUTE format('WITH moved AS (DELETE FROM ONLY cloudsat.queue_history_default'
                    ' WHERE "time" >= %L AND "time" < %L RETURNING *) INSERT INTO cloudsat.%I SELECT * FROM '

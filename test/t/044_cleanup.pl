@@ -132,4 +132,11 @@ like($warning, qr/WARNING:  could not drop partition "messages_20200102": .*depe
 wait_until($detached, 0, 10, 'and dropped by the launcher');
 is(sql($days), '02', 'the view keeps its partition');
 $node->stop;
+# --- vacuum passes over a message once -------------------------------------------------------------------------------
+my $frozen = new_node('frozen', conf => "autovacuum_naptime = 1s\ncloudsat.notify = off");
+sql($frozen, 'CREATE EXTENSION pg_visibility', 'SELECT FROM cloudsat.maintain()',
+	q{SELECT count(*) FROM generate_series(1, 3000) AS n, cloudsat.post('ann.example.org', 'h1.example.com', n::text)});
+wait_until($frozen, q{SELECT count(*) FROM (SELECT tableoid FROM cloudsat.messages GROUP BY 1) AS m, pg_visibility_map_summary(m.tableoid) AS v
+	WHERE v.all_frozen > 0 AND v.all_frozen = v.all_visible}, 1, 90, 'autovacuum freezes messages in its first pass');
+
 done_testing();
