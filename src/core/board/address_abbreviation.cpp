@@ -26,11 +26,8 @@ AddressAbbreviation::AddressAbbreviation() noexcept {
     pool_[0] = behind_all[0];
     pool_used_ = behind_all.size();
     count_ = 2;
-    pivots_[0] = Pivot{
-        .label = 0, .low = 0, .offset = 0, .size = 0, .skip = 0, .stretch = 0, .squeeze = 0, .taken = false};
-    pivots_[1] = pivots_[0];
-    pivots_[1].label = ~std::uint64_t{0};
-    pivots_[1].size = behind_all.size();
+    pivots_[0] = {.label = 0, .offset = 0, .size = 0};
+    pivots_[1] = {.label = ~std::uint64_t{0}, .offset = 0, .size = behind_all.size()};
     measure(0);
 }
 
@@ -53,14 +50,9 @@ void AddressAbbreviation::insert(std::size_t after, std::string_view key, std::u
     const auto position = pivots_.begin() + static_cast<std::ptrdiff_t>(after) + 1;
     const auto end = pivots_.begin() + static_cast<std::ptrdiff_t>(count_);
     std::copy_backward(position, end, end + 1);
-    *position = Pivot{.label = label,
-                      .low = 0,
-                      .offset = static_cast<std::uint32_t>(pool_used_),
-                      .size = static_cast<std::uint16_t>(key.size()),
-                      .skip = 0,
-                      .stretch = 0,
-                      .squeeze = 0,
-                      .taken = false};
+    *position = {.label = label,
+                 .offset = static_cast<std::uint32_t>(pool_used_),
+                 .size = static_cast<std::uint16_t>(key.size())};
     key.copy(pool_.data() + pool_used_, key.size());
     pool_used_ += key.size();
     ++count_;

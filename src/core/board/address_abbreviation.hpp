@@ -36,13 +36,13 @@ private:
     // A pivot, and the interval from it to the next one.
     struct Pivot {
         std::uint64_t label;
-        std::uint64_t low;    // the pivot's own eight bytes after the skipped ones
-        std::uint32_t offset; // of the pivot's bytes in pool_
-        std::uint16_t size;   // of the pivot
-        std::uint16_t skip;   // number of bytes that this pivot and the next one share
-        std::uint8_t stretch; // shift left that lets the interval's bytes fill 64 bits
-        std::uint8_t squeeze; // shift right that then fits them into the gap of the labels; 64: no room
-        bool taken;           // whether a label has been given out inside the interval
+        std::uint32_t offset;     // of the pivot's bytes in pool_
+        std::uint16_t size;       // of the pivot
+        std::uint16_t skip = 0;   // number of bytes that this pivot and the next one share
+        std::uint64_t low = 0;    // the pivot's own eight bytes after the skipped ones
+        std::uint8_t stretch = 0; // shift left that lets the interval's bytes fill 64 bits
+        std::uint8_t squeeze = 0; // shift right that then fits them into the gap of the labels; 64: no room
+        bool taken = false;       // whether a label has been given out inside the interval
     };
 
     std::string_view bytes(const Pivot& pivot) const noexcept {

@@ -57,36 +57,18 @@ std::size_t size_of_value(Kind kind, std::string_view rest) noexcept {
 
 // Size of a field's value in bytes; nothing for an unknown type.
 std::optional<std::size_t> size_of_field(char type, std::string_view rest) noexcept {
-    Fields fields(rest);
-    switch (type) {
-    case 't':
-    case 'b':
-    case 'B':
-        return 1;
-    case 's':
-    case 'u':
-        return 2;
-    case 'I':
-    case 'i':
-    case 'f':
-        return 4;
-    case 'D':
-        return 5;
-    case 'l':
-    case 'L':
-    case 'd':
-    case 'T':
-        return 8;
-    case 'V':
-        return 0;
-    case 'S':
-    case 'x':
-    case 'A':
-    case 'F':
-        return 4 + std::size_t{fields.dword()};
-    default:
-        return std::nullopt;
+    struct Size {
+        std::string_view types;
+        std::size_t bytes;
+    };
+    constexpr Size sizes[] = {{"V", 0}, {"tbB", 1}, {"su", 2}, {"Iif", 4}, {"D", 5}, {"lLdT", 8}};
+    for (const Size& size : sizes) {
+        if (size.types.find(type) != std::string_view::npos) {
+            return size.bytes;
+        }
     }
+    const bool has_length = std::string_view("SxAF").find(type) != std::string_view::npos;
+    return has_length ? std::optional(4 + std::size_t{Fields(rest).dword()}) : std::nullopt;
 }
 
 // One entry of a table or an array, taken from the front of the rest.
@@ -217,57 +199,41 @@ private:
         Fields fields(value);
         switch (type) {
         case 't':
-            out_ += fields.octet() != 0 ? "true" : "false";
-            break;
+            return write(fields.octet() != 0 ? "true" : "false");
         case 'b':
-            typed("i8", static_cast<std::int8_t>(fields.octet()));
-            break;
+            return typed("i8", static_cast<std::int8_t>(fields.octet()));
         case 'B':
-            typed("u8", fields.octet());
-            break;
+            return typed("u8", fields.octet());
         case 's':
-            typed("i16", static_cast<std::int16_t>(fields.word()));
-            break;
+            return typed("i16", static_cast<std::int16_t>(fields.word()));
         case 'u':
-            typed("u16", fields.word());
-            break;
+            return typed("u16", fields.word());
         case 'I':
-            append_json(out_, static_cast<std::int32_t>(fields.dword()));
-            break;
+            return append_json(out_, static_cast<std::int32_t>(fields.dword()));
         case 'i':
-            typed("u32", fields.dword());
-            break;
+            return typed("u32", fields.dword());
         case 'l':
-            append_json(out_, static_cast<std::int64_t>(fields.qword()));
-            break;
+            return append_json(out_, static_cast<std::int64_t>(fields.qword()));
         case 'L':
-            typed("u64", fields.qword());
-            break;
+            return typed("u64", fields.qword());
         case 'f':
-            floating("f32", std::bit_cast<float>(fields.dword()));
-            break;
+            return floating("f32", std::bit_cast<float>(fields.dword()));
         case 'd':
-            floating("f64", std::bit_cast<double>(fields.qword()));
-            break;
+            return floating("f64", std::bit_cast<double>(fields.qword()));
         case 'T':
-            typed("timestamp", fields.qword());
-            break;
+            return typed("timestamp", fields.qword());
         case 'D':
-            decimal(fields);
-            break;
+            return decimal(fields);
         case 'S':
-            string(fields.long_string());
-            break;
+            return string(fields.long_string());
         case 'x':
-            open("bytes");
-            hex(fields.long_string());
-            out_ += '}';
-            break;
+            return bytes("bytes", fields.long_string());
         default:
-            out_ += "null";
-            break;
+            return write("null");
         }
     }
+
+    void write(std::string_view text) { out_ += text; }
 
     void open(std::string_view type) {
         out_ += "{\"!";
@@ -322,9 +288,7 @@ private:
         if (is_showable(text)) {
             append_json(out_, text);
         } else {
-            open("string");
-            hex(text);
-            out_ += '}';
+            bytes("string", text);
         }
     }
 
@@ -339,10 +303,11 @@ private:
         }
     }
 
-    void hex(std::string_view bytes) {
+    void bytes(std::string_view type, std::string_view value) {
+        open(type);
         out_ += '"';
-        hex_digits(bytes);
-        out_ += '"';
+        hex_digits(value);
+        out_ += "\"}";
     }
     void hex_digits(std::string_view bytes) {
         for (const char c : bytes) {

@@ -8,12 +8,6 @@ namespace {
 constexpr char frame_end = '\xCE';
 constexpr std::uint16_t basic_class = 60;
 
-void put(std::string& out, std::uint64_t value, int size) {
-    for (int shift = (size - 1) * 8; shift >= 0; shift -= 8) {
-        out += static_cast<char>(value >> static_cast<unsigned>(shift) & 0xFFU);
-    }
-}
-
 } // namespace
 
 Framing read_frame(std::string_view bytes, std::size_t frame_max, Frame& frame) noexcept {
@@ -70,23 +64,10 @@ FrameWriter& FrameWriter::begin(std::uint16_t channel, Method method) {
     return dword(static_cast<std::uint32_t>(method));
 }
 
-FrameWriter& FrameWriter::octet(std::uint8_t value) {
-    out_ += static_cast<char>(value);
-    return *this;
-}
-
-FrameWriter& FrameWriter::word(std::uint16_t value) {
-    put(out_, value, 2);
-    return *this;
-}
-
-FrameWriter& FrameWriter::dword(std::uint32_t value) {
-    put(out_, value, 4);
-    return *this;
-}
-
-FrameWriter& FrameWriter::qword(std::uint64_t value) {
-    put(out_, value, 8);
+FrameWriter& FrameWriter::number(std::uint64_t value, int size) {
+    for (int shift = (size - 1) * 8; shift >= 0; shift -= 8) {
+        out_ += static_cast<char>(value >> static_cast<unsigned>(shift) & 0xFFU);
+    }
     return *this;
 }
 

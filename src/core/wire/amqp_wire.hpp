@@ -99,10 +99,10 @@ public:
     explicit FrameWriter(std::string& out) noexcept : out_(out) {}
 
     FrameWriter& begin(std::uint16_t channel, Method method);
-    FrameWriter& octet(std::uint8_t value);
-    FrameWriter& word(std::uint16_t value);
-    FrameWriter& dword(std::uint32_t value);
-    FrameWriter& qword(std::uint64_t value);
+    FrameWriter& octet(std::uint8_t value) { return number(value, 1); }
+    FrameWriter& word(std::uint16_t value) { return number(value, 2); }
+    FrameWriter& dword(std::uint32_t value) { return number(value, 4); }
+    FrameWriter& qword(std::uint64_t value) { return number(value, 8); }
     FrameWriter& short_string(std::string_view value);
     FrameWriter& long_string(std::string_view value);
     void end();
@@ -115,6 +115,7 @@ public:
 
 private:
     void begin_frame(FrameType type, std::uint16_t channel);
+    FrameWriter& number(std::uint64_t value, int size);
 
     std::string& out_;
     std::size_t start_ = 0; // of the present frame

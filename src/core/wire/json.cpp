@@ -46,25 +46,23 @@ public:
     explicit Renderer(std::pmr::string& out) noexcept : out_(out) {}
 
     void value(const dom::element& v, int depth) {
+        if (depth >= max_render_depth && (v.is_array() || v.is_object())) {
+            out_ += "null";
+            return;
+        }
         switch (v.type()) {
         case dom::element_type::ARRAY:
-            array(v, depth);
-            break;
+            return array(v, depth);
         case dom::element_type::OBJECT:
-            object(v, depth);
-            break;
+            return object(v, depth);
         case dom::element_type::STRING:
-            append_json(out_, as<std::string_view>(v));
-            break;
+            return append_json(out_, as<std::string_view>(v));
         case dom::element_type::INT64:
-            append_json(out_, as<std::int64_t>(v));
-            break;
+            return append_json(out_, as<std::int64_t>(v));
         case dom::element_type::UINT64:
-            append_json(out_, as<std::uint64_t>(v));
-            break;
+            return append_json(out_, as<std::uint64_t>(v));
         case dom::element_type::DOUBLE:
-            append_json(out_, as<double>(v));
-            break;
+            return append_json(out_, as<double>(v));
         case dom::element_type::BOOL:
             out_ += as<bool>(v) ? "true" : "false";
             break;
@@ -76,10 +74,6 @@ public:
 
 private:
     void array(const dom::element& v, int depth) {
-        if (depth >= max_render_depth) {
-            out_ += "null";
-            return;
-        }
         out_ += '[';
         const char* between = "";
         for (const dom::element item : as<dom::array>(v)) {
@@ -91,10 +85,6 @@ private:
     }
 
     void object(const dom::element& v, int depth) {
-        if (depth >= max_render_depth) {
-            out_ += "null";
-            return;
-        }
         out_ += '{';
         const char* between = "";
         for (const dom::key_value_pair field : as<dom::object>(v)) {

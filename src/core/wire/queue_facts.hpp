@@ -7,13 +7,13 @@
 
 namespace cloudsat::core {
 
-// Empty and absent values were not reported: the previous ones remain.
+// Empty and absent values were not reported, or are invalid: the previous ones remain. Absent is never 0.
 struct Facts {
-    std::string_view type;
-    std::string_view state;
-    std::string_view arguments; // JSON, as printed by the broker
+    std::string_view type;      // "classic", "quorum", "stream", ...
+    std::string_view state;     // no action is taken on a queue without a state
+    std::string_view arguments; // JSON text of an object, safe for jsonb
     std::optional<bool> durable;
-    std::optional<bool> exclusive;
+    std::optional<bool> exclusive; // absent in the totals listing for a quorum queue or a stream
     std::optional<bool> auto_delete;
     std::optional<std::int64_t> messages;
     std::optional<std::int64_t> ready;

@@ -6,11 +6,10 @@
 #include "core/base/fault.hpp"
 #include "core/base/result.hpp"
 #include "core/wire/document.hpp"
+#include "core/wire/queue_facts.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <memory_resource>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -18,21 +17,9 @@ namespace cloudsat::core {
 
 // One queue as listed. Texts live in the arena with a terminating NUL; names are texts as in
 // core/wire/broker_name.hpp. Of duplicate keys, the last one counts.
-struct QueueRow {
+struct QueueRow : Facts {
     std::string_view name;
     std::string_view vhost; // empty if the column was not requested
-    std::string_view type;  // "classic", "quorum", "stream", ...; "rabbit_classic_queue" is read as "classic"
-    std::string_view state; // empty if unknown: no action is taken on a queue without a state
-    std::optional<bool> durable;
-    std::optional<bool> exclusive; // null in the totals listing for a quorum queue or a stream
-    std::optional<bool> auto_delete;
-    // Counts are absent if the broker reported none, or an invalid one; absent is never 0.
-    std::optional<std::int64_t> messages;
-    std::optional<std::int64_t> ready;
-    std::optional<std::int64_t> unacknowledged;
-    std::optional<std::int64_t> consumers;
-    std::optional<std::int64_t> memory; // bytes
-    std::string_view arguments;         // JSON text of an object, safe for jsonb; empty if absent
 };
 
 struct QueueListing {

@@ -28,20 +28,12 @@ constexpr std::string_view common_prefix = "rabbitmq_detailed_queue_messages";
 
 constexpr std::size_t max_label_size = 255;
 
-std::optional<Family> family_named(std::string_view name) noexcept {
-    for (std::size_t i = 0; i < family_count; ++i) {
-        if (family_names[i] == name) {
-            return static_cast<Family>(i);
-        }
-    }
-    return std::nullopt;
-}
-
 constexpr bool is_name_character(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
 }
 
-// The family of a sample. Comparing with three names is faster than searching for the end of the name.
+// The family of a sample or an announcement, which begins with its name. Comparing with three names is faster
+// than searching for the end of the name.
 std::optional<Family> family_of(std::string_view line) noexcept {
     for (std::size_t i = 0; i < family_count; ++i) {
         const auto name = family_names[i];
@@ -345,7 +337,7 @@ private:
     }
 
     void read_announcement(std::string_view rest) noexcept {
-        if (const auto family = family_named(rest.substr(0, rest.find(' ')))) {
+        if (const auto family = family_of(rest)) {
             announced_[static_cast<std::size_t>(*family)] = true;
             table_.begin_family();
         }
