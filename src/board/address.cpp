@@ -2,12 +2,12 @@
 // addresses, address_sort.cpp sorts them, and address_planner.cpp has the planner support.
 
 #include <algorithm>
-#include <compare>
 #include <cstring>
 #include <functional>
 
 #include "board/address.hpp"
 
+#include "pg/array.hpp"
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 #include "pg/text.hpp"
@@ -102,43 +102,25 @@ Datum address_to_text(FunctionCallInfo fcinfo) {
 }
 
 // Comparisons run inside index builds and sorts, which require that they leave no memory behind.
-std::strong_ordering compare(FunctionCallInfo fcinfo) {
+int compare(FunctionCallInfo fcinfo) {
     AddressArgument a(PG_GETARG_DATUM(0)), b(PG_GETARG_DATUM(1));
-    const std::strong_ordering order = a.view() <=> b.view();
+    const int order = a.view().key().compare(b.view().key());
     a.release();
     b.release();
     return order;
 }
 
-Datum address_lt(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) < 0);
-}
-Datum address_le(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) <= 0);
-}
-Datum address_eq(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) == 0);
-}
-Datum address_ne(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) != 0);
-}
-Datum address_ge(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) >= 0);
-}
-Datum address_gt(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) > 0);
+template <class Order> Datum holds(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(Order{}(compare(fcinfo), 0));
 }
 
 Datum address_cmp(FunctionCallInfo fcinfo) {
-    const std::strong_ordering order = compare(fcinfo);
-    PG_RETURN_INT32(order < 0 ? -1 : (order > 0 ? 1 : 0));
+    const int order = compare(fcinfo);
+    PG_RETURN_INT32((order > 0) - (order < 0));
 }
 
-Datum address_smaller(FunctionCallInfo fcinfo) {
-    return compare(fcinfo) <= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
-}
-Datum address_larger(FunctionCallInfo fcinfo) {
-    return compare(fcinfo) >= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+template <class Order> Datum choose(FunctionCallInfo fcinfo) {
+    return PG_GETARG_DATUM(Order{}(compare(fcinfo), 0) ? 0 : 1);
 }
 
 const unsigned char* bytes_of(AddressView address) {
@@ -168,9 +150,7 @@ Datum address_contains(FunctionCallInfo fcinfo) {
     PG_RETURN_BOOL(core::within(address_view(PG_GETARG_DATUM(1)), address_view(PG_GETARG_DATUM(0))));
 }
 
-// A bound is what an index compares with to find a subtree: the first key, or the end. The end is not a key
-// of any address and must not get into a column of addresses, so bounds have a type of their own without
-// input and output.
+// The type of bounds has neither input nor output: the end of a subtree must not get into a column.
 Datum bound_in(FunctionCallInfo) {
     ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
             errmsg("cannot accept a value of type _cloudsat.bound"));
@@ -192,42 +172,18 @@ Datum subtree_end(FunctionCallInfo fcinfo) {
     return address_datum(AddressView(end.view()));
 }
 
-// A growing list of addresses for an array.
-class AddressList {
-public:
-    explicit AddressList(std::size_t capacity)
-        : datums_(
-              static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, capacity * sizeof(Datum)))),
-          capacity_(capacity) {}
-
-    void add(AddressView address) {
-        if (size_ == capacity_) {
-            capacity_ *= 2;
-            datums_ = static_cast<Datum*>(repalloc_huge(datums_, capacity_ * sizeof(Datum)));
-        }
-        datums_[size_++] = address_datum(address);
+Datum array_of(const pg::Array<Datum>& addresses) {
+    if (addresses.size() > static_cast<std::size_t>(PG_INT32_MAX)) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses for one array"));
     }
-
-    Datum array() const {
-        if (size_ > static_cast<std::size_t>(PG_INT32_MAX)) {
-            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                    errmsg("too many addresses for one array"));
-        }
-        return PointerGetDatum(
-            construct_array(datums_, static_cast<int>(size_), address_oid(), -1, false, TYPALIGN_INT));
-    }
-
-private:
-    Datum* datums_;
-    std::size_t size_ = 0;
-    std::size_t capacity_;
-};
-static_assert(pg::Plain<AddressList>);
+    return PointerGetDatum(construct_array(addresses.span().data(), static_cast<int>(addresses.size()),
+                                           address_oid(), -1, false, TYPALIGN_INT));
+}
 
 Datum suffix_array(AddressView address) {
-    AddressList list(core::depth(address) + 1);
-    core::for_each_suffix(address, [&list](AddressView suffix) { list.add(suffix); });
-    return list.array();
+    pg::Array<Datum> suffixes;
+    core::for_each_suffix(address, [&](AddressView suffix) { suffixes.add(address_datum(suffix)); });
+    return array_of(suffixes);
 }
 
 Datum suffixes(FunctionCallInfo fcinfo) {
@@ -254,12 +210,12 @@ Datum suffixes_array(FunctionCallInfo fcinfo) {
         views[i] = address_view(elements.values[i]);
     }
     std::sort(views, views + count, std::greater<>());
-    AddressList list(count + 8);
-    core::for_each_suffix(std::span<const AddressView>(views, count), [&list](AddressView suffix) {
+    pg::Array<Datum> suffixes;
+    core::for_each_suffix(std::span<const AddressView>(views, count), [&](AddressView suffix) {
         CHECK_FOR_INTERRUPTS();
-        list.add(suffix);
+        suffixes.add(address_datum(suffix));
     });
-    return list.array();
+    return array_of(suffixes);
 }
 
 Datum parent(FunctionCallInfo fcinfo) {
@@ -313,15 +269,15 @@ SQL_FUNCTION(address_recv);
 SQL_FUNCTION(address_send);
 SQL_FUNCTION(address_from_text);
 SQL_FUNCTION(address_to_text);
-SQL_FUNCTION(address_lt);
-SQL_FUNCTION(address_le);
-SQL_FUNCTION(address_eq);
-SQL_FUNCTION(address_ne);
-SQL_FUNCTION(address_ge);
-SQL_FUNCTION(address_gt);
+SQL_FUNCTION_AS(address_lt, holds<std::less<>>);
+SQL_FUNCTION_AS(address_le, holds<std::less_equal<>>);
+SQL_FUNCTION_AS(address_eq, holds<std::equal_to<>>);
+SQL_FUNCTION_AS(address_ne, holds<std::not_equal_to<>>);
+SQL_FUNCTION_AS(address_ge, holds<std::greater_equal<>>);
+SQL_FUNCTION_AS(address_gt, holds<std::greater<>>);
 SQL_FUNCTION(address_cmp);
-SQL_FUNCTION(address_smaller);
-SQL_FUNCTION(address_larger);
+SQL_FUNCTION_AS(address_smaller, choose<std::less_equal<>>);
+SQL_FUNCTION_AS(address_larger, choose<std::greater_equal<>>);
 SQL_FUNCTION(address_hash);
 SQL_FUNCTION(address_hash_extended);
 SQL_FUNCTION(address_within);

@@ -40,8 +40,7 @@ constexpr double unknown_share = 0.005;
 // Maximum number of containers sampled to estimate a join. Each costs a look at the member's statistics.
 constexpr int most_samples = 100;
 
-// ----- index conditions
-// ------------------------------------------------------------------------------------------
+// --- index conditions ---
 
 // A function of one of our schemas, by name and argument type.
 Oid function_in(Oid schema, const char* name, Oid argument) {
@@ -123,8 +122,7 @@ List* index_condition(SupportRequestIndexCondition& request, Member member) {
     return conditions;
 }
 
-// ----- estimates
-// -------------------------------------------------------------------------------------------------
+// --- estimates ---
 
 // ANALYZE's statistics for a column or an expression.
 struct Statistics {
@@ -160,9 +158,11 @@ Statistics read_statistics(VariableStatData& variable, Oid function) {
     // The values are read as addresses, so the column must have that type: a function may make an address of
     // a column of any type.
     AttStatsSlot slot; // its arrays are palloc'd copies, which are kept
-    if (get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_MCV, InvalidOid,
-                         ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS) &&
-        getBaseType(slot.valuetype) == address_oid()) {
+    const auto read = [&](int kind, int flags) {
+        return get_attstatsslot(&slot, variable.statsTuple, kind, InvalidOid, flags) &&
+               getBaseType(slot.valuetype) == address_oid();
+    };
+    if (read(STATISTIC_KIND_MCV, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS)) {
         const auto count = static_cast<std::size_t>(std::min(slot.nvalues, slot.nnumbers));
         statistics.common = {slot.values, count};
         statistics.common_shares = {slot.numbers, count};
@@ -170,9 +170,7 @@ Statistics read_statistics(VariableStatData& variable, Oid function) {
             statistics.common_total += share;
         }
     }
-    if (get_attstatsslot(&slot, variable.statsTuple, STATISTIC_KIND_HISTOGRAM, InvalidOid,
-                         ATTSTATSSLOT_VALUES) &&
-        getBaseType(slot.valuetype) == address_oid()) {
+    if (read(STATISTIC_KIND_HISTOGRAM, ATTSTATSSLOT_VALUES)) {
         const auto count = static_cast<std::size_t>(slot.nvalues);
         auto* bounds = static_cast<std::string_view*>(
             palloc(std::max<std::size_t>(count, 1) * sizeof(std::string_view)));
@@ -309,10 +307,9 @@ double join(PlannerInfo* root, List* arguments, SpecialJoinInfo* info, Oid funct
     return std::clamp(share, 0.0, 1.0);
 }
 
-// ----- entries
-// ---------------------------------------------------------------------------------------------------
+// --- entries ---
 
-Datum support(FunctionCallInfo fcinfo, Member member) {
+template <Member member> Datum support(FunctionCallInfo fcinfo) {
     auto* request = reinterpret_cast<Node*>(PG_GETARG_POINTER(0));
     if (IsA(request, SupportRequestIndexCondition)) {
         PG_RETURN_POINTER(index_condition(*reinterpret_cast<SupportRequestIndexCondition*>(request), member));
@@ -328,55 +325,33 @@ Datum support(FunctionCallInfo fcinfo, Member member) {
     PG_RETURN_POINTER(nullptr);
 }
 
-Datum restriction(FunctionCallInfo fcinfo, Member member) {
+template <Member member> Datum restriction(FunctionCallInfo fcinfo) {
     auto* root = reinterpret_cast<PlannerInfo*>(PG_GETARG_POINTER(0));
     auto* arguments = reinterpret_cast<List*>(PG_GETARG_POINTER(2));
     PG_RETURN_FLOAT8(restriction(root, arguments, PG_GETARG_INT32(3), get_opcode(PG_GETARG_OID(1)), member));
 }
 
-Datum join(FunctionCallInfo fcinfo, Member member) {
+template <Member member> Datum join(FunctionCallInfo fcinfo) {
     auto* root = reinterpret_cast<PlannerInfo*>(PG_GETARG_POINTER(0));
     auto* arguments = reinterpret_cast<List*>(PG_GETARG_POINTER(2));
     auto* info = reinterpret_cast<SpecialJoinInfo*>(PG_GETARG_POINTER(4));
     PG_RETURN_FLOAT8(join(root, arguments, info, get_opcode(PG_GETARG_OID(1)), member));
 }
 
-Datum within_support(FunctionCallInfo fcinfo) {
-    return support(fcinfo, Member::first);
-}
-Datum contains_support(FunctionCallInfo fcinfo) {
-    return support(fcinfo, Member::second);
-}
-Datum within_restriction(FunctionCallInfo fcinfo) {
-    return restriction(fcinfo, Member::first);
-}
-Datum contains_restriction(FunctionCallInfo fcinfo) {
-    return restriction(fcinfo, Member::second);
-}
-
 // An index range has two conditions. The estimate for the first covers both, and the second counts as 1.
-Datum range_start_restriction(FunctionCallInfo fcinfo) {
-    return restriction(fcinfo, Member::first);
-}
 Datum range_end_restriction(FunctionCallInfo) {
     PG_RETURN_FLOAT8(1.0);
-}
-Datum within_join(FunctionCallInfo fcinfo) {
-    return join(fcinfo, Member::first);
-}
-Datum contains_join(FunctionCallInfo fcinfo) {
-    return join(fcinfo, Member::second);
 }
 
 } // namespace
 
-SQL_FUNCTION(within_support);
-SQL_FUNCTION(contains_support);
-SQL_FUNCTION(within_restriction);
-SQL_FUNCTION(contains_restriction);
-SQL_FUNCTION(range_start_restriction);
+SQL_FUNCTION_AS(within_support, support<Member::first>);
+SQL_FUNCTION_AS(contains_support, support<Member::second>);
+SQL_FUNCTION_AS(within_restriction, restriction<Member::first>);
+SQL_FUNCTION_AS(contains_restriction, restriction<Member::second>);
+SQL_FUNCTION_AS(range_start_restriction, restriction<Member::first>);
 SQL_FUNCTION(range_end_restriction);
-SQL_FUNCTION(within_join);
-SQL_FUNCTION(contains_join);
+SQL_FUNCTION_AS(within_join, join<Member::first>);
+SQL_FUNCTION_AS(contains_join, join<Member::second>);
 
 } // namespace cloudsat::board

@@ -46,12 +46,9 @@ Bookmark read(TupleTableSlot* row) {
 }
 
 std::optional<Bookmark> newest_by_index(Relation table, Relation index, Snapshot snapshot, Datum nick) {
-    ScanKeyData key;
-    ScanKeyEntryInitialize(&key, 0, number_of(c_nick), BTEqualStrategyNumber, InvalidOid,
-                           index->rd_indcollation[0], operator_of(index, 0, BTEqualStrategyNumber), nick);
     std::optional<Bookmark> newest;
     pg::TableScan scan;
-    scan.begin(table, RelationGetRelid(index), snapshot, key);
+    scan.begin(table, RelationGetRelid(index), snapshot, condition_on(index, 0, BTEqualStrategyNumber, nick));
     if (TupleTableSlot* row = scan.next(BackwardScanDirection)) {
         newest = read(row);
     }

@@ -1,5 +1,6 @@
 // The type cloudsat.disposition: input, output, comparison. core/board/disposition.hpp defines the values.
 
+#include <functional>
 #include <string_view>
 
 #include "board/disposition.hpp"
@@ -57,8 +58,8 @@ Datum disposition_out(FunctionCallInfo fcinfo) {
 
 // The binary form is the byte itself, 1 to 6 in the order of the type.
 Datum disposition_recv(FunctionCallInfo fcinfo) {
-    const auto byte =
-        static_cast<std::uint8_t>(pq_getmsgbyte(reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0))));
+    auto* message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+    const auto byte = static_cast<std::uint8_t>(pq_getmsgbyte(message));
     const auto value = core::disposition_of_byte(byte);
     if (!value) {
         ereport(
@@ -96,33 +97,16 @@ int compare(FunctionCallInfo fcinfo) {
     return (a > b) - (a < b);
 }
 
-Datum disposition_lt(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) < 0);
+template <class Order> Datum holds(FunctionCallInfo fcinfo) {
+    PG_RETURN_BOOL(Order{}(compare(fcinfo), 0));
 }
-Datum disposition_le(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) <= 0);
-}
-Datum disposition_eq(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) == 0);
-}
-Datum disposition_ne(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) != 0);
-}
-Datum disposition_ge(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) >= 0);
-}
-Datum disposition_gt(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(compare(fcinfo) > 0);
-}
+
 Datum disposition_cmp(FunctionCallInfo fcinfo) {
     PG_RETURN_INT32(compare(fcinfo));
 }
 
-Datum disposition_smaller(FunctionCallInfo fcinfo) {
-    return compare(fcinfo) <= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
-}
-Datum disposition_larger(FunctionCallInfo fcinfo) {
-    return compare(fcinfo) >= 0 ? PG_GETARG_DATUM(0) : PG_GETARG_DATUM(1);
+template <class Order> Datum choose(FunctionCallInfo fcinfo) {
+    return PG_GETARG_DATUM(Order{}(compare(fcinfo), 0) ? 0 : 1);
 }
 
 Datum disposition_hash(FunctionCallInfo fcinfo) {
@@ -145,15 +129,15 @@ SQL_FUNCTION(disposition_recv);
 SQL_FUNCTION(disposition_send);
 SQL_FUNCTION(disposition_from_text);
 SQL_FUNCTION(disposition_to_text);
-SQL_FUNCTION(disposition_lt);
-SQL_FUNCTION(disposition_le);
-SQL_FUNCTION(disposition_eq);
-SQL_FUNCTION(disposition_ne);
-SQL_FUNCTION(disposition_ge);
-SQL_FUNCTION(disposition_gt);
+SQL_FUNCTION_AS(disposition_lt, holds<std::less<>>);
+SQL_FUNCTION_AS(disposition_le, holds<std::less_equal<>>);
+SQL_FUNCTION_AS(disposition_eq, holds<std::equal_to<>>);
+SQL_FUNCTION_AS(disposition_ne, holds<std::not_equal_to<>>);
+SQL_FUNCTION_AS(disposition_ge, holds<std::greater_equal<>>);
+SQL_FUNCTION_AS(disposition_gt, holds<std::greater<>>);
 SQL_FUNCTION(disposition_cmp);
-SQL_FUNCTION(disposition_smaller);
-SQL_FUNCTION(disposition_larger);
+SQL_FUNCTION_AS(disposition_smaller, choose<std::less_equal<>>);
+SQL_FUNCTION_AS(disposition_larger, choose<std::greater_equal<>>);
 SQL_FUNCTION(disposition_hash);
 SQL_FUNCTION(disposition_hash_extended);
 SQL_FUNCTION(is_final);

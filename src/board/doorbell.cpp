@@ -15,10 +15,10 @@
 #include "board/settings.hpp"
 #include "core/board/rung_channels.hpp"
 #include "pg/compat.hpp"
+#include "pg/result_row.hpp"
 #include "pg/wait.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "commands/async.h"
 }
 
@@ -220,29 +220,30 @@ void doorbell_leave() {
     }
 }
 
-} // namespace cloudsat::board
+namespace {
 
-using namespace cloudsat;
-
-static Datum waking(PG_FUNCTION_ARGS) {
-    TupleDesc row;
-    if (get_call_result_type(fcinfo, nullptr, &row) != TYPEFUNC_COMPOSITE) {
+Datum waking(FunctionCallInfo fcinfo) {
+    TupleDesc type;
+    if (get_call_result_type(fcinfo, nullptr, &type) != TYPEFUNC_COMPOSITE) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("function returning record called in context that cannot accept type record"));
     }
     constexpr const char* names[] = {"off", "inline", "batched"}; // in the order of Notify
-    Datum values[7] = {CStringGetTextDatum(names[static_cast<int>(board::notify_now())])};
-    bool nulls[7] = {false, true, true, true, true, true, true};
-    if (board::has_doorbell_memory()) {
-        const board::NotificationCounts counts = board::count_notifications();
-        values[1] = Int32GetDatum(board::count_watchers());
-        values[2] = Int64GetDatum(static_cast<int64>(counts.left));
-        values[3] = Int32GetDatum(counts.pending);
-        values[4] = Int64GetDatum(static_cast<int64>(counts.sent));
-        values[5] = Int64GetDatum(static_cast<int64>(counts.batches));
-        values[6] = Int64GetDatum(static_cast<int64>(counts.dropped));
-        std::fill(std::begin(nulls), std::end(nulls), false);
-    }
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls));
+    const bool unknown = !has_doorbell_memory();
+    const NotificationCounts counts = unknown ? NotificationCounts{} : count_notifications();
+    pg::ResultRow row;
+    row.add(CStringGetTextDatum(names[static_cast<int>(notify_now())]));
+    row.add(Int32GetDatum(unknown ? 0 : count_watchers()), unknown);
+    row.add(Int64GetDatum(static_cast<int64>(counts.left)), unknown);
+    row.add(Int32GetDatum(counts.pending), unknown);
+    row.add(Int64GetDatum(static_cast<int64>(counts.sent)), unknown);
+    row.add(Int64GetDatum(static_cast<int64>(counts.batches)), unknown);
+    row.add(Int64GetDatum(static_cast<int64>(counts.dropped)), unknown);
+    return row.value(BlessTupleDesc(type));
 }
+
+} // namespace
+
 SQL_FUNCTION(waking);
+
+} // namespace cloudsat::board

@@ -19,6 +19,7 @@
 #include <limits>
 #include <new>
 #include <tuple>
+#include <utility>
 
 extern "C" {
 #include "common/hashfn.h"
@@ -153,6 +154,13 @@ std::size_t class_of(std::uint64_t hash) {
     return hash % classes;
 }
 
+// Calls act(number) for each bit that is set in the n-th of many words.
+template <class Act> void for_each_bit(std::size_t n, Word word, Act act) {
+    for (; word != 0; word &= word - 1) {
+        act(n * word_bits + static_cast<std::size_t>(std::countr_zero(word)));
+    }
+}
+
 // The latch belongs to the place, so it may be set whatever process has the place now.
 void wake(std::size_t process) {
     SetLatch(&ProcGlobal->allProcs[process].procLatch);
@@ -219,11 +227,9 @@ void end_watch() {
     const std::size_t place = own_place();
     watchers[place].database.store(InvalidOid);
     for (std::size_t i = 0; i < own_classes.size(); ++i) {
-        for (Word left = own_classes[i]; left != 0; left &= left - 1) {
-            const std::size_t number = i * word_bits + static_cast<std::size_t>(std::countr_zero(left));
+        for_each_bit(i, std::exchange(own_classes[i], 0), [place](std::size_t number) {
             bits[number * memory->words + place / word_bits].fetch_and(~(Word{1} << place % word_bits));
-        }
-        own_classes[i] = 0;
+        });
     }
     memory->watching.fetch_sub(1);
 }
@@ -241,9 +247,7 @@ void ring_watchers(std::uint64_t channel) {
     }
     const std::atomic<Word>* row = bits + class_of(channel) * memory->words;
     for (std::size_t i = 0; i < memory->words; ++i) {
-        for (Word left = row[i].load(); left != 0; left &= left - 1) {
-            ring_watcher(i * word_bits + static_cast<std::size_t>(std::countr_zero(left)));
-        }
+        for_each_bit(i, row[i].load(), ring_watcher);
     }
 }
 
@@ -376,9 +380,8 @@ std::span<Notification> take_notifications(std::span<Notification> room) {
             continue;
         }
         // Bits first, then the places: a notification that arrives in between sets its bit again.
-        for (Word left = own_queue->used[i].exchange(0); left != 0; left &= left - 1) {
-            Place& place =
-                own_queue->places[i * word_bits + static_cast<std::size_t>(std::countr_zero(left))];
+        for_each_bit(i, own_queue->used[i].exchange(0), [&](std::size_t number) {
+            Place& place = own_queue->places[number];
             SpinLockAcquire(&place.lock);
             const Oid database = place.database;
             room[count].channel_hash = place.hash;
@@ -387,7 +390,7 @@ std::span<Notification> take_notifications(std::span<Notification> room) {
             place.database = InvalidOid;
             SpinLockRelease(&place.lock);
             count += database == MyDatabaseId ? 1 : 0;
-        }
+        });
     }
     // A channel may occur twice, if a place nearer to its own became free in between.
     room = room.first(count);

@@ -14,6 +14,7 @@ extern "C" {
 }
 
 namespace cloudsat::board {
+namespace {
 
 // Whether an index with this predicate holds every row in which the column is not null.
 bool holds_all(List* predicate, AttrNumber column) {
@@ -29,10 +30,12 @@ bool holds_all(List* predicate, AttrNumber column) {
            reinterpret_cast<const Var*>(test->arg)->varattno == column;
 }
 
+} // namespace
+
 Relation open_index(Relation table, std::initializer_list<AttrNumber> columns) {
     Relation found = nullptr;
     List* indexes = RelationGetIndexList(table);
-    for (int i = 0; i < list_length(indexes) && found == nullptr; ++i) {
+    for (int i = list_length(indexes); i-- > 0 && found == nullptr;) { // the primary key comes first
         Relation index = index_open(list_nth_oid(indexes, i), AccessShareLock);
         const Form_pg_index form = index->rd_index;
         if (form->indisvalid && form->indnkeyatts >= static_cast<int>(columns.size()) &&
@@ -48,10 +51,13 @@ Relation open_index(Relation table, std::initializer_list<AttrNumber> columns) {
     return found;
 }
 
-RegProcedure operator_of(Relation index, int column, StrategyNumber strategy) {
+ScanKeyData condition_on(Relation index, int column, StrategyNumber strategy, Datum value) {
     const Oid type = index->rd_opcintype[column];
-    return get_opcode(
-        get_opfamily_member(index->rd_opfamily[column], type, type, static_cast<int16>(strategy)));
+    const Oid op = get_opfamily_member(index->rd_opfamily[column], type, type, static_cast<int16>(strategy));
+    ScanKeyData key;
+    ScanKeyEntryInitialize(&key, 0, static_cast<AttrNumber>(column + 1), strategy, InvalidOid,
+                           index->rd_indcollation[column], get_opcode(op), value);
+    return key;
 }
 
 } // namespace cloudsat::board

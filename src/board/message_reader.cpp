@@ -34,19 +34,12 @@ pg::Name messages_name{pg::Name::Kind::table, "messages"};
 
 // A btree index that begins with the column; none if an administrator dropped it.
 Oid index_on(Relation relation, AttrNumber column) {
-    Oid found = InvalidOid;
-    List* indexes = RelationGetIndexList(relation);
-    for (int i = list_length(indexes);
-         i-- > 0 && !OidIsValid(found);) { // the one on root is usually the last
-        Relation index = index_open(list_nth_oid(indexes, i), AccessShareLock);
-        const Form_pg_index form = index->rd_index;
-        if (form->indisvalid && form->indkey.values[0] == column && index->rd_rel->relam == BTREE_AM_OID &&
-            holds_all(RelationGetIndexPredicate(index), column)) {
-            found = RelationGetRelid(index);
-        }
-        index_close(index, AccessShareLock);
+    Relation index = open_index(relation, {column});
+    if (index == nullptr) {
+        return InvalidOid;
     }
-    list_free(indexes);
+    const Oid found = RelationGetRelid(index);
+    index_close(index, AccessShareLock);
     return found;
 }
 
@@ -91,13 +84,7 @@ void MessageReader::open() {
 
 void MessageReader::open_settled(Sees sees) {
     open_table();
-    // While maintain() moves messages out of the default partition, it holds a lock on that partition, or on
-    // the whole table, that conflicts with ours. So no move is in progress now, and the partitions that
-    // follow contain messages moved before. An older snapshot still sees them in the default partition.
-    const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
-    if (OidIsValid(by_default)) {
-        open_partition(by_default);
-    }
+    settle();
     if (sees == Sees::query) {
         snapshot_ = RegisterSnapshot(GetActiveSnapshot());
     } else {
@@ -106,11 +93,19 @@ void MessageReader::open_settled(Sees sees) {
     }
 }
 
+void MessageReader::settle() {
+    // While maintain() moves messages out of the default partition, it holds a lock on that partition, or on
+    // the whole table, that conflicts with ours. So no move is in progress now, and the partitions that
+    // follow contain messages moved before. An older snapshot still sees them in the default partition.
+    const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
+    if (OidIsValid(by_default)) {
+        open_partition(by_default);
+    }
+}
+
 void MessageReader::open_table() {
     table_ = table_open(messages_name.oid(), AccessShareLock);
-    leaf_count_ = 0;
-    leaf_capacity_ = 8;
-    leaves_ = static_cast<Leaf**>(palloc(sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
+    leaves_ = {};
     partitions_ = NIL;
     next_partition_ = 0;
     is_scanning_ = false;
@@ -120,41 +115,34 @@ void MessageReader::open_table() {
 void MessageReader::close(Locks locks) {
     const LOCKMODE mode = locks == Locks::keep ? NoLock : AccessShareLock;
     end_replies();
-    for (int i = 0; i < leaf_count_; ++i) {
-        if (leaves_[i]->fetched != nullptr) {
-            ExecDropSingleTupleTableSlot(leaves_[i]->fetched);
-            table_index_fetch_end(leaves_[i]->fetching);
+    for (Leaf* leaf : leaves_.span()) {
+        if (leaf->fetched != nullptr) {
+            ExecDropSingleTupleTableSlot(leaf->fetched);
+            table_index_fetch_end(leaf->fetching);
         }
-        if (leaves_[i]->wrapped != nullptr) {
-            ExecDropSingleTupleTableSlot(leaves_[i]->wrapped);
+        if (leaf->wrapped != nullptr) {
+            ExecDropSingleTupleTableSlot(leaf->wrapped);
         }
-        table_close(leaves_[i]->relation, mode);
+        table_close(leaf->relation, mode);
     }
-    pfree(leaves_);
     table_close(table_, mode);
     UnregisterSnapshot(snapshot_);
 }
 
 std::uint16_t MessageReader::keep_leaf(Relation relation) {
-    if (leaf_count_ > PG_UINT16_MAX) {
+    if (leaves_.size() > PG_UINT16_MAX) {
         ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                 errmsg("cloudsat.messages has too many partitions"));
     }
-    if (leaf_count_ == leaf_capacity_) {
-        leaf_capacity_ *= 2;
-        leaves_ = static_cast<Leaf**>(repalloc(leaves_, sizeof(Leaf*) * static_cast<Size>(leaf_capacity_)));
-    }
-    auto* leaf = static_cast<Leaf*>(palloc(sizeof(Leaf)));
+    auto* leaf = static_cast<Leaf*>(palloc0(sizeof(Leaf)));
     leaf->relation = relation;
     leaf->map = CLOUDSAT_ATTRIBUTE_MAP(RelationGetDescr(relation), RelationGetDescr(table_));
-    leaf->fetching = nullptr;
-    leaf->fetched = leaf->wrapped = nullptr;
-    leaves_[leaf_count_] = leaf;
-    return static_cast<std::uint16_t>(leaf_count_++);
+    leaves_.add(leaf);
+    return static_cast<std::uint16_t>(leaves_.size() - 1);
 }
 
 std::uint16_t MessageReader::open_partition(Oid partition) {
-    for (int i = leaf_count_; i-- > 0;) {
+    for (std::size_t i = leaves_.size(); i-- > 0;) {
         if (RelationGetRelid(leaves_[i]->relation) == partition) {
             return static_cast<std::uint16_t>(i);
         }

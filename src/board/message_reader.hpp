@@ -12,7 +12,7 @@
 
 #include "board/message_fields.hpp"
 
-#include "pg/boundary.hpp"
+#include "pg/array.hpp"
 #include "pg/table_scan.hpp"
 
 extern "C" {
@@ -78,7 +78,7 @@ public:
     std::optional<MessageRow> next_reply(Place& place);
     void end_replies();
 
-    // Number of replies read so far.
+    // In bytes, of the replies read so far.
     Size average_size() const { return replies_ == 0 ? 0 : bytes_ / replies_; }
 
 protected:
@@ -96,6 +96,7 @@ protected:
     std::optional<Place> find_in(std::uint16_t leaf, Datum uuid);
 
     void open_table();
+    void settle(); // finds messages that maintain() is moving
     // Those that may hold a message with this uuid or a later one, in order of time, the default one last.
     List* partitions_since(const core::Uuid* floor) const;
     // Partition, block and line pointer, so that places are ordered as the messages are stored.
@@ -103,8 +104,7 @@ protected:
 
     Relation table_;
     Snapshot snapshot_;
-    Leaf** leaves_; // at fixed addresses, since rows point to them
-    int leaf_count_, leaf_capacity_;
+    pg::Array<Leaf*> leaves_; // each at a fixed address, since rows point to it
 
 private:
     void end_scan();
@@ -129,6 +129,20 @@ public:
     void add(Place place);      // at most `most`
     void fetch();               // all added messages
     MessageRow row(int number); // from 0, in the order of add(); valid until the next call
+
+    // Calls act(row) for the messages whose places these items have, in this order, batch by batch.
+    template <class Items, class Act> void for_each(const Items& items, Act act) {
+        for (auto next = items.begin(); next != items.end();) {
+            clear();
+            for (; next != items.end() && count_ < most_; ++next) {
+                add(next->place);
+            }
+            fetch();
+            for (int i = 0; i < count_; ++i) {
+                act(row(i));
+            }
+        }
+    }
 
 private:
     struct Wanted {

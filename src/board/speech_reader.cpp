@@ -21,20 +21,14 @@ namespace cloudsat::board {
 
 void SpeechReader::open_now() {
     open_table();
-    // As in open_settled(): finds messages that maintain() is moving.
-    const Oid by_default = get_default_oid_from_partdesc(RelationGetPartitionDesc(table_, true));
-    if (OidIsValid(by_default)) {
-        open_partition(by_default);
-    }
+    settle();
     snapshot_ = RegisterSnapshot(GetLatestSnapshot());
     partitions_ = NIL;
-    speeches_ = nullptr;
-    speech_count_ = speech_capacity_ = 0;
+    speeches_ = {};
 }
 
 void SpeechReader::close_now() {
-    for (int i = 0; i < speech_count_; ++i) {
-        Speech& speech = speeches_[i];
+    for (Speech& speech : speeches_.span()) {
         for (IndexScanDesc scan : {speech.said, speech.posters}) {
             if (scan != nullptr) {
                 index_endscan(scan);
@@ -57,26 +51,20 @@ void SpeechReader::in_thread(const core::Uuid& root, const core::Uuid& since) {
 
 SpeechReader::Speech& SpeechReader::speech_of(Oid partition) {
     const std::uint16_t leaf = open_partition(partition);
-    for (int i = speech_count_; i-- > 0;) {
+    for (std::size_t i = speeches_.size(); i-- > 0;) {
         if (speeches_[i].leaf == leaf) {
             return speeches_[i];
         }
     }
-    if (speech_count_ == speech_capacity_) {
-        const int more = speech_capacity_ == 0 ? 8 : speech_capacity_ * 2;
-        const Size size = sizeof(Speech) * static_cast<Size>(more);
-        speeches_ = static_cast<Speech*>(speeches_ == nullptr ? palloc(size) : repalloc(speeches_, size));
-        speech_capacity_ = more;
-    }
     const Leaf& opened = *leaves_[leaf];
-    speeches_[speech_count_] = {.leaf = leaf,
-                                .index = open_index(opened.relation, {column_of(Field::root, opened.map),
-                                                                      column_of(Field::poster, opened.map),
-                                                                      column_of(Field::uuid, opened.map)}),
-                                .said = nullptr,
-                                .posters = nullptr,
-                                .slot = table_slot_create(opened.relation, nullptr)};
-    return speeches_[speech_count_++];
+    speeches_.add({.leaf = leaf,
+                   .index = open_index(opened.relation, {column_of(Field::root, opened.map),
+                                                         column_of(Field::poster, opened.map),
+                                                         column_of(Field::uuid, opened.map)}),
+                   .said = nullptr,
+                   .posters = nullptr,
+                   .slot = table_slot_create(opened.relation, nullptr)});
+    return speeches_[speeches_.size() - 1];
 }
 
 // Starts a scan of the thread's messages whose poster compares with this one as the strategy says, from
@@ -90,9 +78,7 @@ void SpeechReader::begin(Speech& speech, IndexScanDesc& scan, Datum poster, Stra
     const Datum values[] = {as_datum(root_), poster, as_datum(since_)};
     ScanKeyData list[3];
     for (int i = 0; i < keys; ++i) {
-        ScanKeyEntryInitialize(&list[i], 0, static_cast<AttrNumber>(i + 1), strategies[i], InvalidOid,
-                               speech.index->rd_indcollation[i], operator_of(speech.index, i, strategies[i]),
-                               values[i]);
+        list[i] = condition_on(speech.index, i, strategies[i], values[i]);
     }
     index_rescan(scan, list, keys, nullptr, 0);
 }

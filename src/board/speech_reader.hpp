@@ -47,8 +47,7 @@ private:
 
     core::Uuid root_{}, since_{};
     List* partitions_;
-    Speech* speeches_;
-    int speech_count_, speech_capacity_;
+    pg::Array<Speech> speeches_;
 };
 
 } // namespace cloudsat::board

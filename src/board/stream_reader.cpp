@@ -74,11 +74,8 @@ void StreamReader::end_partition() {
 }
 
 void StreamReader::prepare_keys() {
-    constexpr StrategyNumber strategies[] = {BTEqualStrategyNumber, BTGreaterEqualStrategyNumber};
-    for (int i = 0; i < 2; ++i) {
-        ScanKeyEntryInitialize(&keys_[i], 0, static_cast<AttrNumber>(i + 1), strategies[i], InvalidOid,
-                               index_->rd_indcollation[i], operator_of(index_, i, strategies[i]), Datum{0});
-    }
+    keys_[0] = condition_on(index_, 0, BTEqualStrategyNumber, Datum{0});
+    keys_[1] = condition_on(index_, 1, BTGreaterEqualStrategyNumber, Datum{0});
 }
 
 void StreamReader::seek() {

@@ -11,10 +11,7 @@
 #include "board/uuid.hpp"
 
 #include "pg/memory.hpp"
-
-extern "C" {
-#include "utils/tuplestore.h"
-}
+#include "pg/result_row.hpp"
 
 namespace cloudsat::board {
 namespace {
@@ -41,42 +38,11 @@ core::TaskState* judge(Datum start) {
     if (from.place) {
         task->add_start(moment_of(reader.fetch(*from.place)));
     }
-    reader.start_replies(UUIDPGetDatum(&from.root));
-    Place place;
-    for (std::size_t count = 0; const std::optional<MessageRow> row = reader.next_reply(place); ++count) {
-        if (count == core::ThreadWalk::most_nodes - 1) {
-            ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("thread has too many messages"));
-        }
-        // every message under it is deeper than it
-        if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
-            add(task, *row);
-        }
-    }
+    for_each_reply(reader, from, [task](const MessageRow& row, Place) { add(task, row); });
     reader.close();
     task->judge(message_id(start), from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread);
     return task;
 }
-
-// One row of a result, column by column.
-class ResultRow {
-public:
-    void add(Datum value) { values_[count_++] = value; }
-    void add_null() { nulls_[count_++] = true; }
-    void add(const std::optional<core::Disposition>& value) {
-        value ? add(disposition_datum(*value)) : add_null();
-    }
-    void put(FunctionCallInfo fcinfo) {
-        auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-        Assert(count_ == result->setDesc->natts);
-        tuplestore_putvalues(result->setResult, result->setDesc, values_, nulls_);
-    }
-
-private:
-    static constexpr int most = 16;
-    Datum values_[most] = {};
-    bool nulls_[most] = {};
-    int count_ = 0;
-};
 
 Datum count_datum(std::uint64_t count) {
     return Int64GetDatum(static_cast<int64>(count));
@@ -97,14 +63,14 @@ Datum participants(FunctionCallInfo fcinfo) {
     with_task(fcinfo, [fcinfo](const core::TaskState& task) {
         for (const auto& [poster, person] : task.participants()) {
             CHECK_FOR_INTERRUPTS();
-            ResultRow row;
+            pg::ResultRow row;
             row.add(address_datum(core::AddressView(poster)));
-            row.add(person.state);
-            person.state ? row.add(TimestampTzGetDatum(person.since.time)) : row.add_null();
+            row.add(person.state, disposition_datum);
+            row.add(TimestampTzGetDatum(person.since.time), !person.state);
             row.add(copy_datum(uuid_of(person.last.id)));
             row.add(count_datum(person.replies));
-            person.taken_up ? row.add(TimestampTzGetDatum(person.taken_up->time)) : row.add_null();
-            person.belayed_by ? row.add(copy_datum(uuid_of(person.belayed_by->id))) : row.add_null();
+            row.add(person.taken_up, [](const auto& moment) { return TimestampTzGetDatum(moment.time); });
+            row.add(person.belayed_by, [](const auto& belay) { return copy_datum(uuid_of(belay.id)); });
             row.put(fcinfo);
         }
     });
@@ -117,8 +83,8 @@ Datum task(FunctionCallInfo fcinfo) {
         if (!summary.first) {
             return; // neither the message nor a reply to it exists
         }
-        ResultRow row;
-        row.add(summary.state);
+        pg::ResultRow row;
+        row.add(summary.state, disposition_datum);
         row.add(count_datum(summary.participants));
         using enum core::TaskStage;
         for (core::TaskStage stage : {working, ended, failed, belayed, ignored, informed}) {

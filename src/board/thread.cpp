@@ -16,14 +16,14 @@
 #include "board/disposition.hpp"
 #include "board/uuid.hpp"
 
+#include "pg/array.hpp"
 #include "pg/memory.hpp"
+#include "pg/result_row.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "utils/tuplestore.h"
 }
 
 namespace cloudsat::board {
@@ -46,28 +46,7 @@ Member look_up(MessageReader& reader, Datum uuid) {
 
 namespace {
 
-// Grows by doubling; palloc'd, so an error leaks nothing.
-struct Nodes {
-    core::ThreadNode* data = nullptr;
-    std::size_t count = 0, capacity = 0;
-
-    void add(const core::ThreadNode& node) {
-        if (count == capacity) {
-            if (count > core::ThreadWalk::most_nodes / 2) {
-                ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("thread has too many messages"));
-            }
-            capacity = capacity == 0 ? 64 : capacity * 2;
-            const Size bytes = capacity * sizeof(core::ThreadNode);
-            data = static_cast<core::ThreadNode*>(data == nullptr
-                                                      ? MemoryContextAllocHuge(CurrentMemoryContext, bytes)
-                                                      : repalloc_huge(data, bytes));
-        }
-        data[count++] = node;
-    }
-
-    std::span<core::ThreadNode> span() const { return {data, count}; }
-};
+using Nodes = pg::Array<core::ThreadNode>;
 
 core::ThreadNode node_of(const MessageRow& row, Place place) {
     core::ThreadNode node{
@@ -93,14 +72,7 @@ core::ThreadWalk* start_walk(MessageReader& reader, Datum start) {
             nodes.add(node_of(reader.fetch(*parent), *parent));
         }
     }
-    reader.start_replies(UUIDPGetDatum(&from.root));
-    Place place;
-    while (const std::optional<MessageRow> row = reader.next_reply(place)) {
-        // every message under it is deeper than it
-        if (!from.is_reply || DatumGetInt32(row->value(Field::depth)) > from.depth) {
-            nodes.add(node_of(*row, place));
-        }
-    }
+    for_each_reply(reader, from, [&](const MessageRow& row, Place place) { nodes.add(node_of(row, place)); });
     auto* memory = pg::make<pg::ContextResource>(CurrentMemoryContext, CurrentMemoryContext);
     return pg::make<core::ThreadWalk>(CurrentMemoryContext, nodes.span(), message_id(start),
                                       from.is_reply ? core::ThreadScope::subtree : core::ThreadScope::thread,
@@ -183,25 +155,13 @@ private:
     Size capacity_ = 0; // elements
 };
 
-// One row of a result, column by column.
-struct ResultRow {
-    Datum values[16];
-    bool nulls[16] = {};
-    int count = 0;
-
-    void add(Datum value) { values[count++] = value; }
-    void add(const MessageRow& row, std::initializer_list<Field> fields) {
-        for (Field field : fields) {
-            values[count] = row.value(field, nulls[count]);
-            ++count;
-        }
+void add(pg::ResultRow& result, const MessageRow& row, std::initializer_list<Field> fields) {
+    for (Field field : fields) {
+        bool isnull = false;
+        const Datum value = row.value(field, isnull);
+        result.add(value, isnull);
     }
-    void put(FunctionCallInfo fcinfo) {
-        auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-        Assert(count == result->setDesc->natts);
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
-};
+}
 
 // A walk whose rows are returned one by one. It stays open between calls, and may be ended early.
 struct OpenWalk {
@@ -238,14 +198,14 @@ Datum thread(FunctionCallInfo fcinfo) {
     }
     const core::ThreadStep& step = opened->walk.step();
     const MessageRow row = opened->walk.row();
-    ResultRow result;
+    pg::ResultRow result;
     result.add(Int32GetDatum(static_cast<int32>(step.depth)));
     result.add(BoolGetDatum(step.is_parent_gone));
-    result.add(
-        row, {Field::uuid, Field::timestamp, Field::disposition, Field::poster, Field::chan, Field::message});
+    add(result, row,
+        {Field::uuid, Field::timestamp, Field::disposition, Field::poster, Field::chan, Field::message});
     result.add(opened->path.at(step.depth, row.value(Field::uuid)));
     MemoryContextSwitchTo(before);
-    SRF_RETURN_NEXT(call, HeapTupleGetDatum(heap_form_tuple(call->tuple_desc, result.values, result.nulls)));
+    SRF_RETURN_NEXT(call, result.value(call->tuple_desc));
 }
 
 // UTF-8 as ThreadText needs it. An SQL_ASCII database has no encoding: its bytes are read as UTF-8, and
@@ -370,10 +330,10 @@ Datum ancestors(FunctionCallInfo fcinfo) {
         const bool is_reply = row.is_reply();
         depth = require_above(row, is_reply, depth);
         place = is_reply ? reader.find(row.value(Field::before)) : std::nullopt;
-        ResultRow result;
+        pg::ResultRow result;
         result.add(Int32GetDatum(distance));
-        result.add(row, {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition,
-                         Field::message});
+        add(result, row,
+            {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition, Field::message});
         result.add(BoolGetDatum(is_reply && !place));
         result.put(fcinfo);
     }
@@ -387,32 +347,22 @@ Datum children(FunctionCallInfo fcinfo) {
     const core::MessageId parent_id = message_id(parent);
     MessageReader reader;
     reader.open();
-    Member member = look_up(reader, parent);
     Nodes nodes;
-    reader.start_replies(UUIDPGetDatum(&member.root));
-    Place place;
-    while (const std::optional<MessageRow> row = reader.next_reply(place)) {
-        const core::ThreadNode node = node_of(*row, place);
+    for_each_reply(reader, look_up(reader, parent), [&](const MessageRow& row, Place place) {
+        const core::ThreadNode node = node_of(row, place);
         if (node.parent == parent_id) {
             nodes.add(node);
         }
-    }
+    });
     std::ranges::sort(nodes.span(), {}, &core::ThreadNode::id);
     MessageBatch batch;
     batch.open(&reader);
-    for (std::size_t next = 0; next < nodes.count;) {
-        batch.clear();
-        while (next < nodes.count && batch.count() < batch.most()) {
-            batch.add(nodes.data[next++].place);
-        }
-        batch.fetch();
-        for (int i = 0; i < batch.count(); ++i) {
-            ResultRow result;
-            result.add(batch.row(i), {Field::uuid, Field::timestamp, Field::poster, Field::chan,
-                                      Field::disposition, Field::message});
-            result.put(fcinfo);
-        }
-    }
+    batch.for_each(nodes.span(), [fcinfo](const MessageRow& row) {
+        pg::ResultRow result;
+        add(result, row,
+            {Field::uuid, Field::timestamp, Field::poster, Field::chan, Field::disposition, Field::message});
+        result.put(fcinfo);
+    });
     reader.close();
     return static_cast<Datum>(0);
 }

@@ -39,8 +39,8 @@ std::optional<core::Uuid> make_bound(TimestampTz time, MakeBound make) {
 }
 
 // A bound from core::uuid_floor or core::uuid_ceil.
-Datum bound(TimestampTz time, MakeBound make) {
-    const std::optional<core::Uuid> uuid = make_bound(time, make);
+template <MakeBound Make> Datum bound(FunctionCallInfo fcinfo) {
+    const std::optional<core::Uuid> uuid = make_bound(PG_GETARG_TIMESTAMPTZ(0), Make);
     if (!uuid) {
         ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                 errmsg("timestamp out of range for a uuid"),
@@ -99,32 +99,26 @@ Datum copy_datum(const core::Uuid& uuid) {
     return UUIDPGetDatum(copy);
 }
 
-} // namespace cloudsat::board
+namespace {
 
-using namespace cloudsat;
-
-static Datum uuid_time(PG_FUNCTION_ARGS) {
-    const auto time = core::uuid_time(board::from_datum(PG_GETARG_DATUM(0)));
+Datum uuid_time(FunctionCallInfo fcinfo) {
+    const auto time = core::uuid_time(from_datum(PG_GETARG_DATUM(0)));
     if (!time) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("uuid carries no time"),
                 errdetail("Only a UUIDv7, such as those of cloudsat.messages, begins with its time."));
     }
-    PG_RETURN_TIMESTAMPTZ(*time - board::epoch_difference);
+    PG_RETURN_TIMESTAMPTZ(*time - epoch_difference);
 }
+
+Datum uuid(FunctionCallInfo) {
+    return copy_datum(new_uuid());
+}
+
+} // namespace
+
 SQL_FUNCTION(uuid_time);
-
-static Datum uuid_floor(PG_FUNCTION_ARGS) {
-    return board::bound(PG_GETARG_TIMESTAMPTZ(0), core::uuid_floor);
-}
-SQL_FUNCTION(uuid_floor);
-
-static Datum uuid_ceil(PG_FUNCTION_ARGS) {
-    return board::bound(PG_GETARG_TIMESTAMPTZ(0), core::uuid_ceil);
-}
-SQL_FUNCTION(uuid_ceil);
-
-static Datum uuid(PG_FUNCTION_ARGS) {
-    (void)fcinfo;
-    return board::copy_datum(board::new_uuid());
-}
+SQL_FUNCTION_AS(uuid_floor, bound<core::uuid_floor>);
+SQL_FUNCTION_AS(uuid_ceil, bound<core::uuid_ceil>);
 SQL_FUNCTION(uuid);
+
+} // namespace cloudsat::board

@@ -45,10 +45,10 @@ template <std::invocable Body> bool survive(Body body, std::span<char> message =
 
 } // namespace cloudsat::pg
 
-// Declares the function `name` (of type Datum(FunctionCallInfo), in scope) as the SQL-callable symbol
-// cloudsat_<name>. Use it in namespace scope of the file that defines the function, and add the symbol to
-// src/exports.txt.
-#define SQL_FUNCTION(name)                                                                                   \
+// Declares a function (of type Datum(FunctionCallInfo), in scope) as the SQL-callable symbol cloudsat_<name>.
+// Use it in namespace scope of the file that defines the function, and add the symbol to src/exports.txt.
+#define SQL_FUNCTION(name) SQL_FUNCTION_AS(name, name)
+#define SQL_FUNCTION_AS(name, function)                                                                      \
     extern "C" {                                                                                             \
     extern PGDLLEXPORT const Pg_finfo_record* pg_finfo_cloudsat_##name(void);                                \
     const Pg_finfo_record* pg_finfo_cloudsat_##name(void) {                                                  \
@@ -57,7 +57,7 @@ template <std::invocable Body> bool survive(Body body, std::span<char> message =
     }                                                                                                        \
     extern PGDLLEXPORT Datum cloudsat_##name(FunctionCallInfo fcinfo);                                       \
     Datum cloudsat_##name(FunctionCallInfo fcinfo) {                                                         \
-        return cloudsat::pg::entry<&name>(fcinfo);                                                           \
+        return cloudsat::pg::entry<&function>(fcinfo);                                                       \
     }                                                                                                        \
     }                                                                                                        \
     static_assert(true)

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/base/find.hpp"
+#include "pg/result_row.hpp"
 #include "worker/process.hpp"
 
 extern "C" {
@@ -430,36 +431,25 @@ Datum shown(const char* bytes) {
 }
 
 Datum workers(FunctionCallInfo fcinfo) {
-    constexpr int columns = 13;
     InitMaterializedSRF(fcinfo, 0);
-    auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     for (const Member& member : roster()) {
-        bool failed = member.failed_at != 0;
-        bool noted = member.note[0] != '\0';
-        bool is_guard = member.duty.kind == Kind::guard;
-        Datum values[columns] = {
-            CStringGetTextDatum(kind_name(member.duty.kind)),
-            ObjectIdGetDatum(member.duty.database),
-            ObjectIdGetDatum(member.duty.server),
-            is_guard ? shown(NameStr(member.name)) : 0,
-            Int32GetDatum(member.pid),
-            CStringGetTextDatum(state_name(member.state)),
-            TimestampTzGetDatum(member.since),
-            TimestampTzGetDatum(member.started_at),
-            Int64GetDatum(static_cast<int64>(member.rounds)),
-            Int32GetDatum(member.failures),
-            TimestampTzGetDatum(member.failed_at),
-            failed ? shown(member.error) : 0,
-            noted ? shown(member.note) : 0,
-        };
-        bool nulls[columns] = {false,     !OidIsValid(member.duty.database),
-                               !is_guard, !is_guard,
-                               false,     false,
-                               false,     false,
-                               false,     false,
-                               !failed,   !failed,
-                               !noted};
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+        const bool is_guard = member.duty.kind == Kind::guard;
+        const bool never_failed = member.failed_at == 0;
+        pg::ResultRow row;
+        row.add(CStringGetTextDatum(kind_name(member.duty.kind)));
+        row.add(ObjectIdGetDatum(member.duty.database), !OidIsValid(member.duty.database));
+        row.add(ObjectIdGetDatum(member.duty.server), !is_guard);
+        row.add(shown(NameStr(member.name)), !is_guard);
+        row.add(Int32GetDatum(member.pid));
+        row.add(CStringGetTextDatum(state_name(member.state)));
+        row.add(TimestampTzGetDatum(member.since));
+        row.add(TimestampTzGetDatum(member.started_at));
+        row.add(Int64GetDatum(static_cast<int64>(member.rounds)));
+        row.add(Int32GetDatum(member.failures));
+        row.add(TimestampTzGetDatum(member.failed_at), never_failed);
+        row.add(shown(member.error), never_failed);
+        row.add(shown(member.note), member.note[0] == '\0');
+        row.put(fcinfo);
     }
     return 0;
 }
