@@ -35,6 +35,15 @@ Datum address_datum(AddressView address) {
     return pg::to_text(address.key()); // a varlena of these bytes
 }
 
+Datum address_array(std::span<const Datum> addresses) {
+    if (addresses.size() > static_cast<std::size_t>(PG_INT32_MAX)) {
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses for one array"));
+    }
+    return PointerGetDatum(construct_array(const_cast<Datum*>(addresses.data()),
+                                           static_cast<int>(addresses.size()), address_oid(), -1, false,
+                                           TYPALIGN_INT));
+}
+
 char* address_cstring(AddressView address) {
     const core::AddressText text = core::print(address);
     return pnstrdup(text.view().data(), text.size());
@@ -172,18 +181,10 @@ Datum subtree_end(FunctionCallInfo fcinfo) {
     return address_datum(AddressView(end.view()));
 }
 
-Datum array_of(const pg::Array<Datum>& addresses) {
-    if (addresses.size() > static_cast<std::size_t>(PG_INT32_MAX)) {
-        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many addresses for one array"));
-    }
-    return PointerGetDatum(construct_array(addresses.span().data(), static_cast<int>(addresses.size()),
-                                           address_oid(), -1, false, TYPALIGN_INT));
-}
-
 Datum suffix_array(AddressView address) {
     pg::Array<Datum> suffixes;
     core::for_each_suffix(address, [&](AddressView suffix) { suffixes.add(address_datum(suffix)); });
-    return array_of(suffixes);
+    return address_array(suffixes.span());
 }
 
 Datum suffixes(FunctionCallInfo fcinfo) {
@@ -215,7 +216,7 @@ Datum suffixes_array(FunctionCallInfo fcinfo) {
         CHECK_FOR_INTERRUPTS();
         suffixes.add(address_datum(suffix));
     });
-    return array_of(suffixes);
+    return address_array(suffixes.span());
 }
 
 Datum parent(FunctionCallInfo fcinfo) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/board/address.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {
@@ -13,8 +12,9 @@ Oid address_oid();
 // Points into the datum, or into a palloc'd copy if that was compressed or stored out of line.
 core::AddressView address_view(Datum address);
 
-// A palloc'd address.
+// A palloc'd address, and an address[].
 Datum address_datum(core::AddressView address);
+Datum address_array(std::span<const Datum> addresses);
 
 // For code that runs a million times in one memory context: a view that frees the copy, if one was made.
 class AddressArgument {

@@ -13,7 +13,6 @@
 extern "C" {
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_statistic.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -22,7 +21,6 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
-#include "utils/syscache.h"
 }
 
 namespace cloudsat::board {
@@ -42,13 +40,6 @@ constexpr int most_samples = 100;
 
 // --- index conditions ---
 
-// A function of one of our schemas, by name and argument type.
-Oid function_in(Oid schema, const char* name, Oid argument) {
-    oidvector* types = buildoidvector(&argument, 1);
-    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
-                           ObjectIdGetDatum(schema));
-}
-
 Node* call_of(Oid function, Node* argument) {
     auto* copy = static_cast<Node*>(copyObjectImpl(argument));
     return reinterpret_cast<Node*>(makeFuncExpr(function, get_func_rettype(function), list_make1(copy),
@@ -58,7 +49,7 @@ Node* call_of(Oid function, Node* argument) {
 // column >= subtree_start(X), or column < subtree_end(X).
 Expr* bound_condition(const SupportRequestIndexCondition& request, Oid type, int16 strategy, const char* name,
                       Node* column, Node* container) {
-    const Oid bound = function_in(pg::private_schema(), name, type);
+    const Oid bound = pg::find_function(pg::private_schema(), name, {&type, 1});
     const Oid op = OidIsValid(bound)
                        ? get_opfamily_member(request.opfamily, type, get_func_rettype(bound), strategy)
                        : InvalidOid;
@@ -87,7 +78,7 @@ List* ancestor_list(const SupportRequestIndexCondition& request, Oid type, Node*
         return NIL;
     }
     const Oid equal = get_opfamily_member(request.opfamily, type, type, BTEqualStrategyNumber);
-    const Oid ancestors = function_in(pg::schema(), "suffixes", type);
+    const Oid ancestors = pg::find_function(pg::schema(), "suffixes", {&type, 1});
     if (!OidIsValid(equal) || !OidIsValid(ancestors)) {
         return NIL;
     }

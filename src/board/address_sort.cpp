@@ -7,7 +7,6 @@
 
 #include "board/address.hpp"
 #include "core/board/address_abbreviation.hpp"
-
 #include "pg/memory.hpp"
 
 extern "C" {

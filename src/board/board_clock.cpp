@@ -8,10 +8,13 @@
 #include "board/board_clock.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "board/append.hpp"
+#include "pg/array.hpp"
 #include "pg/names.hpp"
 #include "pg/table_scan.hpp"
+#include "pg/text.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -19,12 +22,10 @@ extern "C" {
 #include "access/transam.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
-#include "commands/trigger.h"
 #include "utils/inval.h"
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "utils/xid8.h"
 }
 
@@ -122,23 +123,17 @@ EraRow read_row(TupleTableSlot* row) {
 // The rows committed by now, whatever our snapshot, and those of this transaction; by era.
 std::span<EraRow> read_rows(Oid table) {
     Relation relation = table_open(table, AccessShareLock);
-    std::size_t count = 0, most = 16;
-    auto* rows = static_cast<EraRow*>(palloc(sizeof(EraRow) * most));
+    pg::Array<EraRow> rows;
     pg::TableScan scan;
     scan.begin(relation, SnapshotSelf);
     while (TupleTableSlot* row = scan.next()) {
-        if (count == most) {
-            most *= 2;
-            rows = static_cast<EraRow*>(repalloc(rows, sizeof(EraRow) * most));
-        }
-        rows[count++] = read_row(row);
+        rows.add(read_row(row));
     }
     scan.end();
     table_close(relation, AccessShareLock); // a reader that waits later must not hold it
-    std::sort(rows, rows + count, [](const EraRow& a, const EraRow& b) {
-        return a.era.number < b.era.number || (a.era.number == b.era.number && a.era.next < b.era.next);
-    });
-    return {rows, count};
+    std::ranges::sort(rows.span(), {},
+                      [](const EraRow& row) { return std::pair(row.era.number, row.era.next); });
+    return rows.span();
 }
 
 void read_eras(Oid table) {
@@ -228,18 +223,16 @@ core::Xact began_xact(std::uint64_t full_xid) {
     return core::on_board_clock(eras().back().number, full_xid);
 }
 
-} // namespace cloudsat::board
-
-using namespace cloudsat;
+namespace {
 
 // On any change of the table, above all a restore, every session reads it again.
-static Datum era_changed(PG_FUNCTION_ARGS) {
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                errmsg("this is a trigger function"));
-    }
-    const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-    CacheInvalidateRelcache(trigger->tg_relation);
+Datum era_changed(FunctionCallInfo fcinfo) {
+    CacheInvalidateRelcache(pg::require_trigger(fcinfo).tg_relation);
     return PointerGetDatum(nullptr);
 }
+
+} // namespace
+
 SQL_FUNCTION(era_changed);
+
+} // namespace cloudsat::board

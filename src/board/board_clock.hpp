@@ -9,7 +9,6 @@
 #include <span>
 
 #include "core/board/stream_position.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

@@ -7,7 +7,6 @@
 #include "board/indexes.hpp"
 #include "board/snapshot.hpp"
 #include "board/uuid.hpp"
-
 #include "pg/names.hpp"
 #include "pg/table_scan.hpp"
 

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "core/board/stream_position.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

@@ -4,9 +4,6 @@
 // it lost.
 
 #include <algorithm>
-#include <iterator>
-
-#include "core/board/claim.hpp"
 
 #include "board/address.hpp"
 #include "board/append.hpp"
@@ -15,25 +12,21 @@
 #include "board/message.hpp"
 #include "board/registration.hpp"
 #include "board/uuid.hpp"
-
+#include "core/board/claim.hpp"
 #include "pg/compat.hpp"
-#include "pg/connection.hpp"
 #include "pg/names.hpp"
+#include "pg/sessions.hpp"
 #include "pg/table_scan.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
-#include "access/table.h"
 #include "access/xlog.h"
-#include "port/pg_bswap.h"
 #include "storage/lock.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {
@@ -207,11 +200,10 @@ void require_heard(const Caller& caller, const Found& message) {
     if (caller.hears(message.chan)) {
         return;
     }
-    const core::UuidText text = core::print(message.uuid);
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-            errmsg(caller.is_session ? "message %.*s is not on a subscription of this session"
-                                     : "message %.*s is not on a subscription of %s",
-                   static_cast<int>(text.size()), text.data(),
+            errmsg(caller.is_session ? "message %s is not on a subscription of this session"
+                                     : "message %s is not on a subscription of %s",
+                   uuid_cstring(message.uuid),
                    caller.is_session ? "" : address_cstring(address_view(caller.address))),
             errdetail(caller.is_session ? "A session can claim only messages that it hears."
                                         : "An address can claim only messages that it hears."));
@@ -219,12 +211,11 @@ void require_heard(const Caller& caller, const Found& message) {
 
 [[noreturn]] void refuse_release(const Caller& caller, const core::Uuid& message, const Entry* newest,
                                  bool has_nick) {
-    const core::UuidText text = core::print(message);
     const bool is_held_now = newest != nullptr && newest->action != core::ClaimAction::released;
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg(caller.is_session ? "this session has not claimed message %.*s"
-                                     : "message %.*s is not claimed by %s",
-                   static_cast<int>(text.size()), text.data(),
+            errmsg(caller.is_session ? "this session has not claimed message %s"
+                                     : "message %s is not claimed by %s",
+                   uuid_cstring(message),
                    caller.is_session ? "" : address_cstring(address_view(caller.address))),
             newest == nullptr         ? errdetail("It is not claimed.")
             : is_held_now && has_nick ? errdetail("Another connection of %s holds it, without a lease.",
@@ -310,8 +301,7 @@ Caller require_enlisted(Datum address) {
 
 Datum claim(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.claim()");
-    pg::require_argument(fcinfo, 0, "message");
-    pg::require_argument(fcinfo, 1, "note");
+    pg::require_arguments(fcinfo, {"message", "note"});
     const Caller caller{own_nick(), true};
     const Datum lease = PG_GETARG_DATUM(2);
     core::Uuid reply{};
@@ -325,10 +315,7 @@ Datum claim(FunctionCallInfo fcinfo) {
 // Without a registration, so there is no connection that could hold it: only a lease.
 Datum claim_as(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.claim_as()");
-    pg::require_argument(fcinfo, 0, "claimer");
-    pg::require_argument(fcinfo, 1, "message");
-    pg::require_argument(fcinfo, 2, "lease");
-    pg::require_argument(fcinfo, 3, "note");
+    pg::require_arguments(fcinfo, {"claimer", "message", "lease", "note"});
     const Caller caller = require_enlisted(PG_GETARG_DATUM(0));
     const Datum lease = PG_GETARG_DATUM(2);
     core::Uuid reply{};
@@ -340,9 +327,7 @@ Datum claim_as(FunctionCallInfo fcinfo) {
 
 Datum release(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.release()");
-    pg::require_argument(fcinfo, 0, "message");
-    pg::require_argument(fcinfo, 1, "disposition");
-    pg::require_argument(fcinfo, 2, "note");
+    pg::require_arguments(fcinfo, {"message", "disposition", "note"});
     if (!is_administrator()) {
         own_nick(); // 55000 without a registration
     }
@@ -352,10 +337,7 @@ Datum release(FunctionCallInfo fcinfo) {
 
 Datum release_as(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.release_as()");
-    pg::require_argument(fcinfo, 0, "claimer");
-    pg::require_argument(fcinfo, 1, "message");
-    pg::require_argument(fcinfo, 2, "disposition");
-    pg::require_argument(fcinfo, 3, "note");
+    pg::require_arguments(fcinfo, {"claimer", "message", "disposition", "note"});
     const Caller caller = require_enlisted(PG_GETARG_DATUM(0));
     return copy_datum(give_up(caller, from_datum(PG_GETARG_DATUM(1)), disposition_value(PG_GETARG_DATUM(2)),
                               PG_GETARG_DATUM(3)));

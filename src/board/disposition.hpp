@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/board/disposition.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

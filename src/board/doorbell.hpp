@@ -7,7 +7,6 @@
 
 #include "core/board/address.hpp"
 #include "core/board/uuid7.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

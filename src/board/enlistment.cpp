@@ -19,7 +19,6 @@ extern "C" {
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_proc.h"
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
@@ -33,7 +32,6 @@ namespace cloudsat::board {
 namespace {
 
 pg::Name enlisted_table(pg::Name::Kind::table, "enlisted");
-pg::Name address_type(pg::Name::Kind::type, "address");
 
 // Registered sessions check again when this changes. The table's id is 0 until it is first read here.
 unsigned generation = 1;
@@ -273,9 +271,7 @@ bool may_appoint_administrators() {
 
 // Runs a private function. They are SECURITY DEFINER and no role may execute them, so this is the only way.
 Oid private_function(const char* name, std::span<const Oid> arguments) {
-    oidvector* types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
-    const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
-                                         PointerGetDatum(types), ObjectIdGetDatum(pg::private_schema()));
+    const Oid function = pg::find_function(pg::private_schema(), name, arguments);
     if (!OidIsValid(function)) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("_cloudsat.%s() does not exist", name),
@@ -285,49 +281,48 @@ Oid private_function(const char* name, std::span<const Oid> arguments) {
     return function;
 }
 
-} // namespace
-} // namespace cloudsat::board
-
-using namespace cloudsat;
-
-static Datum enlist(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.enlist()");
-    pg::require_argument(fcinfo, 0, "role");
-    pg::require_argument(fcinfo, 1, "kind");
+Datum enlist(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.enlist()");
+    pg::require_arguments(fcinfo, {"role", "kind"});
     const Oid role = PG_GETARG_OID(0);
     const std::string_view kind = pg::view(PG_GETARG_DATUM(1));
-    board::require_kind(kind);
-    if (board::is_bound(kind) && PG_ARGISNULL(2)) {
-        board::refuse_without_address(role, kind);
+    require_kind(kind);
+    if (is_bound(kind) && PG_ARGISNULL(2)) {
+        refuse_without_address(role, kind);
     }
-    const Datum address = PG_ARGISNULL(2) ? board::address_datum(core::AddressView()) : PG_GETARG_DATUM(2);
-    board::require_can_be_bot(role);
-    if (kind == "admin" && !board::may_appoint_administrators()) {
+    const Datum address = PG_ARGISNULL(2) ? address_datum(core::AddressView()) : PG_GETARG_DATUM(2);
+    require_can_be_bot(role);
+    if (kind == "admin" && !may_appoint_administrators()) {
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("must have admin option on role \"cloudsat_admin\" to enlist an administrator"));
     }
-    const Oid types[] = {REGROLEOID, TEXTOID, board::address_type.oid(), REGROLEOID};
-    const Datum added = OidFunctionCall4(board::private_function("enlist", types), PG_GETARG_DATUM(0),
+    const Oid types[] = {REGROLEOID, TEXTOID, address_oid(), REGROLEOID};
+    const Datum added = OidFunctionCall4(private_function("enlist", types), PG_GETARG_DATUM(0),
                                          PG_GETARG_DATUM(1), address, ObjectIdGetDatum(GetOuterUserId()));
-    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid()); // notifies all sessions, at commit
+    CacheInvalidateRelcacheByRelid(enlisted_table.oid()); // notifies all sessions, at commit
     return added;
 }
-SQL_FUNCTION(enlist);
 
-static Datum dismiss(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.dismiss()");
+Datum dismiss(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.dismiss()");
     pg::require_argument(fcinfo, 0, "role");
     bool administrator = false;
-    board::for_each_enlisted(PG_GETARG_OID(0), [&](std::string_view kind, core::AddressView) {
+    for_each_enlisted(PG_GETARG_OID(0), [&](std::string_view kind, core::AddressView) {
         administrator = administrator || kind == "admin";
     });
-    if (administrator && !board::may_appoint_administrators()) {
+    if (administrator && !may_appoint_administrators()) {
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("must have admin option on role \"cloudsat_admin\" to dismiss an administrator"));
     }
     const Oid types[] = {REGROLEOID};
-    const Datum was = OidFunctionCall1(board::private_function("dismiss", types), PG_GETARG_DATUM(0));
-    CacheInvalidateRelcacheByRelid(board::enlisted_table.oid());
+    const Datum was = OidFunctionCall1(private_function("dismiss", types), PG_GETARG_DATUM(0));
+    CacheInvalidateRelcacheByRelid(enlisted_table.oid());
     return was;
 }
+
+} // namespace
+
+SQL_FUNCTION(enlist);
 SQL_FUNCTION(dismiss);
+
+} // namespace cloudsat::board

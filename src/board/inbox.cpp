@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/board/stream_position.hpp"
-
 #include "board/address.hpp"
 #include "board/board_clock.hpp"
 #include "board/doorbell.hpp"
@@ -17,7 +15,7 @@
 #include "board/stream_reader.hpp"
 #include "board/timeout.hpp"
 #include "board/uuid.hpp"
-
+#include "core/board/stream_position.hpp"
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/text.hpp"
@@ -26,7 +24,6 @@
 extern "C" {
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
-#include "funcapi.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 }
@@ -39,12 +36,6 @@ struct Request {
     core::SnapshotView since;
     std::optional<std::size_t> max;
 };
-
-core::SnapshotView unite(core::SnapshotView a, core::SnapshotView b) {
-    const std::size_t most = a.in_progress.size() + b.in_progress.size();
-    auto* room = static_cast<core::Xact*>(palloc(sizeof(core::Xact) * (most + 1)));
-    return core::unite(a, b, {room, most});
-}
 
 // The next number on a standby may be behind that of its primary, which may have made `since`.
 void require_past(core::SnapshotView since) {
@@ -76,7 +67,7 @@ public:
 private:
     // All that `now` shows.
     bool take_all(core::SnapshotView now) {
-        const Datum upto = pg_snapshot_datum(unite(request_.since, now));
+        const Datum upto = pg_snapshot_datum(unite({request_.since, {}}, {now, {}}).received);
         reader_.start(request_.subscriptions, {request_.since, now}, std::nullopt);
         bool found = false;
         core::Xact xact = 0;
@@ -110,7 +101,8 @@ private:
         if (whole.count == 0) {
             return !first.empty() && take_all(seen_.before(whole.end));
         }
-        const Datum upto = pg_snapshot_datum(unite(request_.since, seen_.before(whole.end)));
+        const Datum upto =
+            pg_snapshot_datum(unite({request_.since, {}}, {seen_.before(whole.end), {}}).received);
         auto* taken = static_cast<core::Candidate*>(
             MemoryContextAllocHuge(CurrentMemoryContext, sizeof(core::Candidate) * whole.count));
         std::copy_n(first.begin(), whole.count, taken);
@@ -196,11 +188,9 @@ Datum inbox_of(FunctionCallInfo fcinfo) {
 }
 
 // The snapshot of a reader that looks now.
-Datum current_snapshot(FunctionCallInfo fcinfo) {
-    (void)fcinfo;
+Datum current_snapshot(FunctionCallInfo) {
     const std::span<const core::Era> clock = eras();
-    Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    Snapshot snapshot = register_latest_snapshot();
     const Datum now = pg_snapshot_datum(snapshot_view(snapshot, clock));
     UnregisterSnapshot(snapshot);
     keep_numbers();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "board/message_reader.hpp"
-
 #include "pg/boundary.hpp"
 
 extern "C" {

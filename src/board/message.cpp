@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "board/address.hpp"
-#include "board/append.hpp"
 #include "board/board_clock.hpp"
 #include "board/disposition.hpp"
 #include "board/doorbell.hpp"
@@ -27,10 +26,8 @@ extern "C" {
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/transam.h"
-#include "commands/trigger.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "utils/xid8.h"
 }
 
@@ -64,9 +61,8 @@ Found find_message(Relation table, const core::Uuid& uuid) {
     scan.begin(leaf, index, SnapshotSelf, key);
     TupleTableSlot* row = scan.next();
     if (row == nullptr) {
-        const core::UuidText text = core::print(uuid);
         ereport(ERROR, errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-                errmsg("message %.*s does not exist", static_cast<int>(text.size()), text.data()),
+                errmsg("message %s does not exist", uuid_cstring(uuid)),
                 errdetail("It was never posted, is not committed yet, or has been cleaned up."));
     }
     const auto read = [&](Field field, bool& isnull) {
@@ -174,24 +170,17 @@ core::Uuid post_as(std::string_view poster_key, std::string_view chan_key, std::
     return uuid;
 }
 
-} // namespace cloudsat::board
-
-using namespace cloudsat;
-
-static Datum post(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.post()");
-    board::require_may_start_threads();
-    pg::require_argument(fcinfo, 0, "chan");
-    pg::require_argument(fcinfo, 1, "message");
-    const Datum poster = board::own_nick();
-    const Datum message = PG_GETARG_DATUM(1);
-    board::check_size(message);
-    return board::write_one(poster, PG_GETARG_DATUM(0), message);
-}
-SQL_FUNCTION(post);
-
-namespace cloudsat::board {
 namespace {
+
+Datum post(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.post()");
+    require_may_start_threads();
+    pg::require_arguments(fcinfo, {"chan", "message"});
+    const Datum poster = own_nick();
+    const Datum message = PG_GETARG_DATUM(1);
+    check_size(message);
+    return write_one(poster, PG_GETARG_DATUM(0), message);
+}
 
 // Whether the caller may use the poster's address: one of the session's own, or any for which the role is
 // enlisted.
@@ -201,12 +190,10 @@ void require_enlisted(Datum poster) {
     require_may_speak_as(address_view(poster));
 }
 
-Datum post_one(FunctionCallInfo fcinfo, CheckPoster check) {
+template <CheckPoster check> Datum post_from(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.post()");
     require_may_start_threads();
-    pg::require_argument(fcinfo, 0, "poster");
-    pg::require_argument(fcinfo, 1, "chan");
-    pg::require_argument(fcinfo, 2, "message");
+    pg::require_arguments(fcinfo, {"poster", "chan", "message"});
     const Datum poster = PG_GETARG_DATUM(0);
     check(poster);
     const Datum message = PG_GETARG_DATUM(2);
@@ -249,13 +236,11 @@ template <class Write> Datum put_uuids(FunctionCallInfo fcinfo, Write write_all)
     SRF_RETURN_DONE(call);
 }
 
-Datum post_many(FunctionCallInfo fcinfo, CheckPoster check) {
-    return put_uuids(fcinfo, [fcinfo, check](auto room) {
+template <CheckPoster check> Datum post_many_from(FunctionCallInfo fcinfo) {
+    return put_uuids(fcinfo, [fcinfo](auto room) {
         require_writable("cloudsat.post()");
         require_may_start_threads();
-        pg::require_argument(fcinfo, 0, "poster");
-        pg::require_argument(fcinfo, 1, "chan");
-        pg::require_argument(fcinfo, 2, "messages");
+        pg::require_arguments(fcinfo, {"poster", "chan", "messages"});
         const Datum poster = PG_GETARG_DATUM(0);
         check(poster);
         const pg::Elements messages = require_messages(PG_GETARG_DATUM(2));
@@ -270,13 +255,9 @@ Datum post_many(FunctionCallInfo fcinfo, CheckPoster check) {
     });
 }
 
-Datum reply_one(FunctionCallInfo fcinfo, CheckPoster check) {
+template <CheckPoster check> Datum reply_from(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.reply()");
-    pg::require_argument(fcinfo, 0, "poster");
-    pg::require_argument(fcinfo, 1, "chan");
-    pg::require_argument(fcinfo, 2, "message");
-    pg::require_argument(fcinfo, 3, "parent");
-    pg::require_argument(fcinfo, 4, "disposition");
+    pg::require_arguments(fcinfo, {"poster", "chan", "message", "parent", "disposition"});
     const Datum poster = PG_GETARG_DATUM(0);
     check(poster);
     const Datum chan = PG_GETARG_DATUM(1);
@@ -285,31 +266,9 @@ Datum reply_one(FunctionCallInfo fcinfo, CheckPoster check) {
     return write_one_reply(poster, &chan, message, PG_GETARG_DATUM(3), PG_GETARG_DATUM(4));
 }
 
-Datum post_from(FunctionCallInfo fcinfo) {
-    return post_one(fcinfo, require_own);
-}
-Datum post_as(FunctionCallInfo fcinfo) {
-    return post_one(fcinfo, require_enlisted);
-}
-Datum post_many_from(FunctionCallInfo fcinfo) {
-    return post_many(fcinfo, require_own);
-}
-Datum post_many_as(FunctionCallInfo fcinfo) {
-    return post_many(fcinfo, require_enlisted);
-}
-Datum reply_from(FunctionCallInfo fcinfo) {
-    return reply_one(fcinfo, require_own);
-}
-Datum reply_to_as(FunctionCallInfo fcinfo) {
-    return reply_one(fcinfo, require_enlisted);
-}
-
 Datum reply_as(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.reply_as()");
-    pg::require_argument(fcinfo, 0, "poster");
-    pg::require_argument(fcinfo, 1, "parent");
-    pg::require_argument(fcinfo, 2, "disposition");
-    pg::require_argument(fcinfo, 3, "message");
+    pg::require_arguments(fcinfo, {"poster", "parent", "disposition", "message"});
     const Datum poster = PG_GETARG_DATUM(0);
     require_enlisted(poster);
     const Datum message = PG_GETARG_DATUM(3);
@@ -321,10 +280,7 @@ Datum reply_as(FunctionCallInfo fcinfo) {
 Datum reply_many_as(FunctionCallInfo fcinfo) {
     return put_uuids(fcinfo, [fcinfo](auto room) {
         require_writable("cloudsat.reply_many_as()");
-        pg::require_argument(fcinfo, 0, "poster");
-        pg::require_argument(fcinfo, 1, "parents");
-        pg::require_argument(fcinfo, 2, "disposition");
-        pg::require_argument(fcinfo, 3, "messages");
+        pg::require_arguments(fcinfo, {"poster", "parents", "disposition", "messages"});
         const Datum poster = PG_GETARG_DATUM(0);
         require_enlisted(poster);
         const core::Disposition disposition = disposition_value(PG_GETARG_DATUM(2));
@@ -354,35 +310,32 @@ Datum reply_many_as(FunctionCallInfo fcinfo) {
 
 Datum reply(FunctionCallInfo fcinfo) {
     require_writable("cloudsat.reply()");
-    pg::require_argument(fcinfo, 0, "parent");
-    pg::require_argument(fcinfo, 1, "disposition");
-    pg::require_argument(fcinfo, 2, "message");
+    pg::require_arguments(fcinfo, {"parent", "disposition", "message"});
     const Datum poster = own_nick();
     const Datum message = PG_GETARG_DATUM(2);
     check_size(message);
     return write_one_reply(poster, nullptr, message, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
 }
 
-} // namespace
-
-SQL_FUNCTION(post_from);
-SQL_FUNCTION(post_as);
-SQL_FUNCTION(post_many_from);
-SQL_FUNCTION(post_many_as);
-SQL_FUNCTION(reply);
-SQL_FUNCTION(reply_from);
-SQL_FUNCTION(reply_as);
-SQL_FUNCTION(reply_to_as);
-SQL_FUNCTION(reply_many_as);
-
-} // namespace cloudsat::board
-
-static Datum refuse_update(PG_FUNCTION_ARGS) {
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                errmsg("this is a trigger function"));
-    }
+Datum refuse_update(FunctionCallInfo fcinfo) {
+    pg::require_trigger(fcinfo);
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the board is append-only"),
             errhint("Post a reply to correct a message: SELECT cloudsat.reply(uuid, 'info', '...')."));
+    pg_unreachable();
 }
+
+} // namespace
+
+SQL_FUNCTION(post);
+SQL_FUNCTION_AS(post_from, post_from<require_own>);
+SQL_FUNCTION_AS(post_as, post_from<require_enlisted>);
+SQL_FUNCTION_AS(post_many_from, post_many_from<require_own>);
+SQL_FUNCTION_AS(post_many_as, post_many_from<require_enlisted>);
+SQL_FUNCTION(reply);
+SQL_FUNCTION_AS(reply_from, reply_from<require_own>);
+SQL_FUNCTION(reply_as);
+SQL_FUNCTION_AS(reply_to_as, reply_from<require_enlisted>);
+SQL_FUNCTION(reply_many_as);
 SQL_FUNCTION(refuse_update);
+
+} // namespace cloudsat::board

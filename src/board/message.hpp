@@ -5,11 +5,9 @@
 #include <optional>
 #include <string_view>
 
+#include "board/append.hpp"
 #include "core/board/disposition.hpp"
 #include "core/board/uuid7.hpp"
-
-#include "board/append.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

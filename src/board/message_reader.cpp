@@ -8,8 +8,8 @@
 
 #include "board/append.hpp"
 #include "board/indexes.hpp"
+#include "board/snapshot.hpp"
 #include "board/uuid.hpp"
-
 #include "pg/compat.hpp"
 #include "pg/names.hpp"
 
@@ -85,12 +85,7 @@ void MessageReader::open() {
 void MessageReader::open_settled(Sees sees) {
     open_table();
     settle();
-    if (sees == Sees::query) {
-        snapshot_ = RegisterSnapshot(GetActiveSnapshot());
-    } else {
-        snapshot_ =
-            RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    }
+    snapshot_ = sees == Sees::query ? RegisterSnapshot(GetActiveSnapshot()) : register_latest_snapshot();
 }
 
 void MessageReader::settle() {

@@ -8,10 +8,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/board/uuid7.hpp"
-
 #include "board/message_fields.hpp"
-
+#include "core/board/uuid7.hpp"
 #include "pg/array.hpp"
 #include "pg/table_scan.hpp"
 

@@ -3,7 +3,6 @@
 #include "board/registration.hpp"
 
 #include <algorithm>
-#include <span>
 
 #include "board/address.hpp"
 #include "board/append.hpp"
@@ -11,7 +10,6 @@
 #include "board/indexes.hpp"
 #include "board/session_state.hpp"
 #include "board/stream.hpp"
-#include "core/board/address.hpp"
 #include "pg/memory.hpp"
 #include "pg/names.hpp"
 #include "pg/spi.hpp"
@@ -19,25 +17,18 @@
 #include "pg/text.hpp"
 
 extern "C" {
-#include "access/detoast.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "commands/async.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {
 namespace {
 
-pg::Name address_type(pg::Name::Kind::type, "address");
 pg::Name registered_table(pg::Name::Kind::table, "registered");
 
 // The columns of cloudsat.registered, as in src/board/registration.sql.
@@ -60,21 +51,9 @@ struct Registration {
     mutable bool is_enlisted;
 };
 
-SessionState<Registration> registration([](Registration* gone) {
-    MemoryContextDelete(gone->context);
-}); // null: not registered
-
-void at_transaction_end(XactEvent event, void*) {
-    if (event == XACT_EVENT_PRE_PREPARE && registration.is_changed()) {
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                errmsg("cannot PREPARE a transaction that has registered its session"));
-    }
-    registration.at_transaction_end(event);
-}
-
-void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    registration.at_subtransaction_end(event);
-}
+// null: not registered
+SessionState<Registration> registration([](Registration* gone) { MemoryContextDelete(gone->context); },
+                                        "cannot PREPARE a transaction that has registered its session");
 
 template <class T> std::span<T> room(std::size_t count) {
     auto* place =
@@ -140,17 +119,6 @@ const Registration* mine() {
                               GetUserNameFromId(GetOuterUserId(), false)),
         errhint("Use SELECT cloudsat.register('{bot@host.example.com}') first."));
     pg_unreachable();
-}
-
-Datum copy(std::span<const Datum> addresses) {
-    const Oid type = address_type.oid();
-    int16 length = 0;
-    bool by_value = false;
-    char alignment = 0;
-    get_typlenbyvalalign(type, &length, &by_value, &alignment);
-    return PointerGetDatum(construct_array(const_cast<Datum*>(addresses.data()),
-                                           static_cast<int>(addresses.size()), type, length, by_value,
-                                           alignment));
 }
 
 // All suffixes, descending.
@@ -288,7 +256,7 @@ bool hear_same(const Registration& a, const Registration& b) {
 }
 
 void record(Datum nick, std::span<const Datum> chans) {
-    const Datum values[] = {nick, TimestampTzGetDatum(GetCurrentTimestamp()), copy(chans),
+    const Datum values[] = {nick, TimestampTzGetDatum(GetCurrentTimestamp()), address_array(chans),
                             Int32GetDatum(MyProcPid), TimestampTzGetDatum(MyStartTimestamp)};
     const bool nulls[std::size(values)] = {};
     Appender table = append_begin(registered_table.oid());
@@ -315,8 +283,8 @@ bool find_lease(pg::TableScan& newest_first, core::AddressView nick, std::span<c
             continue;
         }
         const std::span<const Datum> heard = found == 0 ? std::span<const Datum>() : chans;
-        if (!std::ranges::equal(pg::elements(value(c_chans), address_type.oid()).values, heard, {},
-                                address_view, address_view)) {
+        if (!std::ranges::equal(pg::elements(value(c_chans), address_oid()).values, heard, {}, address_view,
+                                address_view)) {
             return false;
         }
         lease[found++] = row->tts_tid;
@@ -353,8 +321,7 @@ void forget_last_lease(Datum nick, std::span<const Datum> chans) {
 } // namespace
 
 void watch_registration() {
-    RegisterXactCallback(at_transaction_end, nullptr);
-    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+    registration.watch();
 }
 
 void end_registration() {
@@ -371,24 +338,28 @@ void end_registration() {
     registration.put(nullptr);
 }
 
+namespace {
+
+const Registration& require_mine() {
+    const Registration* own = mine();
+    if (own == nullptr) {
+        refuse_unregistered();
+    }
+    return *own;
+}
+
+} // namespace
+
 Datum own_nick() {
-    return own_addresses()[0];
+    return require_mine().addresses[0];
 }
 
 std::span<const Datum> own_addresses() {
-    const Registration* own = mine();
-    if (own == nullptr) {
-        refuse_unregistered();
-    }
-    return own->addresses;
+    return require_mine().addresses;
 }
 
 std::span<const Datum> own_subscriptions() {
-    const Registration* own = mine();
-    if (own == nullptr) {
-        refuse_unregistered();
-    }
-    return own->subscriptions;
+    return require_mine().subscriptions;
 }
 
 namespace {
@@ -425,14 +396,14 @@ core::AddressView view_of_text(Datum text) {
 Datum array_of_text(Datum literal) {
     Oid input = InvalidOid;
     Oid parameter = InvalidOid;
-    getTypeInputInfo(get_array_type(address_type.oid()), &input, &parameter);
+    getTypeInputInfo(get_array_type(address_oid()), &input, &parameter);
     return OidInputFunctionCall(input, TextDatumGetCString(literal), parameter, -1);
 }
 
 } // namespace
 
 std::span<const core::AddressView> read_addresses(Datum array) {
-    return distinct(pg::elements(array, address_type.oid()), address_view);
+    return distinct(pg::elements(array, address_oid()), address_view);
 }
 
 std::span<const core::AddressView> read_addresses(FunctionCallInfo fcinfo, int number) {
@@ -445,7 +416,7 @@ std::span<const core::AddressView> read_addresses(FunctionCallInfo fcinfo, int n
     if (type == TEXTOID && core::is_list(pg::view(value))) {
         return read_addresses(array_of_text(value));
     }
-    if (type == TEXTOID || type == address_type.oid()) {
+    if (type == TEXTOID || type == address_oid()) {
         std::span<core::AddressView> one = room<core::AddressView>(1);
         one[0] = type == TEXTOID ? view_of_text(value) : address_view(value);
         return one;
@@ -475,81 +446,70 @@ void require_own(Datum address) {
     if (is_own(address) || is_administrator()) {
         return;
     }
-    if (mine() == nullptr) {
-        refuse_unregistered();
-    }
-    const core::AddressText text = core::print(address_view(address));
-    ereport(
-        ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-        errmsg("%.*s is not an address of this session", static_cast<int>(text.size()), text.view().data()),
-        errdetail("A session posts as one of the addresses that it registered."));
+    require_mine();
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("%s is not an address of this session", address_cstring(address_view(address))),
+            errdetail("A session posts as one of the addresses that it registered."));
 }
 
-} // namespace cloudsat::board
+namespace {
 
-using namespace cloudsat;
-
-static Datum register_session(PG_FUNCTION_ARGS) {
-    board::require_writable("cloudsat.register()");
+Datum register_session(FunctionCallInfo fcinfo) {
+    require_writable("cloudsat.register()");
     if (InSecurityRestrictedOperation()) {
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("cannot register within security-restricted operation"));
     }
-    const std::span<const core::AddressView> addresses = board::read_addresses(fcinfo, 0);
+    const std::span<const core::AddressView> addresses = read_addresses(fcinfo, 0);
     pg::require_argument(fcinfo, 1, "listen");
-    if (!board::speaks_for_session()) {
-        board::refuse_stranger();
+    if (!speaks_for_session()) {
+        refuse_stranger();
     }
-    board::require_may_register(addresses);
+    require_may_register(addresses);
     if (addresses.empty()) {
-        board::change_channels({}, false);
-        board::end_registration();
-        return board::copy({});
+        change_channels({}, false);
+        end_registration();
+        return address_array({});
     }
 
     // first everything that can fail, then the effects
-    const std::span<const core::AddressView> suffixes = board::subscriptions_of(addresses);
-    board::Registration* next =
-        board::make_registration(addresses, suffixes, board::change_channels(suffixes, PG_GETARG_BOOL(1)));
-    const board::Registration* last = board::in_session();
-    const bool goes_on = last != nullptr && last->role == next->role && board::have_same_nick(*last, *next);
-    if (last != nullptr && !board::have_same_nick(*last, *next)) {
-        board::record(last->addresses[0], {}); // a nick that this session gives up is no longer connected
+    const std::span<const core::AddressView> suffixes = subscriptions_of(addresses);
+    Registration* next = make_registration(addresses, suffixes, change_channels(suffixes, PG_GETARG_BOOL(1)));
+    const Registration* last = in_session();
+    const bool goes_on = last != nullptr && last->role == next->role && have_same_nick(*last, *next);
+    if (last != nullptr && !have_same_nick(*last, *next)) {
+        record(last->addresses[0], {}); // a nick that this session gives up is no longer connected
     }
     if (!goes_on) {
-        board::forget_last_lease(next->addresses[0], next->subscriptions);
+        forget_last_lease(next->addresses[0], next->subscriptions);
     }
-    if (!goes_on || !board::hear_same(*last, *next)) {
-        board::record(next->addresses[0], next->subscriptions);
+    if (!goes_on || !hear_same(*last, *next)) {
+        record(next->addresses[0], next->subscriptions);
     }
     if (goes_on) {
-        board::continue_stream(next->addresses[0]);
+        continue_stream(next->addresses[0]);
     } else {
-        board::begin_stream(next->addresses[0]);
+        begin_stream(next->addresses[0]);
     }
-    board::put_in_force(next);
-    return board::copy(next->subscriptions);
+    put_in_force(next);
+    return address_array(next->subscriptions);
 }
-SQL_FUNCTION(register_session); // `register` is a keyword of C++
 
-static Datum nick(PG_FUNCTION_ARGS) {
-    const board::Registration* own = board::mine();
+Datum nick(FunctionCallInfo fcinfo) {
+    const Registration* own = mine();
     if (own == nullptr) {
         PG_RETURN_NULL();
     }
     return PointerGetDatum(PG_DETOAST_DATUM_COPY(own->addresses[0]));
 }
-SQL_FUNCTION(nick);
 
-static Datum addresses(PG_FUNCTION_ARGS) {
-    (void)fcinfo;
-    const board::Registration* own = board::mine();
-    return board::copy(own != nullptr ? own->addresses : std::span<Datum>());
+Datum addresses(FunctionCallInfo) {
+    const Registration* own = mine();
+    return address_array(own != nullptr ? own->addresses : std::span<Datum>());
 }
-SQL_FUNCTION(addresses);
 
 // On a standby an inbox would be empty without a reason. Once for each statement: each partition may ask.
-static void notice_standby() {
+void notice_standby() {
     static TimestampTz noticed = 0;
     if (!RecoveryInProgress() || noticed == GetCurrentStatementStartTimestamp()) {
         return;
@@ -560,12 +520,19 @@ static void notice_standby() {
             errhint("Use cloudsat.inbox(addresses, since), which needs no registration."));
 }
 
-static Datum subscriptions(PG_FUNCTION_ARGS) {
-    (void)fcinfo;
-    const board::Registration* own = board::mine();
+Datum subscriptions(FunctionCallInfo) {
+    const Registration* own = mine();
     if (own == nullptr) {
         notice_standby();
     }
-    return board::copy(own != nullptr ? own->subscriptions : std::span<Datum>());
+    return address_array(own != nullptr ? own->subscriptions : std::span<Datum>());
 }
+
+} // namespace
+
+SQL_FUNCTION(register_session); // `register` is a keyword of C++
+SQL_FUNCTION(nick);
+SQL_FUNCTION(addresses);
 SQL_FUNCTION(subscriptions);
+
+} // namespace cloudsat::board

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "core/board/address.hpp"
-
 #include "pg/boundary.hpp"
 
 namespace cloudsat::board {

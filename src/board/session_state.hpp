@@ -11,7 +11,21 @@ namespace cloudsat::board {
 
 template <class T> class SessionState {
 public:
-    explicit constexpr SessionState(void (*destroyer)(T*)) : destroy_(destroyer) {}
+    // `refusal`: the error of PREPARE TRANSACTION after a change.
+    constexpr SessionState(void (*destroyer)(T*), const char* refusal)
+        : destroy_(destroyer), refusal_(refusal) {}
+
+    // To be called once, from _PG_init.
+    void watch() {
+        RegisterXactCallback(
+            [](XactEvent event, void* self) { static_cast<SessionState*>(self)->at_transaction_end(event); },
+            this);
+        RegisterSubXactCallback(
+            [](SubXactEvent event, SubTransactionId, SubTransactionId, void* self) {
+                static_cast<SessionState*>(self)->at_subtransaction_end(event);
+            },
+            this);
+    }
 
     T* current() const { return current_; } // null if there is none
     T* at_begin() const {                   // the value when the transaction began
@@ -21,7 +35,6 @@ public:
         }
         return first != nullptr ? first->before : current_;
     }
-    bool is_changed() const { return saved_ != nullptr; } // by this transaction
 
     // Takes effect now. After the first line nothing can fail.
     void put(T* next) {
@@ -34,8 +47,19 @@ public:
         current_ = next;
     }
 
-    // To be called from the server's callbacks.
+private:
+    // The values of `current_` before each transaction nesting level first changed it, innermost level first.
+    // Empty outside transactions.
+    struct Saved {
+        int level;
+        T* before;
+        Saved* next;
+    };
+
     void at_transaction_end(XactEvent event) {
+        if (event == XACT_EVENT_PRE_PREPARE && saved_ != nullptr) {
+            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s", refusal_));
+        }
         if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) {
             while (saved_ != nullptr) {
                 destroy(saved_->before);
@@ -64,15 +88,6 @@ public:
         }
     }
 
-private:
-    // The values of `current_` before each transaction nesting level first changed it, innermost level first.
-    // Empty outside transactions.
-    struct Saved {
-        int level;
-        T* before;
-        Saved* next;
-    };
-
     void destroy(T* value) {
         if (value != nullptr) {
             destroy_(value);
@@ -90,6 +105,7 @@ private:
     }
 
     void (*destroy_)(T*);
+    const char* refusal_;
     T* current_ = nullptr;
     Saved* saved_ = nullptr;
 };

@@ -6,7 +6,6 @@
 
 extern "C" {
 #include "access/transam.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "libpq/pqformat.h"
@@ -15,6 +14,10 @@ extern "C" {
 }
 
 namespace cloudsat::board {
+
+Snapshot register_latest_snapshot() {
+    return RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+}
 
 std::uint64_t next_transaction() {
     return U64FromFullTransactionId(ReadNextFullTransactionId());
@@ -61,6 +64,12 @@ void keep_numbers() {
         end -= in_page;
     }
     XLogFlush(end);
+}
+
+core::PositionView unite(const core::PositionView& a, const core::PositionView& b) {
+    const std::size_t most = a.received.in_progress.size() + b.received.in_progress.size();
+    auto* room = static_cast<core::Xact*>(palloc(sizeof(core::Xact) * (most + 1)));
+    return core::unite(a, b, {room, most});
 }
 
 // The layout of a pg_snapshot is internal to the server. Its binary form is not: the number of transactions

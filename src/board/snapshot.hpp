@@ -6,7 +6,6 @@
 #include <span>
 
 #include "core/board/stream_position.hpp"
-
 #include "pg/boundary.hpp"
 
 extern "C" {
@@ -23,8 +22,14 @@ core::SnapshotView snapshot_view(Snapshot snapshot, std::span<const core::Era> e
 // server assign one again. For snapshots that outlive the server.
 void keep_numbers();
 
+// The newest snapshot: at this moment, or in REPEATABLE READ and above that of the transaction.
+Snapshot register_latest_snapshot();
+
 // The next transaction number to be assigned.
 std::uint64_t next_transaction();
+
+// core::unite, palloc'd.
+core::PositionView unite(const core::PositionView& a, const core::PositionView& b);
 
 // A pg_snapshot value, and its numbers. Both palloc'd.
 Datum pg_snapshot_datum(core::SnapshotView view);

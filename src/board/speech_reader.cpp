@@ -5,14 +5,12 @@
 #include "board/address.hpp"
 #include "board/indexes.hpp"
 #include "board/uuid.hpp"
-
 #include "pg/compat.hpp"
 
 extern "C" {
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "partitioning/partdesc.h"
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 }

@@ -4,10 +4,9 @@
 
 #include <optional>
 
+#include "board/message_reader.hpp"
 #include "core/board/address.hpp"
 #include "core/board/uuid7.hpp"
-
-#include "board/message_reader.hpp"
 
 namespace cloudsat::board {
 

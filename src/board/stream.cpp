@@ -8,8 +8,6 @@
 #include <new>
 #include <optional>
 
-#include "core/board/stream_position.hpp"
-
 #include "board/address.hpp"
 #include "board/append.hpp"
 #include "board/board_clock.hpp"
@@ -22,15 +20,14 @@
 #include "board/stream_reader.hpp"
 #include "board/timeout.hpp"
 #include "board/uuid.hpp"
-
-#include "pg/activity.hpp"
+#include "core/board/stream_position.hpp"
 #include "pg/memory.hpp"
 #include "pg/procedure.hpp"
+#include "pg/sessions.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 }
 
@@ -54,7 +51,8 @@ struct Position {
 };
 static_assert(alignof(Position) >= alignof(core::Xact));
 
-SessionState<Position> position([](Position* gone) { pfree(gone); });
+SessionState<Position> position([](Position* gone) { pfree(gone); },
+                                "cannot PREPARE a transaction that has received messages");
 std::uint64_t last_stream = 0;
 
 void put_position(std::uint64_t stream, const core::PositionView& view, const core::Floor& floor) {
@@ -64,18 +62,6 @@ void put_position(std::uint64_t stream, const core::PositionView& view, const co
         Position{stream, view.partial, floor, view.received.xmax, view.received.in_progress.size()};
     std::copy(view.received.in_progress.begin(), view.received.in_progress.end(), next->numbers());
     position.put(next);
-}
-
-void at_transaction_end(XactEvent event, void*) {
-    if (event == XACT_EVENT_PRE_PREPARE && position.is_changed()) {
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                errmsg("cannot PREPARE a transaction that has received messages"));
-    }
-    position.at_transaction_end(event);
-}
-
-void at_subtransaction_end(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    position.at_subtransaction_end(event);
 }
 
 // A moment, and the transaction numbers assigned by then.
@@ -98,8 +84,7 @@ Moment this_moment() {
 } // namespace
 
 void watch_streams() {
-    RegisterXactCallback(at_transaction_end, nullptr);
-    RegisterSubXactCallback(at_subtransaction_end, nullptr);
+    position.watch();
 }
 
 namespace {
@@ -112,12 +97,6 @@ void require_past(const core::PositionView& bookmark) {
                 errdetail("It was made in a cluster, or at a time, that cloudsat.eras does not list."),
                 errhint("Delete it from cloudsat.bookmarks, or restore cloudsat.eras with it."));
     }
-}
-
-core::PositionView unite(const core::PositionView& a, const core::PositionView& b) {
-    const std::size_t most = a.received.in_progress.size() + b.received.in_progress.size();
-    auto* room = static_cast<core::Xact*>(palloc(sizeof(core::Xact) * std::max<std::size_t>(most, 1)));
-    return core::unite(a, b, {room, most});
 }
 
 } // namespace
@@ -133,8 +112,7 @@ void begin_stream(Datum nick) {
     if (!IsolationUsesXactSnapshot()) {
         floor.time = pg::oldest_writer(); // before the snapshot, which is an old one at these levels
     }
-    Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    Snapshot snapshot = register_latest_snapshot();
     const core::PositionView here{snapshot_view(snapshot, now.eras), std::nullopt};
     UnregisterSnapshot(snapshot);
     floor.raise(here.received, now.time, now.next);
@@ -388,16 +366,8 @@ void Look::put(ReturnSetInfo* result) {
     }
     MessageBatch batch;
     batch.open(&reader_);
-    for (std::size_t next = 0; next < count_;) {
-        batch.clear();
-        while (next < count_ && batch.count() < batch.most()) {
-            batch.add(taken_[next++].place);
-        }
-        batch.fetch();
-        for (int i = 0; i < batch.count(); ++i) {
-            put_inbox_row(result, batch.row(i));
-        }
-    }
+    batch.for_each(std::span(taken_, count_),
+                   [result](const MessageRow& row) { put_inbox_row(result, row); });
 }
 
 void Look::move() {
@@ -551,9 +521,7 @@ Datum wait(FunctionCallInfo fcinfo) {
 }
 
 Datum receive(FunctionCallInfo fcinfo) {
-    pg::require_argument(fcinfo, 0, "max");
-    pg::require_argument(fcinfo, 1, "timeout");
-    pg::require_argument(fcinfo, 2, "include_own");
+    pg::require_arguments(fcinfo, {"max", "timeout", "include_own"});
     const std::size_t max = require_max(PG_GETARG_INT32(0));
     const std::int64_t timeout = require_timeout(*PG_GETARG_INTERVAL_P(1));
     const Request request{max, PG_GETARG_BOOL(2) ? Own::include : Own::leave_out, own_addresses(),

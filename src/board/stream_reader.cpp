@@ -6,7 +6,6 @@
 
 #include "board/address.hpp"
 #include "board/indexes.hpp"
-
 #include "pg/compat.hpp"
 
 extern "C" {

@@ -5,10 +5,9 @@
 #include <optional>
 #include <span>
 
+#include "board/message_reader.hpp"
 #include "core/board/stream_position.hpp"
 #include "core/board/uuid7.hpp"
-
-#include "board/message_reader.hpp"
 
 namespace cloudsat::board {
 

@@ -2,14 +2,12 @@
 // core/board/task_state, which implements the rule. Nothing is stored: a task's state always follows from its
 // thread.
 
-#include "core/board/task_state.hpp"
-
 #include "board/address.hpp"
 #include "board/disposition.hpp"
 #include "board/message_reader.hpp"
 #include "board/thread.hpp"
 #include "board/uuid.hpp"
-
+#include "core/board/task_state.hpp"
 #include "pg/memory.hpp"
 #include "pg/result_row.hpp"
 

@@ -9,13 +9,10 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/board/thread_text.hpp"
-#include "core/board/thread_tree.hpp"
-
 #include "board/address.hpp"
 #include "board/disposition.hpp"
 #include "board/uuid.hpp"
-
+#include "core/board/thread_text.hpp"
 #include "pg/array.hpp"
 #include "pg/memory.hpp"
 #include "pg/result_row.hpp"
@@ -304,12 +301,11 @@ Datum root(FunctionCallInfo fcinfo) {
 int require_above(const MessageRow& parent, bool is_reply, int depth_of_reply) {
     const int depth = is_reply ? DatumGetInt32(parent.value(Field::depth)) : 0;
     if (depth >= depth_of_reply) {
-        const core::UuidText text = core::print(from_datum(parent.value(Field::uuid)));
-        ereport(
-            ERROR, errcode(ERRCODE_DATA_CORRUPTED),
-            errmsg("message %.*s does not lie above its reply", static_cast<int>(text.size()), text.data()),
-            errdetail("It is at depth %d, and a reply to it at depth %d.", depth, depth_of_reply),
-            errhint("Neither cloudsat.post() nor cloudsat.reply() writes such a message."));
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+                errmsg("message %s does not lie above its reply",
+                       uuid_cstring(from_datum(parent.value(Field::uuid)))),
+                errdetail("It is at depth %d, and a reply to it at depth %d.", depth, depth_of_reply),
+                errhint("Neither cloudsat.post() nor cloudsat.reply() writes such a message."));
     }
     return depth;
 }

@@ -9,7 +9,6 @@
 
 extern "C" {
 #include "common/int.h"
-#include "utils/timestamp.h"
 }
 
 namespace cloudsat::board {

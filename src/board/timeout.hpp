@@ -6,10 +6,6 @@
 
 #include "pg/boundary.hpp"
 
-extern "C" {
-#include "datatype/timestamp.h"
-}
-
 namespace cloudsat::board {
 
 // A timeout in microseconds, with an upper limit. Raises 22023 if it is negative.

@@ -99,6 +99,11 @@ Datum copy_datum(const core::Uuid& uuid) {
     return UUIDPGetDatum(copy);
 }
 
+char* uuid_cstring(const core::Uuid& uuid) {
+    const core::UuidText text = core::print(uuid);
+    return pnstrdup(text.data(), text.size());
+}
+
 namespace {
 
 Datum uuid_time(FunctionCallInfo fcinfo) {

@@ -4,7 +4,6 @@
 
 #include "core/board/thread_tree.hpp"
 #include "core/board/uuid7.hpp"
-
 #include "pg/boundary.hpp"
 
 extern "C" {
@@ -35,5 +34,7 @@ inline Datum as_datum(const core::Uuid& uuid) {
     return PointerGetDatum(&uuid);
 } // points at it
 Datum copy_datum(const core::Uuid& uuid); // palloc'd
+// The canonical text, as a palloc'd C string.
+char* uuid_cstring(const core::Uuid& uuid);
 
 } // namespace cloudsat::board

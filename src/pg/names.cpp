@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -80,6 +81,12 @@ Oid Name::oid() {
         generation_ = generation;
     }
     return oid_;
+}
+
+Oid find_function(Oid schema, const char* name, std::span<const Oid> arguments) {
+    oidvector* types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
+    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
+                           ObjectIdGetDatum(schema));
 }
 
 } // namespace cloudsat::pg

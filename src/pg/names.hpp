@@ -3,6 +3,8 @@
 // only names.
 #pragma once
 
+#include <span>
+
 #include "pg/boundary.hpp"
 
 namespace cloudsat::pg {
@@ -27,6 +29,9 @@ private:
     Oid oid_ = InvalidOid;
     unsigned generation_ = 0;
 };
+
+// A function of a schema, by its argument types; InvalidOid if there is none.
+Oid find_function(Oid schema, const char* name, std::span<const Oid> arguments);
 
 // To be called once, from _PG_init.
 void watch_names();

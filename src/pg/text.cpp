@@ -38,6 +38,21 @@ void require_argument(FunctionCallInfo fcinfo, int number, const char* name) {
     }
 }
 
+void require_arguments(FunctionCallInfo fcinfo, std::initializer_list<const char*> names) {
+    int number = 0;
+    for (const char* name : names) {
+        require_argument(fcinfo, number++, name);
+    }
+}
+
+const TriggerData& require_trigger(FunctionCallInfo fcinfo) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("this is a trigger function"));
+    }
+    return *reinterpret_cast<const TriggerData*>(fcinfo->context);
+}
+
 Oid argument_type(FunctionCallInfo fcinfo, int number) {
     Oid* types = nullptr;
     int count = 0;

@@ -2,10 +2,15 @@
 // as long as it is.
 #pragma once
 
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
 #include "pg/boundary.hpp"
+
+extern "C" {
+#include "commands/trigger.h"
+}
 
 namespace cloudsat::pg {
 
@@ -22,6 +27,11 @@ Elements elements(Datum array, Oid element_type);
 
 // Raises 22004, naming the argument, if it is null. Arguments are counted from 0.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
+// The same for the first ones.
+void require_arguments(FunctionCallInfo fcinfo, std::initializer_list<const char*> names);
+
+// Raises unless the function is called by a trigger.
+const TriggerData& require_trigger(FunctionCallInfo fcinfo);
 
 // The declared type of an argument of the called function.
 Oid argument_type(FunctionCallInfo fcinfo, int number);

@@ -5,10 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
-#include <string>
-#include <type_traits>
 #include <utility>
 
 namespace cloudsat::core {

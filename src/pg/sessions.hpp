@@ -1,4 +1,4 @@
-// The state of other transactions of the cluster.
+// What the server knows of its sessions, in all databases.
 #pragma once
 
 #include <optional>
@@ -11,5 +11,9 @@ namespace cloudsat::pg {
 // cannot be determined: a transaction is prepared, or a session does not report its activity
 // (track_activities).
 std::optional<TimestampTz> oldest_writer();
+
+// Whether a recorded connection still exists, identified by pid and start time as in pg_stat_activity. As of
+// now: takes and uses no copy of the status of all sessions.
+bool is_connected(int pid, TimestampTz backend_start);
 
 } // namespace cloudsat::pg
