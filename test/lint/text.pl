@@ -53,5 +53,8 @@ for my $page (grep { -e } 'README.md', 'CHANGELOG.md', files(qr/\.md$/, 'doc')) 
 	my ($folder) = $page =~ m{^(.*/)}g;
 	my @dead = grep { !-e(($folder // '') . $_) } grep { length && !/^\w+:/ } map { s/#.*//r } text($page) =~ /\]\(([^)\s]+)\)/g;
 	is("@dead", '', "$page: every link leads somewhere");
+	next if !$folder;
+	my @outside = grep { !/^\w+:/ && m{/} } text($page) =~ /\]\(([^)\s]+)\)/g;
+	is("@outside", '', "$page: it is installed, so it links only to the pages beside it");
 }
 done_testing;
